@@ -1,0 +1,132 @@
+"""What the arrays of a call must be: ranks, channels, groups, bias and dtype, judged once for every path.
+
+    input (batch, in_channels, *in_size)  or unbatched  (in_channels, *in_size)
+    weight (in_channels, out_channels/groups, *kernel)
+    bias (out_channels,)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tconv import errors
+from tconv.geometry.arguments import integer
+
+Array: TypeAlias = NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The sizes that a call's arrays agree on; spatial geometry apart."""
+
+    batched: bool
+    batch: int
+    groups: int
+    in_channels: int
+    out_channels: int
+    in_size: Shape
+    kernel: Shape
+
+    def result_shape(self, out_size: Shape) -> Shape:
+        """Shape of the output array."""
+        return (*([self.batch] if self.batched else []), self.out_channels, *out_size)
+
+
+def as_array(name: str, value: Any) -> Array:
+    """`value` as a NumPy array whose dtype can be computed with."""
+    if type(value) is not np.ndarray:
+        if type(value).__module__.partition(".")[0] == "torch":
+            raise errors.ArgumentTypeError(
+                f"{name} is a torch.Tensor; this operator takes NumPy arrays: pass {name}.detach().numpy()"
+            )
+        try:
+            value = np.asarray(value)
+        except ValueError as error:
+            raise errors.ArgumentTypeError(f"{name} cannot be read as an array: {error}") from None
+    if value.dtype.kind not in "biufcO" and value.dtype.name != "bfloat16":
+        raise errors.DtypeError(
+            f"{name} has dtype {value.dtype}, which has no arithmetic here; use a float, integer or complex dtype"
+        )
+    array: Array = value
+    return array
+
+
+def same_dtype(input: Array, **others: Array | None) -> None:
+    """Refuse a mix of dtypes: which of them should be rounded is the caller's decision."""
+    for name, array in others.items():
+        if array is not None and array.dtype.newbyteorder("=") != input.dtype.newbyteorder("="):
+            raise errors.DtypeError(
+                f"{name} has dtype {array.dtype} but the input has {input.dtype}; convert one: "
+                f"{name}.astype({str(input.dtype)!r})"
+            )
+
+
+@lru_cache(maxsize=1024)
+def layout(input: Shape, weight: Shape, bias: Shape | None, groups: int, ndim: int | None = None) -> Layout:
+    """The `Layout` of arrays with these shapes.
+
+    Args:
+        ndim: number of spatial axes, where the operator fixes it (conv_transpose2d: 2).
+
+    Raises:
+        RankError, ChannelError, BiasError, KernelError, InputSizeError: as their names say.
+    """
+    ndim = _spatial_axes(weight, ndim)
+    groups = integer("groups", groups)
+    if len(input) not in (ndim + 1, ndim + 2):
+        raise errors.RankError(
+            f"input has shape {input}; for {ndim} spatial axes it must be (batch, channels, *sizes) or (channels, "
+            f"*sizes), {ndim + 2} or {ndim + 1} dimensions"
+        )
+    batched = len(input) == ndim + 2
+    in_channels, in_size = input[-ndim - 1], input[-ndim:]
+    _check_channels(in_channels, weight, groups)
+    out_channels = weight[1] * groups
+    if bias is not None and bias != (out_channels,):
+        raise errors.BiasError(
+            f"bias has shape {bias}; it must be ({out_channels},), one value per output channel "
+            f"(weight {weight}, groups {groups})"
+        )
+    batch = input[0] if batched else 1
+    if 0 in in_size and batch:
+        raise errors.InputSizeError(
+            f"input has shape {input}; every spatial size must be at least 1 (only the batch may be empty)"
+        )
+    return Layout(batched, batch, groups, in_channels, out_channels, in_size, weight[2:])
+
+
+def _spatial_axes(weight: Shape, ndim: int | None) -> int:
+    if ndim is None and len(weight) < 3:
+        raise errors.RankError(
+            f"weight has shape {weight}; it must be (in_channels, out_channels/groups, *kernel), 3 dimensions or more"
+        )
+    if ndim is not None and len(weight) != ndim + 2:
+        raise errors.RankError(
+            f"weight has shape {weight}; for {ndim} spatial axes it must be (in_channels, out_channels/groups, "
+            f"*kernel), {ndim + 2} dimensions"
+        )
+    return len(weight) - 2
+
+
+def _check_channels(in_channels: int, weight: Shape, groups: int) -> None:
+    if groups < 1:
+        raise errors.ChannelError(f"groups {groups} must be at least 1")
+    if in_channels != weight[0]:
+        raise errors.ChannelError(
+            f"input has {in_channels} channels but weight {weight} takes {weight[0]}; "
+            f"the weight's layout is (in_channels, out_channels/groups, *kernel)"
+        )
+    if 0 in weight[:2]:
+        raise errors.ChannelError(f"weight {weight} has no channels; both channel counts must be at least 1")
+    if 0 in weight[2:]:
+        raise errors.KernelError(f"weight {weight} has an empty kernel; every kernel size must be at least 1")
+    if in_channels % groups:
+        raise errors.ChannelError(
+            f"groups {groups} does not divide the {in_channels} input channels; choose a divisor of {in_channels}"
+        )
