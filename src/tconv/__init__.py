@@ -1,5 +1,46 @@
-"""tconv: the transposed convolution, fast, exact and understood."""
+"""tconv: the transposed convolution, fast, exact and understood.
 
-from tconv.geometry import Geometry
+    o = stride*i + dilation*k - crop_lo        input i and kernel tap k meet at output o
+"""
 
-__all__ = ["Geometry"]
+from typing import Any
+
+from tconv import errors, forms, native
+from tconv.config import show_config
+from tconv.functional import conv_transpose, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from tconv.geometry import Axis, Geometry, receptive_field
+from tconv.layer import Layer, prepare
+from tconv.native import set_num_threads
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Axis",
+    "Geometry",
+    "Layer",
+    "conv_transpose",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "dialects",
+    "errors",
+    "forms",
+    "kernels",
+    "native",
+    "operator",
+    "plan_unet",
+    "prepare",
+    "receptive_field",
+    "set_num_threads",
+    "show_config",
+    "solve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """`tconv.operator` needs SciPy, which `import tconv` must not load."""
+    if name == "operator":
+        from tconv.linear import operator
+
+        return operator
+    raise AttributeError(f"module 'tconv' has no attribute {name!r}")

@@ -57,76 +57,75 @@ def as_array(name: str, value: Any) -> Array:
     return array
 
 
-def same_dtype(input: Array, **others: Array | None) -> None:
-    """Refuse a mix of dtypes: which of them should be rounded is the caller's decision."""
+def same_dtype(weight: np.dtype[Any], **others: Array | None) -> None:
+    """Refuse arrays whose dtype is not the weight's (byte order apart): what to round is the caller's decision."""
+    dtype = weight.newbyteorder("=")
     for name, array in others.items():
-        if array is not None and array.dtype.newbyteorder("=") != input.dtype.newbyteorder("="):
+        if array is not None and array.dtype != dtype and array.dtype.newbyteorder("=") != dtype:
             raise errors.DtypeError(
-                f"{name} has dtype {array.dtype} but the input has {input.dtype}; convert one: "
-                f"{name}.astype({str(input.dtype)!r})"
+                f"{name} has dtype {array.dtype} but the weight has {weight}; convert one: "
+                f"{name}.astype({str(dtype)!r})"
             )
 
 
-@lru_cache(maxsize=1024)
-def layout(input: Shape, weight: Shape, bias: Shape | None, groups: int, ndim: int | None = None) -> Layout:
-    """The `Layout` of arrays with these shapes.
+@lru_cache(maxsize=1024, typed=True)
+def check_weight(weight: Shape, bias: Shape | None, groups: int, ndim: int | None = None) -> int:
+    """The number of output channels of a weight and bias with these shapes.
 
     Args:
         ndim: number of spatial axes, where the operator fixes it (conv_transpose2d: 2).
 
     Raises:
-        RankError, ChannelError, BiasError, KernelError, InputSizeError: as their names say.
+        RankError, ChannelError, BiasError, KernelError: as their names say.
     """
-    ndim = _spatial_axes(weight, ndim)
-    groups = integer("groups", groups)
-    if len(input) not in (ndim + 1, ndim + 2):
+    if len(weight) < 3 if ndim is None else len(weight) != ndim + 2:
+        axes = "" if ndim is None else f"for {ndim} spatial axes "
+        count = "3 dimensions or more" if ndim is None else f"{ndim + 2} dimensions"
         raise errors.RankError(
-            f"input has shape {input}; for {ndim} spatial axes it must be (batch, channels, *sizes) or (channels, "
-            f"*sizes), {ndim + 2} or {ndim + 1} dimensions"
+            f"weight has shape {weight}; {axes}it must be (in_channels, out_channels/groups, *kernel), {count}"
         )
-    batched = len(input) == ndim + 2
-    in_channels, in_size = input[-ndim - 1], input[-ndim:]
-    _check_channels(in_channels, weight, groups)
+    if 0 in weight[:2]:
+        raise errors.ChannelError(f"weight {weight} has no channels; both channel counts must be at least 1")
+    if 0 in weight[2:]:
+        raise errors.KernelError(f"weight {weight} has an empty kernel; every kernel size must be at least 1")
+    if integer("groups", groups) < 1:
+        raise errors.ChannelError(f"groups {groups} must be at least 1")
+    if weight[0] % groups:
+        raise errors.ChannelError(
+            f"groups {groups} does not divide the {weight[0]} input channels; choose a divisor of {weight[0]}"
+        )
     out_channels = weight[1] * groups
     if bias is not None and bias != (out_channels,):
         raise errors.BiasError(
             f"bias has shape {bias}; it must be ({out_channels},), one value per output channel "
             f"(weight {weight}, groups {groups})"
         )
-    batch = input[0] if batched else 1
-    if 0 in in_size and batch:
-        raise errors.InputSizeError(
-            f"input has shape {input}; every spatial size must be at least 1 (only the batch may be empty)"
-        )
-    return Layout(batched, batch, groups, in_channels, out_channels, in_size, weight[2:])
+    return out_channels
 
 
-def _spatial_axes(weight: Shape, ndim: int | None) -> int:
-    if ndim is None and len(weight) < 3:
+@lru_cache(maxsize=1024, typed=True)
+def layout(input: Shape, weight: Shape, bias: Shape | None, groups: int, ndim: int | None = None) -> Layout:
+    """The `Layout` of arrays with these shapes; checks what `check_weight` does, and the input.
+
+    Raises:
+        RankError, ChannelError, InputSizeError: as their names say.
+    """
+    out_channels = check_weight(weight, bias, groups, ndim)
+    ndim = len(weight) - 2
+    if len(input) not in (ndim + 1, ndim + 2):
         raise errors.RankError(
-            f"weight has shape {weight}; it must be (in_channels, out_channels/groups, *kernel), 3 dimensions or more"
+            f"input has shape {input}; for {ndim} spatial axes it must be (batch, channels, *sizes) or (channels, "
+            f"*sizes), {ndim + 2} or {ndim + 1} dimensions"
         )
-    if ndim is not None and len(weight) != ndim + 2:
-        raise errors.RankError(
-            f"weight has shape {weight}; for {ndim} spatial axes it must be (in_channels, out_channels/groups, "
-            f"*kernel), {ndim + 2} dimensions"
-        )
-    return len(weight) - 2
-
-
-def _check_channels(in_channels: int, weight: Shape, groups: int) -> None:
-    if groups < 1:
-        raise errors.ChannelError(f"groups {groups} must be at least 1")
+    batched = len(input) == ndim + 2
+    batch, in_channels, in_size = input[0] if batched else 1, input[-ndim - 1], input[-ndim:]
     if in_channels != weight[0]:
         raise errors.ChannelError(
             f"input has {in_channels} channels but weight {weight} takes {weight[0]}; "
             f"the weight's layout is (in_channels, out_channels/groups, *kernel)"
         )
-    if 0 in weight[:2]:
-        raise errors.ChannelError(f"weight {weight} has no channels; both channel counts must be at least 1")
-    if 0 in weight[2:]:
-        raise errors.KernelError(f"weight {weight} has an empty kernel; every kernel size must be at least 1")
-    if in_channels % groups:
-        raise errors.ChannelError(
-            f"groups {groups} does not divide the {in_channels} input channels; choose a divisor of {in_channels}"
+    if 0 in in_size and batch:
+        raise errors.InputSizeError(
+            f"input has shape {input}; every spatial size must be at least 1 (only the batch may be empty)"
         )
+    return Layout(batched, batch, groups, in_channels, out_channels, in_size, weight[2:])

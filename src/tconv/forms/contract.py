@@ -30,7 +30,7 @@ def form(body: Body) -> Form:
     def run(geometry: Geometry, x: Any, weight: Any, bias: Any = None, groups: int = 1) -> Array:
         x, weight = as_array("input", x), as_array("weight", weight)
         bias = None if bias is None else as_array("bias", bias)
-        same_dtype(x, weight=weight, bias=bias)
+        same_dtype(weight.dtype, input=x, bias=bias)
         sizes = layout(x.shape, weight.shape, None if bias is None else bias.shape, groups, geometry.ndim)
         if sizes.kernel != geometry.kernel:
             raise errors.KernelError(f"weight {weight.shape} does not have the geometry's kernel {geometry.kernel}")

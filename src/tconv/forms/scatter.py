@@ -27,5 +27,5 @@ def run(geometry: Geometry, x: Array, w: Array) -> Array:
 def stamp(value: Array, w: Array) -> Array:
     """The kernel scaled by one input cell: value (batch, groups, in) -> (batch, groups, out, *kernel)."""
     batch, groups, channels = value.shape
-    flat = np.matmul(value[:, :, None, :], w.reshape(groups, channels, -1))
+    flat: Array = np.matmul(value[:, :, None, :], w.reshape(groups, channels, -1))
     return flat.reshape(batch, groups, *w.shape[2:])

@@ -1,0 +1,5 @@
+#include "../backend.hpp"
+#define VECTOR_BYTES 64
+#include "tap.inl"
+
+const tconv::Backend tconv::avx512_backend{"avx512", "512-bit vectors, AVX-512F", kernels<float>(), kernels<double>()};

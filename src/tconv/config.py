@@ -1,0 +1,29 @@
+"""What this installation runs on."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+import numpy as np
+
+from tconv import native
+
+
+def config() -> dict[str, str]:
+    """Version, CPU features, kernels and threads, as text."""
+    return {
+        "tconv": version("tconv"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cpu features": ", ".join(native.cpu_features()) or "none that matter",
+        "kernels": ", ".join(f"{name} (active)" if name == native.active() else name for name in native.backends()),
+        "threads": str(native.num_threads()),
+    }
+
+
+def show_config() -> None:
+    """Print `config()`, one line each."""
+    for name, value in config().items():
+        print(f"{name + ':':<14}{value}")

@@ -1,0 +1,146 @@
+"""The operator on NumPy arrays, with the signature of torch.nn.functional.conv_transpose1d, 2d and 3d."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from tconv import errors
+from tconv.arrays import Array, as_array, layout, same_dtype
+from tconv.geometry import Geometry, Sizes
+from tconv.geometry.arguments import Ints, Padding, is_sequence, per_axis
+from tconv.layer import prepare
+
+
+def conv_transpose(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+    *,
+    output_size: Ints | None = None,
+    out: Array | None = None,
+) -> Array:
+    """The transposed convolution of NumPy arrays, in as many spatial axes as the weight has.
+
+    Args:
+        input: (batch, in_channels, *in_size), or (in_channels, *in_size) without a batch; never modified.
+        weight: (in_channels, out_channels/groups, *kernel), of the input's dtype.
+        bias: (out_channels,), of the input's dtype.
+        stride: distance between the stamps of neighbouring inputs; an int or one per axis, like the next three.
+        padding: cells cropped at both ends; or (lo, hi) pairs per axis, where a negative entry extends the output by
+            bias-only cells; or Keras's "same" (out = in*stride) or "valid".
+        output_padding: cells added at the high end, `0 <= output_padding < max(stride, dilation)`.
+        groups: number of channel groups; the input channels must be a multiple of it.
+        dilation: distance between neighbouring taps.
+        output_size: the spatial output size to reach, in place of output_padding; longer sequences count from the end,
+            so that another array's shape can be given.
+        out: where the result goes; may be a strided view.
+
+    Returns:
+        (batch, out_channels, *out_size), or without the batch, in the input's dtype; C-contiguous unless the input is
+        channels-last in memory, and then so.
+
+    Raises:
+        TconvError: a subclass for each law; see `tconv.errors`. Nothing is allocated before all of them are checked.
+
+    Source: torch.nn.functional.conv_transpose2d, whose values it reproduces.
+
+    >>> import numpy as np
+    >>> x, w = np.array([[[0.0, 1], [2, 3]]]), np.array([[[[0.0, 1], [2, 3]]]])
+    >>> conv_transpose2d(x, w, padding=1)
+    array([[[4.]]])
+    """
+    return _run(None, input, weight, bias, groups, out, stride, padding, output_padding, dilation, output_size)
+
+
+def conv_transpose1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+    *,
+    output_size: Ints | None = None,
+    out: Array | None = None,
+) -> Array:
+    """`conv_transpose` on 1 spatial axis; arguments, result and errors as there."""
+    return _run(1, input, weight, bias, groups, out, stride, padding, output_padding, dilation, output_size)
+
+
+def conv_transpose2d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+    *,
+    output_size: Ints | None = None,
+    out: Array | None = None,
+) -> Array:
+    """`conv_transpose` on 2 spatial axes; arguments, result and errors as there."""
+    return _run(2, input, weight, bias, groups, out, stride, padding, output_padding, dilation, output_size)
+
+
+def conv_transpose3d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+    *,
+    output_size: Ints | None = None,
+    out: Array | None = None,
+) -> Array:
+    """`conv_transpose` on 3 spatial axes; arguments, result and errors as there."""
+    return _run(3, input, weight, bias, groups, out, stride, padding, output_padding, dilation, output_size)
+
+
+def _run(
+    ndim: int | None, input: Any, weight: Any, bias: Any, groups: int, out: Array | None, *geometry_arguments: Any
+) -> Array:
+    x, weight = as_array("input", input), as_array("weight", weight)
+    bias = None if bias is None else as_array("bias", bias)
+    same_dtype(weight.dtype, input=x, bias=bias)
+    sizes = layout(x.shape, weight.shape, None if bias is None else bias.shape, groups, ndim)
+    resolve = _cached_geometry if all(map(_is_plain, geometry_arguments)) else _geometry
+    geometry = resolve(sizes.kernel, sizes.in_size, *geometry_arguments)
+    return prepare(weight, bias, geometry, groups)(x, out)
+
+
+def _geometry(
+    kernel: Sizes, in_size: Sizes, stride: Ints, padding: Padding, output_padding: Ints, dilation: Ints, output_size: Any
+) -> Geometry:
+    """The geometry of a call; checked against the input's size."""
+    geometry = Geometry.from_torch(kernel, stride, padding, output_padding, dilation, ndim=len(kernel))
+    geometry.output_size(in_size)
+    if output_size is None:
+        return geometry
+    if any(per_axis("output_padding", output_padding, geometry.ndim)):
+        raise errors.OutputPaddingError(
+            f"output_padding {output_padding} and output_size {output_size} both choose the size; give one of them"
+        )
+    if is_sequence(output_size) and 0 < len(output_size) - geometry.ndim <= 2:
+        output_size = tuple(output_size)[-geometry.ndim :]
+    return geometry.padded_by(geometry.output_padding_for(in_size, output_size))
+
+
+_cached_geometry = lru_cache(maxsize=1024)(_geometry)
+
+
+def _is_plain(value: Any) -> bool:
+    """An argument that is safe as a cache key: 2.0 and True equal 2 as keys, and must not be answered like it."""
+    return value is None or type(value) in (int, str) or (type(value) is tuple and all(type(v) is int for v in value))

@@ -1,0 +1,1 @@
+"""Fixed upsampling as transposed convolution: nearest, bilinear and bicubic kernels as depthwise weights."""

@@ -1,0 +1,81 @@
+"""The compiled core, with the contract of a form.
+
+    run(geometry, x, weight, bias=None, groups=1) -> y        float32 and float64
+
+`backends()` lists the kernels of this machine, best first; `active()` names the one that runs. TCONV_BACKEND=name in the
+environment forces one.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TypeAlias
+
+import numpy as np
+
+from tconv import errors
+from tconv.arrays import Array
+from tconv.forms.contract import form
+from tconv.geometry import Geometry
+from tconv.geometry.arguments import integer
+from tconv.native import _core
+
+Packed: TypeAlias = _core.LayerF32 | _core.LayerF64
+
+LAYERS = {np.dtype(np.float32): _core.LayerF32, np.dtype(np.float64): _core.LayerF64}
+
+
+def pack(
+    geometry: Geometry,
+    weight: Array,
+    bias: Array | None = None,
+    groups: int = 1,
+    activation: str = "",
+    slope: float = 0.01,
+) -> Packed:
+    """Weights packed for the active backend: `pack(...).run(x, y)` computes on strided x and y of the weight's dtype."""
+    axes = [(axis.kernel, axis.stride, axis.dilation, axis.crop_lo) for axis in geometry.axes]
+    if bias is not None:
+        bias = np.ascontiguousarray(bias)
+    return LAYERS[weight.dtype](np.ascontiguousarray(weight), bias, axes, groups, activation, slope, active())
+
+
+@form
+def run(geometry: Geometry, x: Array, w: Array) -> Array:
+    """The active backend, as a form."""
+    batch, groups, channels_in, channels_out = (*x.shape[:3], w.shape[2])
+    y = np.empty((batch, groups * channels_out, *geometry.output_size(x.shape[3:])), x.dtype)
+    weight = w.reshape(groups * channels_in, *w.shape[2:])
+    pack(geometry, weight, groups=groups).run(x.reshape(batch, groups * channels_in, *x.shape[3:]), y)
+    return y
+
+
+def backends() -> tuple[str, ...]:
+    """Names of the backends that this CPU supports, best first."""
+    return tuple(name for name, _, supported in _core.backends() if supported)
+
+
+def active() -> str:
+    """The backend that runs: the best one, or the one that TCONV_BACKEND names."""
+    supported = backends()
+    chosen = os.environ.get("TCONV_BACKEND") or supported[0]
+    if chosen not in supported:
+        raise errors.TconvError(f"TCONV_BACKEND={chosen} is not available here; choose one of {', '.join(supported)}")
+    return chosen
+
+
+def cpu_features() -> tuple[str, ...]:
+    """The instruction sets of this CPU that matter to the kernels."""
+    return tuple(_core.cpu_features())
+
+
+def num_threads() -> int:
+    """Threads that one call may use: as set, else OMP_NUM_THREADS, else the CPUs this process may run on."""
+    return _core.num_threads()
+
+
+def set_num_threads(count: int) -> None:
+    """Use at most `count` threads per call; 0 goes back to the default. Results do not depend on it."""
+    if integer("threads", count) < 0:
+        raise errors.TconvError(f"threads {count} must be at least 0 (0: the default)")
+    _core.set_num_threads(min(count, 2**31 - 1))

@@ -1,0 +1,38 @@
+"""tconv's compiled core; use it through tconv.native."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy
+from numpy.typing import NDArray
+
+
+class LayerF32:
+    """Weights packed for one backend; `run` computes any input size."""
+
+    def __init__(self, weight: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str) -> None: ...
+
+    def run(self, x: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], y: Annotated[NDArray[numpy.float32], dict(device='cpu')]) -> None:
+        """
+        Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.
+        """
+
+class LayerF64:
+    """Weights packed for one backend; `run` computes any input size."""
+
+    def __init__(self, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str) -> None: ...
+
+    def run(self, x: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], y: Annotated[NDArray[numpy.float64], dict(device='cpu')]) -> None:
+        """
+        Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.
+        """
+
+def backends() -> list[tuple[str, str, bool]]:
+    """(name, description, supported) of every backend, best first."""
+
+def cpu_features() -> list[str]:
+    """The instruction sets of this CPU that matter here."""
+
+def num_threads() -> int: ...
+
+def set_num_threads(count: int) -> None: ...
