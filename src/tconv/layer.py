@@ -83,7 +83,8 @@ class Layer:
             return
         wide = np.empty(y.shape, self._native_dtype)
         self._packed.run(x, wide)
-        y[...] = wide.astype(self.dtype, copy=False)  # the one rounding
+        with np.errstate(over="ignore"):  # beyond float16 lies Inf, as in PyTorch
+            y[...] = wide.astype(self.dtype, copy=False)  # the one rounding
 
     def __repr__(self) -> str:
         channels = f"{self._shape[0]} -> {self._shape[1] * self.groups} channels"

@@ -12,14 +12,8 @@
 """
 
 from tconv.dialects.flax import from_flax, to_flax, weight_from_flax, weight_to_flax
-from tconv.dialects.keras import (
-    from_channels_last,
-    from_keras,
-    to_channels_last,
-    to_keras,
-    weight_from_keras,
-    weight_to_keras,
-)
+from tconv.dialects.keras import from_keras, to_keras, weight_from_keras, weight_to_keras
+from tconv.dialects.layouts import from_channels_last, to_channels_last
 from tconv.dialects.onnx import from_onnx, to_onnx
 from tconv.dialects.pytorch import from_torch, to_torch
 

@@ -19,7 +19,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tconv import errors
-from tconv.arrays import Array, as_array
+from tconv.arrays import Array
+from tconv.dialects.layouts import ranked
 from tconv.geometry import Geometry
 from tconv.geometry.arguments import Ints, is_sequence, pairs_per_axis
 
@@ -94,25 +95,35 @@ def weight_from_flax(kernel: Any, transpose_kernel: bool = False) -> Array:
     Raises:
         RankError: fewer than 3 dimensions.
     """
-    kernel = _ranked("kernel", kernel, "(*kernel, in_channels, out_channels)")
-    return np.moveaxis(kernel, (-1, -2), (0, 1)) if transpose_kernel else _flipped(np.moveaxis(kernel, (-2, -1), (0, 1)))
+    kernel = ranked("kernel", kernel, "(*kernel, in_channels, out_channels)")
+    if transpose_kernel:
+        return np.moveaxis(kernel, (-1, -2), (0, 1))
+    return _flipped(np.moveaxis(kernel, (-2, -1), (0, 1)))
 
 
 def weight_to_flax(weight: Any, transpose_kernel: bool = False) -> Array:
-    """tconv's weight (in_channels, out_channels, *kernel) as Flax's kernel, the inverse of `weight_from_flax`; a view."""
-    weight = _ranked("weight", weight, "(in_channels, out_channels, *kernel)")
-    return np.moveaxis(weight, (0, 1), (-1, -2)) if transpose_kernel else np.moveaxis(_flipped(weight), (0, 1), (-2, -1))
+    """tconv's weight (in_channels, out_channels, *kernel) as Flax's kernel; a view. The inverse of `weight_from_flax`.
+
+    Raises:
+        RankError: fewer than 3 dimensions.
+    """
+    weight = ranked("weight", weight, "(in_channels, out_channels, *kernel)")
+    if transpose_kernel:
+        return np.moveaxis(weight, (0, 1), (-1, -2))
+    return np.moveaxis(_flipped(weight), (0, 1), (-2, -1))
 
 
 def _named(padding: str) -> str:
-    """Keras's name for a padding that JAX names; lower case too is unknown to JAX here."""
+    """Keras's name for a padding that JAX has a name for."""
     if padding == "CIRCULAR":
         raise errors.DialectError(
             "padding 'CIRCULAR' wraps what sticks out at one end around to the other, which no crop does; convert the "
             "layer with padding 'VALID' and wrap its result"
         )
     if padding not in ("SAME", "VALID"):
-        raise errors.PaddingError(f"padding {padding!r} is unknown; JAX has 'SAME', 'VALID' and one (lo, hi) pair per axis")
+        raise errors.PaddingError(
+            f"padding {padding!r} is unknown; JAX has 'SAME' and 'VALID' in capitals, and one (lo, hi) pair per axis"
+        )
     return padding.lower()
 
 
@@ -124,10 +135,3 @@ def _pairs(padding: Any, ndim: int) -> tuple[tuple[int, int], ...]:
 
 def _flipped(weight: Array) -> Array:
     return np.flip(weight, tuple(range(2, weight.ndim)))
-
-
-def _ranked(name: str, value: Any, layout: str) -> Array:
-    array = as_array(name, value)
-    if array.ndim < 3:
-        raise errors.RankError(f"{name} has shape {array.shape}; it must be {layout}, 3 dimensions or more")
-    return array

@@ -19,9 +19,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tconv import errors
-from tconv.arrays import Array, as_array
+from tconv.arrays import Array
+from tconv.dialects.layouts import ranked
 from tconv.geometry import Axis, Geometry
-from tconv.geometry.arguments import Ints, per_axis
+from tconv.geometry.arguments import Ints, is_sequence, per_axis
 
 Spelling: TypeAlias = tuple[str, int | None]  # padding, output_padding
 
@@ -51,7 +52,8 @@ def from_keras(
     ((1, 1),)
     """
     if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
-        raise errors.PaddingError(f"padding {padding!r} is unknown; Keras's transposed convolutions have 'valid' and 'same'")
+        raise errors.PaddingError(f"padding {padding!r} is unknown; Keras has 'valid' and 'same' here")
+    ndim = _ndim(kernel_size, strides, output_padding, dilation_rate) if ndim is None else ndim
     full = Geometry.from_torch(kernel_size, strides, dilation=dilation_rate, ndim=ndim)
     extra: tuple[int | None, ...] = (None,) * full.ndim
     if output_padding is not None:
@@ -59,8 +61,7 @@ def from_keras(
     for number, (axis, op) in enumerate(zip(full.axes, extra, strict=True)):
         if op is not None and not 0 <= op < axis.stride:
             raise errors.OutputPaddingError(
-                f"output_padding {op} (axis {number}) must be at least 0 and smaller than strides {axis.stride}, as Keras "
-                f"demands"
+                f"axis {number}: output_padding {op} must be at least 0 and smaller than strides {axis.stride}"
             )
     crop = tuple(_crop(axis, padding.lower(), op) for axis, op in zip(full.axes, extra, strict=True))
     return Geometry(full.kernel, full.stride, full.dilation, crop)
@@ -101,34 +102,28 @@ def to_keras(geometry: Geometry) -> dict[str, Any]:
 
 
 def weight_from_keras(kernel: Any) -> Array:
-    """Keras's kernel (*kernel_size, filters, in_channels) as tconv's weight (in_channels, filters, *kernel_size); a view.
+    """Keras's kernel (*kernel_size, filters, in_channels) as tconv's weight (in_channels, filters, *kernel_size).
 
-    No tap is flipped. Keras's layers have no groups; a grouped kernel of TensorFlow, (*kernel_size, filters/groups,
-    in_channels), converts in the same way.
+    It is a view, no tap is flipped. Keras's layers have no groups; a grouped kernel of TensorFlow, (*kernel_size,
+    filters/groups, in_channels), converts in the same way.
 
     Raises:
         RankError: fewer than 3 dimensions.
     """
-    return np.moveaxis(_ranked("kernel", kernel, "(*kernel_size, filters, in_channels)"), (-1, -2), (0, 1))
+    return np.moveaxis(ranked("kernel", kernel, "(*kernel_size, filters, in_channels)"), (-1, -2), (0, 1))
 
 
 def weight_to_keras(weight: Any) -> Array:
-    """tconv's weight (in_channels, out_channels, *kernel) as Keras's (*kernel, out_channels, in_channels); a view."""
-    return np.moveaxis(_ranked("weight", weight, "(in_channels, out_channels, *kernel)"), (0, 1), (-1, -2))
+    """tconv's weight (in_channels, out_channels, *kernel) as Keras's (*kernel, out_channels, in_channels); a view.
 
-
-def from_channels_last(x: Any) -> Array:
-    """(batch, *size, channels), `data_format="channels_last"`, as (batch, channels, *size); a view.
-
-    >>> from_channels_last(np.zeros((1, 5, 6, 3))).shape
-    (1, 3, 5, 6)
+    Raises:
+        RankError: fewer than 3 dimensions.
     """
-    return np.moveaxis(_ranked("input", x, "(batch, *size, channels)"), -1, 1)
+    return np.moveaxis(ranked("weight", weight, "(in_channels, out_channels, *kernel)"), (0, 1), (-1, -2))
 
 
-def to_channels_last(x: Any) -> Array:
-    """(batch, channels, *size) as (batch, *size, channels), `data_format="channels_last"`; a view."""
-    return np.moveaxis(_ranked("input", x, "(batch, channels, *size)"), 1, -1)
+def _ndim(*arguments: Any) -> int:
+    return max((len(value) for value in arguments if is_sequence(value)), default=1)
 
 
 def _crop(axis: Axis, padding: str, output_padding: int | None) -> tuple[int, int]:
@@ -148,9 +143,10 @@ def _check_layer(geometry: Geometry) -> None:
             f"Keras has Conv1DTranspose, 2D and 3D, none for {geometry.ndim} spatial axes; compute it with tconv"
         )
     if max(geometry.stride) > 1 and max(geometry.dilation) > 1:
+        spread = tuple(axis.extent for axis in geometry.axes)
         raise errors.DialectError(
-            f"Keras's layers refuse strides {geometry.stride} together with dilation_rate {geometry.dilation}, one of them "
-            f"must be 1; put zeros between the taps: kernel_size {tuple(a.extent for a in geometry.axes)}, dilation_rate 1"
+            f"Keras's layers refuse strides {geometry.stride} together with dilation_rate {geometry.dilation}, one of "
+            f"them must be 1; put zeros between the taps: kernel_size {spread}, dilation_rate 1"
         )
 
 
@@ -163,10 +159,10 @@ def _spellings(number: int, axis: Axis, geometry: Geometry) -> list[Spelling]:
     found = [spelling for spelling in candidates if _crop(axis, *spelling) == (axis.crop_lo, axis.crop_hi)]
     if not found:
         raise errors.DialectError(
-            f"axis {number}: crop ({axis.crop_lo}, {axis.crop_hi}) is none of Keras's: 'valid' crops (0, -output_padding), "
-            f"'same' crops {axis.extent - axis.extent % 2} - output_padding cells ({axis.extent - axis.stride} if it is "
-            f"None), half of them, rounded down, at the low end; 0 <= output_padding < strides {axis.stride}; "
-            f"{_detour(geometry)}"
+            f"axis {number}: crop ({axis.crop_lo}, {axis.crop_hi}) is none of Keras's: 'valid' crops "
+            f"(0, -output_padding), 'same' crops {axis.extent - axis.extent % 2} - output_padding cells "
+            f"({axis.extent - axis.stride} if it is None), half of them, rounded down, at the low end, where "
+            f"0 <= output_padding < strides {axis.stride}; {_detour(geometry)}"
         )
     return found
 
@@ -174,13 +170,6 @@ def _spellings(number: int, axis: Axis, geometry: Geometry) -> list[Spelling]:
 def _detour(geometry: Geometry) -> str:
     """Steps that any crop can be written with."""
     return (
-        f"use padding 'valid', output_padding 0 and use_bias=False, cut {geometry.crop} cells off the ends of the result "
-        f"(a negative number appends zeros), then add the bias"
+        f"use padding 'valid', output_padding 0 and use_bias=False, cut {geometry.crop} cells off the ends of the "
+        f"result (a negative number adds zeros), then add the bias"
     )
-
-
-def _ranked(name: str, value: Any, layout: str) -> Array:
-    array = as_array(name, value)
-    if array.ndim < 3:
-        raise errors.RankError(f"{name} has shape {array.shape}; it must be {layout}, 3 dimensions or more")
-    return array

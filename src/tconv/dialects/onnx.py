@@ -1,19 +1,18 @@
-"""ONNX: operator ConvTranspose (opset 22; 1 and 11 mean the same).
+"""ONNX: operator ConvTranspose-22 (and -11; the text of -1 has UPPER and LOWER the other way round, runtimes do not).
 
     pads and output_padding     crop = (begin, end - output_padding)
     output_shape                surplus = full size - output_shape
     auto_pad SAME_*             surplus = extent - stride, so that out = in * stride
     the last two                total = surplus + output_padding is split between begin and end
 
-An odd total gives its extra cell to the end for SAME_UPPER, else to the beginning. Both are resolved to explicit crops
-here, as the specification has deprecated auto_pad, and runtimes differ at the edges:
+An odd total gives its extra cell to the end for SAME_UPPER, else to the beginning. All are resolved to explicit crops
+here: the specification has deprecated auto_pad, and leaves room at the edges, where this module follows ONNX Runtime:
 
-* total < 0 (auto_pad SAME_* with extent < stride, or a large output_shape): pads cannot be negative, so this module
-  cuts nothing and appends the missing cells at the high end, as ONNX Runtime does for output_shape, and TensorFlow for
-  SAME. ONNX Runtime (1.31) appends none for SAME_* alone: its output is a prefix of the one that the specification's
-  out = in * stride asks for. onnx's reference evaluator halves the negative total and shifts the result.
-* auto_pad SAME_UPPER with output_shape: OpenVINO (2026.4) ignores the SAME_UPPER. output_shape alone: onnx's reference
-  evaluator (1.23) fails. auto_pad SAME_* with output_padding: onnx's shape inference adds it to the size, runtimes not.
+* total < 0: pads cannot be negative, so nothing is cut. output_shape then appends the missing cells at the high end;
+  SAME_* (extent < stride) appends none, and out is less than the in * stride of the text and of TensorFlow's SAME.
+  OpenVINO and onnx's shape inference agree; onnx's reference evaluator halves the negative total: a shift.
+* SAME_UPPER with output_shape: OpenVINO (2026.4) splits as for SAME_LOWER. output_shape alone: onnx's reference
+  evaluator (1.23) fails. SAME_* with output_padding: onnx's shape inference adds it to the size, ONNX Runtime does not.
 * stride <= output_padding < dilation is legal, here as in PyTorch; ONNX Runtime (1.31) refuses it.
 
 The weight layout of input W, (in_channels, out_channels/group, *kernel), is tconv's own: there is nothing to convert.
@@ -66,14 +65,15 @@ def from_onnx(
     ndim = len(kernel_shape) if is_sequence(kernel_shape) else 1  # type: ignore[arg-type]
     extra = per_axis("output_padding", 0 if output_padding is None else output_padding, ndim)
     strides, dilations = 1 if strides is None else strides, 1 if dilations is None else dilations
-    full = Geometry.from_torch(kernel_shape, strides, 0, extra, dilations, ndim).padded_by([-op for op in extra])
+    node = Geometry.from_torch(kernel_shape, strides, 0, extra, dilations, ndim)
     auto_pad = _auto_pad(auto_pad, pads)
     crop = tuple((lo, hi - op) for (lo, hi), op in zip(_pairs(pads, ndim), extra, strict=True))
     if output_shape is not None:
-        crop = _split(_surplus(full, in_size, per_axis("output_shape", output_shape, ndim)), extra, auto_pad)
+        crop = _split(_surplus(node, in_size, per_axis("output_shape", output_shape, ndim)), extra, auto_pad)
     elif auto_pad.startswith("SAME"):
-        crop = _split([axis.extent - axis.stride for axis in full.axes], extra, auto_pad)
-    return Geometry(full.kernel, full.stride, full.dilation, crop)
+        surplus = [max(axis.extent - axis.stride, -op) for axis, op in zip(node.axes, extra, strict=True)]
+        crop = _split(surplus, extra, auto_pad)
+    return Geometry(node.kernel, node.stride, node.dilation, crop)
 
 
 def to_onnx(geometry: Geometry) -> dict[str, list[int]]:
@@ -126,22 +126,22 @@ def _pairs(pads: Sequence[int] | None, ndim: int) -> tuple[tuple[int, int], ...]
     return tuple(zip(entries[:ndim], entries[ndim:], strict=True))
 
 
-def _surplus(full: Geometry, in_size: Ints | None, out_size: Sizes) -> list[int]:
+def _surplus(node: Geometry, in_size: Ints | None, out_size: Sizes) -> list[int]:
     """Cells of the uncropped result that `out_size` has no room for; negative where it asks for more."""
     if in_size is None:
         raise errors.InputSizeError(
             f"output_shape {out_size} needs in_size: it cuts what stride*(in_size-1) + dilation*(kernel-1) + 1 has too "
             f"many, which depends on the input; give its spatial sizes"
         )
-    sizes = zip(full.axes, full.full_size(in_size), out_size, strict=True)
-    for number, (axis, most, out) in enumerate(sizes):
-        most += max(axis.stride, axis.dilation) - 1
-        if not 1 <= out <= most:
+    sizes = node.full_size(in_size)
+    for number, (axis, size, out) in enumerate(zip(node.axes, sizes, out_size, strict=True)):
+        largest = size + max(axis.stride, axis.dilation) - 1
+        if not 1 <= out <= largest:
             raise errors.OutputSizeError(
-                f"output_shape {out} (axis {number}) must be from 1 to {most}: the uncropped result, and less than "
-                f"max(stride {axis.stride}, dilation {axis.dilation}) cells more"
+                f"axis {number}: output_shape {out} must be from 1 to {largest}: the {size} cells without pads, and "
+                f"fewer than max(stride {axis.stride}, dilation {axis.dilation}) more"
             )
-    return [size - out for size, out in zip(full.full_size(in_size), out_size, strict=True)]
+    return [size - out for size, out in zip(sizes, out_size, strict=True)]
 
 
 def _split(surplus: Sequence[int], output_padding: Sizes, auto_pad: str) -> tuple[tuple[int, int], ...]:

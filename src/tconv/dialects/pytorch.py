@@ -69,8 +69,8 @@ def _broken_law(axis: Axis) -> str | None:
     output_padding = axis.crop_lo - axis.crop_hi
     if not 0 <= output_padding < max(axis.stride, axis.dilation):
         return (
-            f"padding {axis.crop_lo} and output_padding {output_padding}, and PyTorch's output_padding must be at least "
-            f"0 and smaller than max(stride {axis.stride}, dilation {axis.dilation})"
+            f"padding {axis.crop_lo} and output_padding {output_padding}, and PyTorch's output_padding must be at "
+            f"least 0 and smaller than max(stride {axis.stride}, dilation {axis.dilation})"
         )
     return None
 
@@ -79,6 +79,6 @@ def _detour(geometry: Geometry) -> str:
     """Torch code that any crop can be written with; its pad counts axes from the last."""
     pads = tuple(-cells for pair in reversed(geometry.crop) for cells in pair)
     return (
-        f"run the layer with padding 0, output_padding 0 and no bias, then torch.nn.functional.pad(y, {pads}), which cuts "
-        f"where it is negative, then add the bias"
+        f"run the layer with padding 0, output_padding 0 and no bias, then torch.nn.functional.pad(y, {pads}), which "
+        f"cuts where it is negative, then add the bias"
     )

@@ -34,12 +34,11 @@ def form(body: Body) -> Form:
         sizes = layout(x.shape, weight.shape, None if bias is None else bias.shape, groups, geometry.ndim)
         if sizes.kernel != geometry.kernel:
             raise errors.KernelError(f"weight {weight.shape} does not have the geometry's kernel {geometry.kernel}")
-        y = body(
-            geometry,
-            x.reshape(sizes.batch, groups, sizes.in_channels // groups, *sizes.in_size),
-            weight.reshape(groups, sizes.in_channels // groups, *weight.shape[1:]),
-        ).reshape(sizes.result_shape(geometry.output_size(sizes.in_size)))
-        return y if bias is None else y + bias.reshape(-1, *[1] * geometry.ndim)
+        grouped = x.reshape(sizes.batch, groups, sizes.in_channels // groups, *sizes.in_size)
+        with np.errstate(all="ignore"):  # NaN, Inf and overflow go where the definition puts them, as data
+            y = body(geometry, grouped, weight.reshape(groups, sizes.in_channels // groups, *weight.shape[1:]))
+            y = y.reshape(sizes.result_shape(geometry.output_size(sizes.in_size)))
+            return y if bias is None else y + bias.reshape(-1, *[1] * geometry.ndim)
 
     return run
 

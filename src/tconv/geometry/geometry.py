@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -101,7 +102,11 @@ class Geometry:
             pairs_per_axis("crop", crop, ndim),
             strict=True,
         )
-        object.__setattr__(self, "axes", tuple(Axis(k, s, d, lo, hi) for k, s, d, (lo, hi) in entries))
+        axes = []
+        for number, (k, s, d, (lo, hi)) in enumerate(entries):
+            with _on_axis(number):
+                axes.append(Axis(k, s, d, lo, hi))
+        object.__setattr__(self, "axes", tuple(axes))
 
     @classmethod
     def from_axes(cls, axes: Sequence[Axis]) -> Geometry:
@@ -140,26 +145,19 @@ class Geometry:
         if ndim is None:
             lengths = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
             ndim = _ndim(**lengths, padding=padding, output_padding=output_padding)
-        axes = [
-            Axis(k, s, d)
-            for k, s, d in zip(
-                per_axis("kernel_size", kernel_size, ndim),
-                per_axis("stride", stride, ndim),
-                per_axis("dilation", dilation, ndim),
-                strict=True,
-            )
-        ]
+        uncropped = cls(
+            per_axis("kernel_size", kernel_size, ndim),
+            per_axis("stride", stride, ndim),
+            per_axis("dilation", dilation, ndim),
+        )
         extra = per_axis("output_padding", output_padding, ndim)
-        for number, (axis, op) in enumerate(zip(axes, extra, strict=True)):
+        for number, (axis, op) in enumerate(zip(uncropped.axes, extra, strict=True)):
             if not 0 <= op < max(axis.stride, axis.dilation):
                 raise errors.OutputPaddingError(
-                    f"output_padding {op} (axis {number}) must be at least 0 and smaller than max(stride {axis.stride}, "
+                    f"axis {number}: output_padding {op} must be at least 0 and smaller than max(stride {axis.stride}, "
                     f"dilation {axis.dilation}); it only chooses among the sizes that one stride leaves open"
                 )
-        crops = _crops(padding, extra, axes)
-        return cls.from_axes(
-            [Axis(a.kernel, a.stride, a.dilation, lo, hi) for a, (lo, hi) in zip(axes, crops, strict=True)]
-        )
+        return cls(uncropped.kernel, uncropped.stride, uncropped.dilation, _crops(padding, extra, uncropped.axes))
 
     # the parameters, one entry per axis
 
@@ -271,10 +269,8 @@ class Geometry:
         """`of(axis, value)` on every axis; an error says on which."""
         results = []
         for number, (axis, value) in enumerate(zip(self.axes, values, strict=True)):
-            try:
+            with _on_axis(number):
                 results.append(of(axis, value))
-            except errors.TconvError as error:
-                raise type(error)(f"axis {number}: {error}") from None
         return tuple(results)
 
     def __repr__(self) -> str:
@@ -284,6 +280,15 @@ class Geometry:
         kernel = "x".join(map(str, self.kernel))
         rest = (("stride", self.stride), ("dilation", self.dilation), ("crop", self.crop))
         return f"{self.ndim}-D: kernel {kernel}, " + ", ".join(f"{name} {_short(value)}" for name, value in rest)
+
+
+@contextmanager
+def _on_axis(number: int) -> Iterator[None]:
+    """Let an error of one axis say on which axis it happened."""
+    try:
+        yield
+    except errors.TconvError as error:
+        raise type(error)(f"axis {number}: {error}") from None
 
 
 def _short(entries: tuple[Any, ...]) -> str:
@@ -303,7 +308,7 @@ def _ndim(**arguments: Any) -> int:
     return max([len(value) for value in arguments.values() if is_sequence(value)] or [1])
 
 
-def _crops(padding: Any, output_padding: Sizes, axes: list[Axis]) -> tuple[tuple[int, int], ...]:
+def _crops(padding: Any, output_padding: Sizes, axes: tuple[Axis, ...]) -> tuple[tuple[int, int], ...]:
     """(crop_lo, crop_hi) per axis from a padding in any of its spellings."""
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
@@ -321,7 +326,8 @@ def _crops(padding: Any, output_padding: Sizes, axes: list[Axis]) -> tuple[tuple
         each = per_axis("padding", padding, len(axes))
         if min(each) < 0:
             raise errors.PaddingError(
-                f"padding {each} must not be negative; to extend the output write pairs: padding=[({each[0]}, {each[0]}), ...]"
+                f"padding {each} must not be negative; to extend the output by {-min(each)} give pairs, (lo, hi) per axis: "
+                f"padding={[(p, p) for p in each]}"
             )
         pairs = tuple((p, p) for p in each)
     return tuple((lo, hi - op) for (lo, hi), op in zip(pairs, output_padding, strict=True))

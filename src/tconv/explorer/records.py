@@ -1,0 +1,91 @@
+"""What a trace is made of: one record per thing that can be drawn. Arrays keep their channel axes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tconv.arrays import Array
+from tconv.geometry import FourSteps, Phase, Sizes
+
+
+class Stamp(NamedTuple):
+    """What one input cell, or one kernel tap, adds to the canvas.
+
+    Attributes:
+        at: the input cell, or the tap.
+        cells: the canvas cells it covers, per axis.
+        values: (out_channels, *cells): the kernel scaled by the input, or the input scaled by the tap.
+    """
+
+    at: Sizes
+    cells: tuple[range, ...]
+    values: Array
+
+
+class Product(NamedTuple):
+    """One multiplication, x[channel, i] * w[channel, out_channel, k]."""
+
+    channel: int
+    i: Sizes
+    k: Sizes
+    x: int | float
+    w: int | float
+
+
+class Sum(NamedTuple):
+    """One output cell and all that meets there; without products it holds the bias only."""
+
+    channel: int
+    o: Sizes
+    products: tuple[Product, ...]
+    bias: int | float | None
+    value: int | float
+
+
+class Steps(NamedTuple):
+    """The recipe "insert zeros, pad, flip the kernel, convolve", with its sizes per axis."""
+
+    sizes: tuple[FourSteps, ...]
+    inserted: Array
+    padded: Array
+    flipped: Array
+    result: Array
+
+
+class Column(NamedTuple):
+    """col2im, before the folding.
+
+    Attributes:
+        products: (out_channels, *kernel, *in_size).
+        goes_to: (*kernel, *in_size), the flat output cell that each is added to; -1 where it is cropped.
+    """
+
+    products: Array
+    goes_to: Array
+
+
+class Part(NamedTuple):
+    """One phase: its taps and cells, its values (out_channels, *cells), and where they lie in the output."""
+
+    phase: Phase
+    cells: tuple[range, ...]
+    values: Array
+    outputs: tuple[slice, ...]
+
+
+class Pairing(NamedTuple):
+    """The adjoint law on one z: <C z, x> = <z, C^T x>; and `back` = C C^T x, which is not x."""
+
+    z: Array
+    cz: Array
+    left: int | float
+    right: int | float
+    back: Array
+
+
+class Agreement(NamedTuple):
+    """How far the output of a form is from `y`, at most; and whether rounding explains it."""
+
+    name: str
+    difference: float
+    agrees: bool

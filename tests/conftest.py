@@ -1,0 +1,6 @@
+"""Tests import the catalogue as `cases`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,95 @@
+"""Every backend of this machine, forced by name, proven to be the one that ran."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tconv import errors, native
+
+TESTS = Path(__file__).parent.parent
+
+EXERCISE = """
+import sys
+import numpy as np
+from cases import CASES
+from tconv import native
+from tconv.forms import FORMS
+
+assert native.active() == sys.argv[1], native.active()
+for case in CASES:
+    expected = FORMS["taps"](case.geometry, *case.arrays(), case.groups)
+    for dtype in (np.float32, np.float64):
+        x, w, b = case.arrays(dtype)
+        # Guard bands: the result lies inside a larger array whose other cells must not change.
+        size = case.geometry.output_size(case.in_size)
+        buffer = np.full((case.batch, case.out_channels + 2, *(n + 2 for n in size)), 99, dtype)
+        inner = buffer[(slice(None), slice(1, -1), *[slice(1, -1)] * len(size))]
+        native.pack(case.geometry, w, b, case.groups).run(x, inner)
+        assert (inner == expected).all(), case.name
+        assert (buffer == 99).sum() >= buffer.size - inner.size, case.name
+        inner[...] = 99
+        assert (buffer == 99).all(), case.name
+print("ran", len(CASES))
+"""
+
+
+@pytest.mark.parametrize("name", native.backends())
+def test_forced_backend(name: str) -> None:
+    environment = {**os.environ, "TCONV_BACKEND": name, "PYTHONPATH": str(TESTS)}
+    command = [sys.executable, "-c", EXERCISE, name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("ran ")
+
+
+def test_the_list_is_ordered_and_ends_with_what_runs_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = native.backends()
+    assert names[-2:] == ("portable", "reference")
+    monkeypatch.delenv("TCONV_BACKEND", raising=False)
+    assert native.active() == names[0]
+    if "avx512f" in native.cpu_features():
+        assert names[0] == "avx512"
+    elif {"avx2", "fma"} <= set(native.cpu_features()):
+        assert names[0] == "avx2"
+
+
+def test_unknown_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TCONV_BACKEND", "abacus")
+    with pytest.raises(errors.TconvError, match=r"^TCONV_BACKEND=abacus is not available here; choose one of .*reference"):
+        native.active()
+
+
+def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    native.set_num_threads(3)
+    assert native.num_threads() == 3
+    native.set_num_threads(0)
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert native.num_threads() == 5
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert native.num_threads() == len(os.sched_getaffinity(0))
+    with pytest.raises(errors.TconvError, match=r"^threads -1 must be at least 0 \(0: the default\)$"):
+        native.set_num_threads(-1)
+    with pytest.raises(errors.ArgumentTypeError):
+        native.set_num_threads(1.5)  # type: ignore[arg-type]
+
+
+def test_the_core_refuses_what_would_break_memory() -> None:
+    w = np.ones((2, 1, 3), np.float32)
+    axes = [(3, 1, 1, 0)]
+    layer = native._core.LayerF32(w, None, axes, 1, "", 0.0, "")
+    for x, y in [((1, 3, 4), (1, 1, 6)), ((2, 2, 4), (1, 1, 6)), ((1, 2, 4), (1, 2, 6)), ((1, 2, 4, 1), (1, 1, 6))]:
+        with pytest.raises(ValueError, match="arrays do not fit the layer"):
+            layer.run(np.zeros(x, np.float32), np.zeros(y, np.float32))
+    for bad in ([(2, 1, 1, 0)], [(3, 0, 1, 0)], [], axes * 2):
+        with pytest.raises(ValueError, match=r"axis does not fit|weight rank"):
+            native._core.LayerF32(w, None, bad, 1, "", 0.0, "")
+    with pytest.raises(ValueError, match="unknown activation elu"):
+        native._core.LayerF32(w, None, axes, 1, "elu", 0.0, "")
+    with pytest.raises(ValueError, match="unknown or unsupported backend"):
+        native._core.LayerF32(w, None, axes, 1, "", 0.0, "abacus")

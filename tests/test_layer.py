@@ -1,0 +1,66 @@
+"""`prepare`: weights packed once, activations, reuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tconv
+from tconv import Geometry, errors
+from tconv.layer import ACTIVATIONS
+
+
+def test_runs_on_any_size_and_keeps_its_own_weights() -> None:
+    rng = np.random.default_rng(0)
+    for dtype in (np.float32, np.float16, np.int64):
+        w, b = (4 * rng.standard_normal((3, 2, 4, 4))).astype(dtype), np.arange(2).astype(dtype)
+        geometry = Geometry.from_torch((4, 4), 2, 1)
+        layer = tconv.prepare(w, b, geometry)
+        inputs = [(4 * rng.standard_normal((n, 3, 3 + n, 9 * n))).astype(dtype) for n in (1, 4, 2)]
+        expected = [tconv.conv_transpose2d(x, w, b, 2, 1) for x in inputs]
+        w[...], b[...] = 0, 0
+        for _ in range(2):
+            for x, y in zip(inputs, expected, strict=True):
+                assert (layer(x) == y).all()
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_activations_are_pytorchs(name: str, dtype: Any) -> None:
+    x = np.array([[[-np.inf, -90, -3, -0.5, -0.0, 0, 0.5, 3, 90, np.inf, np.nan]]], dtype)
+    if name == "gelu":
+        x = x[np.isfinite(x)][None, None]  # PyTorch's own gelu(inf) differs between dtypes
+    layer = tconv.prepare(np.ones((1, 1, 1), dtype), activation=name)
+    function = getattr(torch, name, None) or getattr(torch.nn.functional, name)
+    tolerance = 10 * np.finfo(dtype).eps
+    np.testing.assert_allclose(layer(x), function(torch.from_numpy(x)).numpy(), tolerance, tolerance)
+
+
+def test_leaky_slope_and_half_precision() -> None:
+    x = np.array([[[-2.0, 4]]], np.float16)
+    layer = tconv.prepare(np.ones((1, 1, 1), np.float16), np.array([-1], np.float16), activation=("leaky_relu", 0.5))
+    assert layer(x).tolist() == [[[-1.5, 3.0]]]
+
+
+def test_repr_says_what_runs() -> None:
+    text = repr(tconv.prepare(np.ones((2, 3, 2), np.float32), geometry=Geometry(2, 2), groups=2))
+    expected = "<tconv.Layer 2 -> 6 channels, groups 2, 1-D: kernel 2, stride 2, dilation 1, crop (0, 0), float32, runs on "
+    assert text == f"{expected}{tconv.native.active()}>"
+    assert repr(tconv.prepare(np.ones((1, 1, 1), int))).endswith("int64, runs on NumPy>")
+
+
+def test_bad_layers() -> None:
+    w = np.ones((2, 3, 2), np.float32)
+    with pytest.raises(errors.ActivationError, match=r"^activation 'elu' is unknown; choose one of relu, "):
+        tconv.prepare(w, activation="elu")
+    with pytest.raises(errors.ActivationError, match=r"^activation \('relu', 0.2\) is unknown"):
+        tconv.prepare(w, activation=("relu", 0.2))
+    with pytest.raises(errors.ActivationError, match="^activation relu is not defined here for dtype int64"):
+        tconv.prepare(w.astype(int), activation="relu")
+    with pytest.raises(errors.KernelError, match="does not have the geometry's kernel"):
+        tconv.prepare(w, geometry=Geometry(3))
+    with pytest.raises(errors.RankError):
+        tconv.prepare(np.ones(3))
