@@ -72,7 +72,9 @@ def test_a_row_never_imports_a_higher_one(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_other_packages_stay_in_their_part(path: Path) -> None:
     allowed = ALWAYS | HEAVY.get(part(path), set()) | set(sys.stdlib_module_names) | {"tconv"}
-    for node in ast.parse(path.read_text()).body:  # at the top of the file; inside a function a package is imported when it is needed
+    for node in ast.parse(
+        path.read_text()
+    ).body:  # at the top of the file; inside a function a package is imported when it is needed
         if isinstance(node, ast.Import | ast.ImportFrom):
             for name in names(node):
                 assert name.partition(".")[0] in allowed, f"{path.name}:{node.lineno} imports {name}"
@@ -95,7 +97,9 @@ def test_no_drawer_for_odds_and_ends() -> None:
 
 def test_import_is_light() -> None:
     code = "import sys, tconv; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    loaded = set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    )
     assert not loaded & {"torch", "scipy", "matplotlib", "rich", "cyclopts", "PIL", "pyvips", "skimage", "jax", "onnx"}
 
 

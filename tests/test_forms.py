@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import CASES, IDS, Case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cases import CASES, IDS, Case
 from tconv import Geometry, errors, native
 from tconv.forms import FORMS, adjoint, col2im, matrix, zero_insert
 
@@ -106,7 +106,9 @@ def test_every_dtype_that_numpy_multiplies(form: str) -> None:
     thirds = [np.vectorize(lambda v: Fraction(int(v), 3), otypes=[object])(a) for a in case.arrays()]
     assert (FORMS[form](case.geometry, *thirds[:2]) == FORMS["gather"](case.geometry, *thirds[:2])).all()
     either = FORMS[form](case.geometry, *(a > 0 for a in case.arrays()[:2]))
-    assert either.dtype == bool and (either == FORMS["gather"](case.geometry, *(a > 0 for a in case.arrays()[:2]))).all()
+    assert (
+        either.dtype == bool and (either == FORMS["gather"](case.geometry, *(a > 0 for a in case.arrays()[:2]))).all()
+    )
 
 
 @pytest.mark.parametrize("form", ALL)
@@ -157,9 +159,7 @@ def test_intermediate_steps_have_the_sizes_that_geometry_says() -> None:
     assert spread.tolist() == [[[[1, 0, 2, 0, 3]]]]
     assert zero_insert.pad(geometry, spread).tolist() == [[[[0, 1, 0, 2, 0, 3, 0]]]]
     assert zero_insert.flip(np.array([[[[1, 2, 3]]]])).tolist() == [[[[3, 2, 1]]]]
-    assert col2im.columns(x, np.array([[[[1, 10, 100]]]])).tolist() == [
-        [[[[1, 2, 3], [10, 20, 30], [100, 200, 300]]]]
-    ]
+    assert col2im.columns(x, np.array([[[[1, 10, 100]]]])).tolist() == [[[[[1, 2, 3], [10, 20, 30], [100, 200, 300]]]]]
 
 
 def test_contract_judges_the_arrays() -> None:

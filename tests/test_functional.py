@@ -10,9 +10,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
+from cases import CASES, Case
 
 import tconv
-from cases import CASES, Case
 from tconv import Geometry, errors
 from tconv.forms import FORMS
 
@@ -56,7 +56,13 @@ def test_values_of_pytorch(ndim: int, dtype: Any) -> None:
 
 @pytest.mark.parametrize(
     ("in_channels", "out_channels", "size", "kernel", "stride"),
-    [(64, 32, (32, 32), 2, 2), (33, 17, (19, 45), 4, 2), (128, 1, (9, 31), 5, 3), (16, 8, (4, 6, 33), 2, 2), (40, 24, (700,), 16, 8)],
+    [
+        (64, 32, (32, 32), 2, 2),
+        (33, 17, (19, 45), 4, 2),
+        (128, 1, (9, 31), 5, 3),
+        (16, 8, (4, 6, 33), 2, 2),
+        (40, 24, (700,), 16, 8),
+    ],
 )
 def test_real_sizes(in_channels: int, out_channels: int, size: tuple[int, ...], kernel: int, stride: int) -> None:
     """Large enough for several threads and for full strips of every backend."""

@@ -12,18 +12,26 @@ from tconv import Axis, Geometry, errors, receptive_field
 from tconv.geometry import Forward
 
 # kernel, stride, padding, in, out
-WORKED_SIZES = [(3, 1, 0, 2, 4), (3, 2, 0, 2, 5), (3, 2, 1, 3, 5), (3, 2, 1, 6, 11), (5, 3, 2, 6, 16), (2, 2, 0, 28, 56)]
+WORKED_SIZES = [
+    (3, 1, 0, 2, 4),
+    (3, 2, 0, 2, 5),
+    (3, 2, 1, 3, 5),
+    (3, 2, 1, 6, 11),
+    (5, 3, 2, 6, 16),
+    (2, 2, 0, 28, 56),
+]
 
 AXES = [
-    Axis(*parameters)
-    for parameters in itertools.product((1, 2, 3, 4), (1, 2, 3), (1, 2, 3), (-2, 0, 1, 3), (-1, 0, 2))
+    Axis(*parameters) for parameters in itertools.product((1, 2, 3, 4), (1, 2, 3), (1, 2, 3), (-2, 0, 1, 3), (-1, 0, 2))
 ]
 
 
 def pairs(axis: Axis, in_size: int) -> list[tuple[int, int, int]]:
     """The relation, literally."""
     out = axis.output_size(in_size)
-    met = ((i, k, axis.stride * i + axis.dilation * k - axis.crop_lo) for i in range(in_size) for k in range(axis.kernel))
+    met = (
+        (i, k, axis.stride * i + axis.dilation * k - axis.crop_lo) for i in range(in_size) for k in range(axis.kernel)
+    )
     return [(i, k, o) for i, k, o in met if 0 <= o < out]
 
 
@@ -67,7 +75,9 @@ def test_every_direction_of_the_relation() -> None:
     for in_size in (1, 2, 4):
         for axis in possible(in_size):
             met, out = pairs(axis, in_size), axis.output_size(in_size)
-            assert all(list(axis.sources(o, in_size)) == sorted((i, k) for i, k, at in met if at == o) for o in range(out))
+            assert all(
+                list(axis.sources(o, in_size)) == sorted((i, k) for i, k, at in met if at == o) for o in range(out)
+            )
             assert all(axis.stamp(i, in_size) == tuple((k, o) for at, k, o in met if at == i) for i in range(in_size))
             for k in range(axis.kernel):
                 inputs, outputs = axis.meeting(k, in_size)
@@ -99,7 +109,13 @@ def test_phases_of_several_axes() -> None:
 
 @pytest.mark.parametrize(
     ("kernel", "stride", "dilation", "per_phase", "period"),
-    [(3, 2, 1, (2, 1), 2), (4, 2, 1, (2, 2), 1), (4, 2, 2, (4, 0), 2), (2, 3, 1, (1, 1, 0), 3), (3, 3, 2, (1, 1, 1), 1)],
+    [
+        (3, 2, 1, (2, 1), 2),
+        (4, 2, 1, (2, 2), 1),
+        (4, 2, 2, (4, 0), 2),
+        (2, 3, 1, (1, 1, 0), 3),
+        (3, 3, 2, (1, 1, 1), 1),
+    ],
 )
 def test_coverage(kernel: int, stride: int, dilation: int, per_phase: tuple[int, ...], period: int) -> None:
     axis = Axis(kernel, stride, dilation)
@@ -132,7 +148,9 @@ def test_forward_sizes() -> None:
         for out in (1, 3):
             for size in forward.input_sizes(out)[0]:
                 assert forward.output_size(size) == (out,)
-    assert str(Forward(Geometry(3, 2, crop=(1, 1)))) == "convolution, 1-D: kernel 3, stride 2, dilation 1, padding (1, 1)"
+    assert (
+        str(Forward(Geometry(3, 2, crop=(1, 1)))) == "convolution, 1-D: kernel 3, stride 2, dilation 1, padding (1, 1)"
+    )
 
 
 def test_receptive_field_against_dependence() -> None:

@@ -47,7 +47,9 @@ def test_leaky_slope_and_half_precision() -> None:
 
 def test_repr_says_what_runs() -> None:
     text = repr(tconv.prepare(np.ones((2, 3, 2), np.float32), geometry=Geometry(2, 2), groups=2))
-    expected = "<tconv.Layer 2 -> 6 channels, groups 2, 1-D: kernel 2, stride 2, dilation 1, crop (0, 0), float32, runs on "
+    expected = (
+        "<tconv.Layer 2 -> 6 channels, groups 2, 1-D: kernel 2, stride 2, dilation 1, crop (0, 0), float32, runs on "
+    )
     assert text == f"{expected}{tconv.native.active()}>"
     assert repr(tconv.prepare(np.ones((1, 1, 1), int))).endswith("int64, runs on NumPy>")
 
@@ -58,7 +60,7 @@ def test_bad_layers() -> None:
         tconv.prepare(w, activation="elu")
     with pytest.raises(errors.ActivationError, match=r"^activation \('relu', 0.2\) is unknown"):
         tconv.prepare(w, activation=("relu", 0.2))
-    with pytest.raises(errors.ActivationError, match="^activation relu is not defined here for dtype int64"):
+    with pytest.raises(errors.ActivationError, match=r"^activation relu is not defined here for dtype int64"):
         tconv.prepare(w.astype(int), activation="relu")
     with pytest.raises(errors.KernelError, match="does not have the geometry's kernel"):
         tconv.prepare(w, geometry=Geometry(3))

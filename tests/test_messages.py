@@ -155,14 +155,14 @@ MESSAGES: list[tuple[Any, type[Exception], str]] = [
     (
         lambda: call(stride=2, output_padding=(1, 2)),
         errors.OutputPaddingError,
-        "axis 1: output_padding 2 must be at least 0 and smaller than max(stride 2, dilation 1); it only chooses among "
-        "the sizes that one stride leaves open",
+        "axis 1: output_padding 2 must be at least 0 and smaller than max(stride 2, dilation 1); it only chooses "
+        "among the sizes that one stride leaves open",
     ),
     (
         lambda: call(stride=2, output_padding=-1),
         errors.OutputPaddingError,
-        "axis 0: output_padding -1 must be at least 0 and smaller than max(stride 2, dilation 1); it only chooses among "
-        "the sizes that one stride leaves open",
+        "axis 0: output_padding -1 must be at least 0 and smaller than max(stride 2, dilation 1); it only chooses "
+        "among the sizes that one stride leaves open",
     ),
     # sizes
     (
@@ -237,7 +237,7 @@ def test_the_same_text_on_every_path() -> None:
     for dtype in (np.float32, np.float64, np.float16, np.int64, complex):
         for ndim, function in enumerate((tconv.conv_transpose1d, tconv.conv_transpose2d, tconv.conv_transpose3d), 1):
             x, w = np.zeros((1, 1, *(1,) * ndim), dtype), np.zeros((1, 1, *(3,) * ndim), dtype)
-            with pytest.raises(errors.EmptyOutputError, match="^axis 0: output size -1 must be at least 1: "):
+            with pytest.raises(errors.EmptyOutputError, match=r"^axis 0: output size -1 must be at least 1: "):
                 function(x, w, padding=2)
 
 
@@ -251,7 +251,10 @@ def test_a_cached_answer_does_not_let_a_float_through() -> None:
 
 
 def test_refused_before_allocation() -> None:
-    memory = r"^a result of shape \(1, 1, 35184372088833\), dtype float32, needs 131072.0 GiB; this machine has [0-9.]+ GiB: run it in parts, "
+    memory = (
+        r"^a result of shape \(1, 1, 35184372088833\), dtype float32, needs 131072.0 GiB; "
+        r"this machine has [0-9.]+ GiB: run it in parts, "
+    )
     with pytest.raises(errors.ResultTooLargeError, match=memory) as caught:
         tconv.conv_transpose1d(np.zeros((1, 1, 2), np.float32), np.zeros((1, 1, 1), np.float32), stride=2**45)
     assert isinstance(caught.value, MemoryError)

@@ -1,6 +1,6 @@
 """tconv: the transposed convolution, fast, exact and understood.
 
-    o = stride*i + dilation*k - crop_lo        input i and kernel tap k meet at output o
+o = stride*i + dilation*k - crop_lo        input i and kernel tap k meet at output o
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """What the arrays of a call must be: ranks, channels, groups, bias and dtype, judged once for every path.
 
-    input (batch, in_channels, *in_size)  or unbatched  (in_channels, *in_size)
-    weight (in_channels, out_channels/groups, *kernel)
-    bias (out_channels,)
+input (batch, in_channels, *in_size)  or unbatched  (in_channels, *in_size)
+weight (in_channels, out_channels/groups, *kernel)
+bias (out_channels,)
 """
 
 from __future__ import annotations

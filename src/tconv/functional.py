@@ -122,7 +122,13 @@ def _run(
 
 
 def _geometry(
-    kernel: Sizes, in_size: Sizes, stride: Ints, padding: Padding, output_padding: Ints, dilation: Ints, output_size: Any
+    kernel: Sizes,
+    in_size: Sizes,
+    stride: Ints,
+    padding: Padding,
+    output_padding: Ints,
+    dilation: Ints,
+    output_size: Any,
 ) -> Geometry:
     """The geometry of a call; checked against the input's size."""
     geometry = Geometry.from_torch(kernel, stride, padding, output_padding, dilation, ndim=len(kernel))

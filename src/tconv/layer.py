@@ -1,4 +1,4 @@
-"""`Layer`: a transposed convolution whose weights are packed once and which then runs on any input, like an FFT plan."""
+"""`Layer`: a transposed convolution whose weights are packed once and which then runs on any input size."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu")
 class Layer:
     """A prepared transposed convolution; `layer(x, out=None)` runs it. Made by `prepare`.
 
-    float32 and float64 run in the compiled core; float16 and bfloat16 are computed in float32 and rounded once; integers
-    (which wrap as NumPy's do), complex, long double and object arrays run in NumPy, through `tconv.forms.taps`.
+    float32 and float64 run in the compiled core; float16 and bfloat16 are computed in float32 and rounded once;
+    integers (which wrap as NumPy's do), complex, long double and object arrays run in NumPy: `tconv.forms.taps`.
 
     Attributes:
         geometry: kernel, stride, dilation and crop.
@@ -29,7 +29,9 @@ class Layer:
         dtype: of weight, bias, input and output.
     """
 
-    def __init__(self, weight: Array, bias: Array | None, geometry: Geometry, groups: int, activation: str, slope: float):
+    def __init__(
+        self, weight: Array, bias: Array | None, geometry: Geometry, groups: int, activation: str, slope: float
+    ):
         self.geometry = geometry
         self.groups = groups
         self.dtype: np.dtype[Any] = weight.dtype.newbyteorder("=")
@@ -143,7 +145,9 @@ def _activation(activation: str | tuple[str, float] | None, dtype: np.dtype[Any]
             f"activation {activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)} or ('leaky_relu', slope)"
         )
     if _native_dtype(dtype.newbyteorder("=")) is None:
-        raise errors.ActivationError(f"activation {name} is not defined here for dtype {dtype}; use a floating-point dtype")
+        raise errors.ActivationError(
+            f"activation {name} is not defined here for dtype {dtype}; use a floating-point dtype"
+        )
     return str(name), float(slope)
 
 
@@ -156,7 +160,9 @@ def _new_result(x: Array, shape: Shape, channel: int, dtype: np.dtype[Any]) -> A
     """An array for the result, channels-last in memory if `x` is; refused before allocation if it cannot fit."""
     size = prod(shape) * dtype.itemsize
     if size >= 2**63:
-        raise errors.SizeOverflowError(f"a result of shape {shape}, dtype {dtype}, has {size} bytes; 64 bits cannot count them")
+        raise errors.SizeOverflowError(
+            f"a result of shape {shape}, dtype {dtype}, has {size} bytes; 64 bits cannot count them"
+        )
     if size > _memory():
         raise errors.ResultTooLargeError(
             f"a result of shape {shape}, dtype {dtype}, needs {size / 2**30:.1f} GiB; this machine has "

@@ -1,21 +1,23 @@
 """Which sizes a U-Net passes through, and how each level's upsampled map is made to fit its skip.
 
-Down, on every level: the block takes a map of n cells and gives the skip, n - shrink; pooling by `stride` floors it. Up:
-the transposed convolution, output_padding or a crop of the skip to make both equal, then the level's second block.
+Down, on every level: the block takes a map of n cells and gives the skip, n - shrink; pooling by `stride` floors it.
+Up: the transposed convolution, output_padding or a crop of the skip to make both equal, then the level's second block.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from tconv import errors
 from tconv.geometry import Axis, Forward, Geometry, Sizes
 from tconv.geometry.arguments import Ints, integer, is_sequence, per_axis
+from tconv.geometry.axis import LARGEST
 
-DEEPEST = 100  # levels; sizes grow with stride**depth
+DEEPEST = 100  # levels
+COLUMNS = ("level", "input", "skip", "pooled", "up from", "up to", "output_padding", "crop skip", "joined", "output")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Level:
         up_in: what comes up from the next level, the input of the transposed convolution.
         up_out: its output without output_padding.
         output_padding: what makes the output as large as the skip, where that is legal; else 0.
-        crop: (lo, hi) cells to cut off the skip where output_padding cannot do it; negative: pad the skip with -lo, -hi.
+        crop: (lo, hi) cells to cut off the skip where output_padding cannot do it; negative: pad the skip by -lo, -hi.
         joined: the size of both, where they are concatenated.
         out: what the second block gives.
     """
@@ -76,16 +78,14 @@ class UNetPlan:
         return tuple(self.geometry.padded_by(level.output_padding) for level in self.levels)
 
     def __str__(self) -> str:
-        names = ("level", "input", "skip", "pooled", "up from", "up to", "output_padding", "crop skip", "joined", "output")
-        rows = [names]
+        rows: list[tuple[str, ...]] = [COLUMNS]
         for number, level in enumerate(self.levels):
             sizes = (level.in_size, level.skip, level.pooled, level.up_in, level.up_out)
-            fits = (_short(level.output_padding, ", "), _short(level.crop, ", "), _short(level.joined), _short(level.out))
-            rows.append((str(number), *map(_short, sizes), *fits))
-        given = self.levels[-1].pooled
-        rows.append(("bottom", _short(given), "", "", "", "", "", "", "", _short(self.bottom)))
+            fit = (_short(level.output_padding, ", "), _short([_said(crop) for crop in level.crop], ", "))
+            rows.append((str(number), *map(_short, sizes), *fit, _short(level.joined), _short(level.out)))
+        rows.append(("bottom", _short(self.levels[-1].pooled), *[""] * 7, _short(self.bottom)))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        table = ["  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        table = ["  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
         shrink = f"; a block loses {_short(self.shrink)} cells" if any(self.shrink) else ""
         title = f"U-Net of depth {len(self.levels)}: {_short(self.in_size)} -> {_short(self.out_size)}"
         return "\n".join([f"{title}; up by {self.geometry}{shrink}", *table])
@@ -102,11 +102,13 @@ def plan_unet(
 ) -> UNetPlan:
     """Plan the sizes of a U-Net for any input size.
 
+    With shrink 0 and kernel - 2*padding = stride, as by default, the output is as large as the input.
+
     Args:
         size: cells of the input; an int, or one per axis.
         depth: how often it pools, the bottom not counted.
-        kernel, stride, padding: of the transposed convolution, in PyTorch's parameters; pooling has the same stride (its
-            kernel equals it, it floors).
+        kernel, stride, padding: of the transposed convolution, in PyTorch's parameters. Pooling has the same stride, and
+            a kernel as large; it floors.
         shrink: cells that a block (two convolutions, usually) loses: 0 for padded ones, 4 for two unpadded 3x3.
 
     Raises:
@@ -125,8 +127,8 @@ def plan_unet(
     >>> plan_unet((101, 37), 3).out_size
     (101, 37)
     """
-    arguments = (size, kernel, stride, padding, shrink)
-    ndim = max(len(value) if is_sequence(value) else 1 for value in arguments)
+    arguments: tuple[Any, ...] = (size, kernel, stride, padding, shrink)
+    ndim = max([len(value) for value in arguments if is_sequence(value)] or [1])
     sizes, lost = per_axis("size", size, ndim), per_axis("shrink", shrink, ndim)
     if not 1 <= integer("depth", depth) <= DEEPEST:
         raise errors.LengthError(f"depth {depth} must be at least 1 and at most {DEEPEST}")
@@ -134,6 +136,8 @@ def plan_unet(
         raise errors.PaddingError(f"shrink {lost} must not be negative; a block that keeps the size has shrink 0")
     geometry = Geometry.from_torch(kernel, stride, padding, ndim=ndim)
     for number, (n, axis, cells) in enumerate(zip(sizes, geometry.axes, lost, strict=True)):
+        if n >= LARGEST:
+            raise errors.SizeOverflowError(f"size {n} does not fit into 64 bits; give one below 2**62")
         if not _works(n, axis, cells, depth):
             where = f" on axis {number}" if ndim > 1 else ""
             raise errors.InputSizeError(f"size {n}{where} is too small for a U-Net{_cure(n, axis, cells, depth)}")
@@ -178,8 +182,31 @@ def _crop(skip: int, joined: int) -> tuple[int, int]:
 
 
 def _works(size: int, axis: Axis, shrink: int, depth: int) -> bool:
+    if size < 1:
+        return False
     try:
         _plan((size,), Geometry.from_axes([axis]), (shrink,), depth)
     except errors.EmptyOutputError:
         return False
     return True
+
+
+def _cure(size: int, axis: Axis, shrink: int, depth: int) -> str:
+    """The smallest size that works, and the depth that this one allows. A larger size never fits worse."""
+    sizes = range(max(size, 0) + 1, LARGEST // 4)
+    smallest = bisect_left(sizes, True, key=lambda n: _works(n, axis, shrink, depth))
+    if smallest == len(sizes):
+        return f" of depth {depth}, as is every size that fits into 64 bits; give a smaller depth"
+    shallower = next((d for d in range(depth - 1, 0, -1) if _works(size, axis, shrink, d)), None)
+    cure = f", or depth {shallower}" if shallower else ""
+    return f" of depth {depth} (stride {axis.stride}, a block loses {shrink}); give {sizes[smallest]} or more{cure}"
+
+
+def _said(crop: tuple[int, int]) -> str:
+    lo, hi = crop
+    return f"pad ({-lo}, {-hi})" if hi < 0 else f"({lo}, {hi})" if hi else "0"
+
+
+def _short(entries: Sequence[object], between: str = "x") -> str:
+    """The common value where all axes agree, else all of them."""
+    return between.join(map(str, entries if len(set(entries)) > 1 else entries[:1]))

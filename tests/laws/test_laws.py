@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from cases import CASES, IDS, Case
+
 from tconv import Geometry, native, prepare
 from tconv.forms import adjoint
 

@@ -61,7 +61,9 @@ def test_the_list_is_ordered_and_ends_with_what_runs_everywhere(monkeypatch: pyt
 
 def test_unknown_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TCONV_BACKEND", "abacus")
-    with pytest.raises(errors.TconvError, match=r"^TCONV_BACKEND=abacus is not available here; choose one of .*reference"):
+    with pytest.raises(
+        errors.TconvError, match=r"^TCONV_BACKEND=abacus is not available here; choose one of .*reference"
+    ):
         native.active()
 
 

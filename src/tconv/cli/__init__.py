@@ -36,7 +36,9 @@ def run(arguments: list[str]) -> int:
         fail(f"the command line needs {error.name}: pip install 'tconv[explain]'")
     from tconv import __version__, errors
 
-    app = cyclopts.App(name="tconv", help="The transposed convolution: fast, exact and understood.", version=__version__)
+    app = cyclopts.App(
+        name="tconv", help="The transposed convolution: fast, exact and understood.", version=__version__
+    )
     for name, function in COMMANDS.items():
         app.command(function, name=name)
     try:

@@ -43,11 +43,16 @@ class Sum(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """The recipe "insert zeros, pad, flip the kernel, convolve", with its sizes per axis."""
+    """The recipe "insert zeros, pad, flip the kernel, convolve", with its sizes per axis.
+
+    Attributes:
+        given: the cells of `padded` that come from x, (*padded), bool; all others are zeros put in.
+    """
 
     sizes: tuple[FourSteps, ...]
     inserted: Array
     padded: Array
+    given: Array
     flipped: Array
     result: Array
 

@@ -101,6 +101,14 @@ class Trace:
         return canvas
 
     @cached_property
+    def covered(self) -> Array:
+        """Which cells of the canvas a stamp covers: (*full_size), bool."""
+        covered = np.zeros(self.canvas.shape[1:], bool)
+        for stamp in self.stamps:
+            covered[tuple(slice(c.start, c.stop, c.step) for c in stamp.cells)] = True
+        return covered
+
+    @cached_property
     def sums(self) -> tuple[Sum, ...]:
         """Gather: every output cell's written-out sum, in the order of `y`."""
         return tuple(self._sum(c, o) for c in range(len(self.y)) for o in np.ndindex(self.out_size))
@@ -121,13 +129,21 @@ class Trace:
         inserted = zero_insert.insert_zeros(self.geometry, self.x[None, None])
         padded = zero_insert.pad(self.geometry, inserted)
         flipped = zero_insert.flip(self.weight[None])
+        mask = zero_insert.insert_zeros(self.geometry, np.ones_like(self.x)[None, None])
+        given = zero_insert.pad(self.geometry, mask)[0, 0, 0] != 0
+        sizes = self.geometry.four_steps(self.in_size)
         result = FORMS["zero_insert"](self.geometry, self.x, self.weight)
-        return Steps(self.geometry.four_steps(self.in_size), inserted[0, 0], padded[0, 0], flipped[0], result)
+        return Steps(sizes, inserted[0, 0], padded[0, 0], given, flipped[0], result)
 
     @cached_property
     def matrix(self) -> Array:
         """C^T: (out_channels*prod(out_size), in_channels*prod(in_size))."""
         return matrix.dense(self.geometry, self.in_size, self.weight)
+
+    @cached_property
+    def connected(self) -> Array:
+        """Which entries of C^T hold a tap, be it zero, of the same shape, bool."""
+        return matrix.dense(self.geometry, self.in_size, np.ones_like(self.weight)) != 0
 
     @cached_property
     def column(self) -> Column:

@@ -49,7 +49,10 @@ def blank(x: Array, w: Array, size: tuple[int, ...]) -> Array:
 
 
 def mix(x: Array, w: Array) -> Array:
-    """Sum over the input channels: x (batch, groups, in, *cells), w (groups, in, out) -> (batch, groups, out, *cells)."""
+    """Sum over the input channels.
+
+    x (batch, groups, in, *cells), w (groups, in, out) -> (batch, groups, out, *cells).
+    """
     cells = x.shape[3:]
     y: Array = np.matmul(w.swapaxes(1, 2), x.reshape(*x.shape[:3], int(np.prod(cells))))
     return y.reshape(*y.shape[:3], *cells)

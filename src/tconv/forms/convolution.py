@@ -1,6 +1,6 @@
 """The forward convolution (as deep learning says it: no flip), which the transposed one is the transpose of.
 
-    z[i] = sum over k of  y[stride*i + dilation*k - pad_lo] * w[k]
+z[i] = sum over k of  y[stride*i + dilation*k - pad_lo] * w[k]
 """
 
 import numpy as np

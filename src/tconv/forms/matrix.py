@@ -1,8 +1,8 @@
 """The matrix C^T: the transposed convolution is linear, so a matrix does it; the forward convolution's is C.
 
-Row o, column i holds w[k] where `o = stride*i + dilation*k - crop_lo`; at most one k fits, all else is zero. With channels,
-rows run over (out_channel, *out) and columns over (in_channel, *in). 0*NaN and 0*Inf are NaN, so the dense product is
-for finite numbers.
+Row o, column i holds w[k] where `o = stride*i + dilation*k - crop_lo`; at most one k fits, all else is zero. With
+channels, rows run over (out_channel, *out) and columns over (in_channel, *in). 0*NaN and 0*Inf are NaN, so the dense
+product is for finite numbers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def grouped(geometry: Geometry, in_size: tuple[int, ...], w: Array) -> Array:
 
 
 def dense(geometry: Geometry, in_size: tuple[int, ...], weight: Array, groups: int = 1) -> Array:
-    """C^T of the whole layer: (out_channels*prod(out_size), in_channels*prod(in_size)), blocks of zeros between groups."""
+    """C^T of the whole layer: (out_channels*prod(out_size), in_channels*prod(in_size)), zero between groups."""
     blocks = grouped(geometry, in_size, weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:]))
     rows, columns = blocks.shape[1:]
     matrix = np.zeros((groups, rows, groups, columns), weight.dtype)

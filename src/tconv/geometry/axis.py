@@ -3,7 +3,8 @@
     input index i and kernel tap k meet at output index   o = stride*i + dilation*k - crop_lo,   kept when 0 <= o < out
     out = stride*(in-1) + dilation*(kernel-1) + 1 - crop_lo - crop_hi
 
-Scatter fixes i, gather fixes o, a phase fixes (o + crop_lo) mod stride, coverage counts the pairs, the sizes are its range.
+Scatter fixes i, gather fixes o, a phase fixes (o + crop_lo) mod stride, coverage counts the pairs, the sizes are its
+range.
 """
 
 from __future__ import annotations
@@ -116,7 +117,9 @@ class Axis:
         full = self.full_size(in_size)
         out = full - self.crop_lo - self.crop_hi
         if max(abs(full), abs(out), abs(self.crop_lo), abs(self.crop_hi), self.stride, self.dilation) >= LARGEST:
-            raise errors.SizeOverflowError(f"an output of {out} cells (input {in_size}, {self}) does not fit into 64 bits")
+            raise errors.SizeOverflowError(
+                f"an output of {out} cells (input {in_size}, {self}) does not fit into 64 bits"
+            )
         if out < 1:
             raise errors.EmptyOutputError(
                 f"output size {out} must be at least 1: stride*(in-1) + dilation*(kernel-1) + 1 - crop_lo - crop_hi = "
@@ -215,9 +218,10 @@ class Axis:
     def empty_phases(self) -> int:
         """Phases without a tap, the holes of every input size.
 
-        There are some if gcd(stride, dilation) > 1 or kernel < stride: the taps then reach fewer than `stride` residues.
+        There are some if gcd(stride, dilation) > 1 or kernel < stride: fewer than `stride` residues are then reached.
         """
         return self.stride - min(self.kernel, self.stride // gcd(self.stride, self.dilation))
 
     def __str__(self) -> str:
-        return f"kernel {self.kernel}, stride {self.stride}, dilation {self.dilation}, crop ({self.crop_lo}, {self.crop_hi})"
+        crop = (self.crop_lo, self.crop_hi)
+        return f"kernel {self.kernel}, stride {self.stride}, dilation {self.dilation}, crop {crop}"

@@ -33,7 +33,9 @@ class Forward:
     def input_sizes(self, out_size: Ints) -> tuple[range, ...]:
         """All sizes per axis that it maps to `out_size`: `stride` of them, the reason for output_padding."""
         sizes = self.geometry.sizes("out_size", out_size)
-        smallest = [axis.full_size(n) - axis.crop_lo - axis.crop_hi for axis, n in zip(self.geometry.axes, sizes, strict=True)]
+        smallest = [
+            axis.full_size(n) - axis.crop_lo - axis.crop_hi for axis, n in zip(self.geometry.axes, sizes, strict=True)
+        ]
         return tuple(range(max(n, 1), n + axis.stride) for axis, n in zip(self.geometry.axes, smallest, strict=True))
 
     def __str__(self) -> str:

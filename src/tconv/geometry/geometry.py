@@ -326,8 +326,8 @@ def _crops(padding: Any, output_padding: Sizes, axes: tuple[Axis, ...]) -> tuple
         each = per_axis("padding", padding, len(axes))
         if min(each) < 0:
             raise errors.PaddingError(
-                f"padding {each} must not be negative; to extend the output by {-min(each)} give pairs, (lo, hi) per axis: "
-                f"padding={[(p, p) for p in each]}"
+                f"padding {each} must not be negative; to extend the output by {-min(each)} give pairs, (lo, hi) per "
+                f"axis: padding={[(p, p) for p in each]}"
             )
         pairs = tuple((p, p) for p in each)
     return tuple((lo, hi - op) for (lo, hi), op in zip(pairs, output_padding, strict=True))

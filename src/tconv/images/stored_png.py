@@ -1,9 +1,9 @@
-"""Rows of pixels as a byte stream that any PNG decoder can follow while it is being written.
+"""Rows of pixels as bytes that any PNG decoder can follow while they are being written.
 
-The stream is a PNG whose pixels are stored, not compressed: it costs little more than a copy, holds 8 and 16 bits with 1
-to 4 channels, and needs no seeking, so that a pipe can carry it.
+The pixels are stored, not compressed: that costs little more than a copy, holds 8 and 16 bits with 1 to 4 channels, and
+needs no seeking, so that a pipe can carry it.
 
-Source: the PNG specification (W3C), sections 5, 9 and 11; RFC 1950.
+Source: the PNG specification (W3C), sections 5, 9 and 11.
 """
 
 from __future__ import annotations

@@ -2,5 +2,6 @@
 
 from tconv.linear.inverse import InverseFamily, generalised_inverse
 from tconv.linear.transposed import TransposedConvolution, operator
+from tconv.linear.undoing import Finding, Undo, undo
 
-__all__ = ["InverseFamily", "TransposedConvolution", "generalised_inverse", "operator"]
+__all__ = ["Finding", "InverseFamily", "TransposedConvolution", "Undo", "generalised_inverse", "operator", "undo"]

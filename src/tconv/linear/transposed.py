@@ -151,8 +151,7 @@ class TransposedConvolution(LinearOperator):
     def _matmat(self, X: Array) -> Array:  # noqa: N803  # SciPy's name
         dtype = np.result_type(self.dtype, X.dtype)
         x = X.T.astype(dtype, copy=False).reshape(X.shape[1], *self.in_shape)
-        y: Array = self._layer(dtype)(x).reshape(X.shape[1], self.shape[0]).T
-        return y
+        return self._layer(dtype)(x).reshape(X.shape[1], self.shape[0]).T
 
     def _rmatmat(self, X: Array) -> Array:  # noqa: N803
         y = X.conj().T.reshape(X.shape[1], *self.out_shape)

@@ -2,14 +2,14 @@
 
     run(geometry, x, weight, bias=None, groups=1) -> y        float32 and float64
 
-`backends()` lists the kernels of this machine, best first; `active()` names the one that runs. TCONV_BACKEND=name in the
-environment forces one.
+`backends()` lists the kernels of this machine, best first; `active()` names the one that runs. TCONV_BACKEND=name in
+the environment forces one.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,7 +22,10 @@ from tconv.native import _core
 
 Packed: TypeAlias = _core.LayerF32 | _core.LayerF64
 
-LAYERS = {np.dtype(np.float32): _core.LayerF32, np.dtype(np.float64): _core.LayerF64}
+LAYERS: dict[np.dtype[Any], type[_core.LayerF32 | _core.LayerF64]] = {
+    np.dtype(np.float32): _core.LayerF32,
+    np.dtype(np.float64): _core.LayerF64,
+}
 
 
 def pack(
@@ -33,7 +36,7 @@ def pack(
     activation: str = "",
     slope: float = 0.01,
 ) -> Packed:
-    """Weights packed for the active backend: `pack(...).run(x, y)` computes on strided x and y of the weight's dtype."""
+    """Weights packed for the active backend: `pack(...).run(x, y)` takes strided x and y of the weight's dtype."""
     axes = [(axis.kernel, axis.stride, axis.dilation, axis.crop_lo) for axis in geometry.axes]
     if bias is not None:
         bias = np.ascontiguousarray(bias)

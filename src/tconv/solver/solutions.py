@@ -170,11 +170,8 @@ def solve(
     kernel  stride  padding  output_padding  dilation  coverage  MACs  remarks
          3       3        3               0         1      even    18  cuts off whole inputs
          3       2        1               1         1    uneven    18
-    >>> law, cure = solve(6, 9, kernel=2, stride=1).why.split(". ")
-    >>> print(law)
+    >>> print(solve(6, 9, kernel=2, stride=1).why.partition(". ")[0])
     6 -> 9 cannot be done within these bounds: the largest output is 7 (kernel 2, stride 1, padding 0, output_padding 0)
-    >>> print(cure)  # doctest: +ELLIPSIS
-    What would do it: kernel up to 4 (kernel 4, stride 1, padding 0, output_padding 0); stride up to 2 (kernel 2, ...
     """
     pairs = _pairs(in_size, out_size)
     bounds = Bounds.parse(

@@ -1,0 +1,253 @@
+"""Pictures in files, read and written row by row, so that neither is ever in memory as a whole.
+
+PNG, JPEG and TIFF through libvips. Reading: a sequential image, of which bands of rows are fetched in order. Writing: an
+encoder thread pulls a stored PNG (see `stored_png.py`) from a pipe and compresses it into the target's format. The pipe
+is the only buffer: it stops the producer when the encoder is slower. A pipe rather than a callback, so that no Python
+runs inside libvips, and rather than a temporary raw file, so that no disk space of the picture's size is needed.
+
+Only interlaced PNGs and progressive JPEGs, whose first row needs the end of the file, are decoded as a whole by libvips.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+
+from tconv import errors
+from tconv.arrays import Array
+from tconv.images.stored_png import StoredPng
+
+try:
+    import pyvips  # type: ignore[import-untyped, unused-ignore]
+except (ModuleNotFoundError, OSError) as missing:  # OSError: the binding is there, the library is not
+    raise errors.TconvError("pictures need pyvips: pip install 'tconv[explain]'") from missing
+
+CHANNELS = {1: "grey", 2: "grey + alpha", 3: "RGB", 4: "RGBA"}
+DTYPES = {"uchar": np.dtype(np.uint8), "ushort": np.dtype(np.uint16)}
+COLOURS = ("b-w", "grey16", "srgb", "rgb16")  # libvips' names of what PNG, JPEG and TIFF share
+LOADERS = ("pngload", "jpegload", "tiffload")
+SAVERS = {".png": "pngsave", ".jpg": "jpegsave", ".jpeg": "jpegsave", ".tif": "tiffsave", ".tiff": "tiffsave"}
+LARGEST_SIDE = {"jpegsave": 65_535, "pngsave": 10_000_000, "tiffsave": 10_000_000}  # of the format; of libvips
+KEPT = ("icc-profile-data", "xmp-data", "iptc-data", "orientation")  # and every exif-*
+
+
+class ImageFileError(errors.TconvError, OSError):
+    """A picture cannot be read or written; the message starts with the file's name."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a picture is, apart from its pixels.
+
+    Attributes:
+        height, width: in pixels.
+        channels: 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA.
+        dtype: uint8 or uint16.
+    """
+
+    height: int
+    width: int
+    channels: int
+    dtype: np.dtype[Any]
+
+    @property
+    def bits(self) -> int:
+        """Per channel: 8 or 16."""
+        return 8 * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        return f"{self.width} x {self.height} {CHANNELS[self.channels]}, {self.bits}-bit"
+
+
+class Reader:
+    """A picture file that is read once from its first row to its last.
+
+    Palettes and bilevel pixels are expanded to 8 bits. Pixels stay as they are stored: an orientation in the metadata is
+    kept in the metadata, not applied.
+
+    Attributes:
+        path: of the file.
+        picture: what it holds.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ImageFileError: it is not a PNG, JPEG or TIFF, it is damaged, or of a kind that is not supported (CMYK,
+            floating-point, several pages, more than 4 channels).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with self.path.open("rb") as file:  # for the system's own words about a missing or forbidden file
+            if not file.read(1):
+                raise ImageFileError(f"{self.path} is empty")
+        self._image = _open(self.path)
+        self._region = pyvips.Region.new(self._image)
+        self._next = 0
+        self.picture = _judge(self.path, self._image)
+
+    def read(self, rows: int) -> Array:
+        """The next `rows` rows, fewer at the end: (n, width, channels)."""
+        picture = self.picture
+        n = min(rows, picture.height - self._next)
+        shape = (n, picture.width, picture.channels)
+        if n == 0:
+            return np.empty(shape, picture.dtype)
+        try:
+            data = self._region.fetch(0, self._next, picture.width, n)
+        except pyvips.Error as error:
+            raise ImageFileError(f"{self.path} is damaged or truncated; its pixels cannot all be read") from error
+        self._next += n
+        return np.frombuffer(data, picture.dtype).reshape(shape)
+
+    def describe(self, image: Any) -> Any:
+        """The libvips `image` with this file's colour profile, EXIF, XMP, IPTC, orientation and resolution."""
+        described = image.copy(xres=self._image.xres, yres=self._image.yres)
+        for name in self._image.get_fields():
+            if name in KEPT or name.startswith("exif-"):
+                described.set_type(self._image.get_typeof(name), name, self._image.get(name))
+        return described
+
+
+def check_target(path: str | Path, picture: Picture, source: Path) -> None:
+    """Refuse a target that `picture` cannot be written to, before any work is done.
+
+    Raises:
+        ImageFileError: an unknown suffix, a missing folder, the source itself, or a format that cannot hold the picture.
+    """
+    path = Path(path)
+    saver = SAVERS.get(path.suffix.lower())
+    if saver is None:
+        raise ImageFileError(f"{path}: write to a name that ends in one of {', '.join(SAVERS)}")
+    if not path.parent.is_dir():
+        raise ImageFileError(f"{path}: there is no folder {path.parent}; create it first")
+    if path.is_dir():
+        raise ImageFileError(f"{path} is a folder; give a file name")
+    if path.exists() and path.samefile(source):
+        raise ImageFileError(f"{path} is the input itself; write to another name")
+    if saver == "jpegsave" and (picture.channels not in (1, 3) or picture.bits != 8):
+        raise ImageFileError(f"{path}: JPEG holds 8-bit grey or RGB, not {picture}; write a .png or .tif")
+    if max(picture.height, picture.width) > LARGEST_SIDE[saver]:
+        raise ImageFileError(
+            f"{path}: {picture.width} x {picture.height} pixels are too many; this format holds up to "
+            f"{LARGEST_SIDE[saver]:,} per side" + ("; write a .png or .tif" if saver == "jpegsave" else "")
+        )
+
+
+@contextmanager
+def writer(path: str | Path, picture: Picture, like: Reader) -> Iterator[Callable[[Array], None]]:
+    """A function that takes the picture's next rows, (n, width, channels); the metadata are those of `like`.
+
+    The file appears under its name when the block ends well, replacing what was there; else no trace of it is left.
+    PNG and deflate-compressed TIFF are lossless; JPEG is written at quality 95.
+
+    Raises:
+        ImageFileError: the file cannot be written.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    encoder = Encoder(path, part, picture, like)
+    try:
+        part.touch()
+        with encoder:
+            yield encoder.write
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class Encoder:
+    """The thread that compresses rows into a file while the next ones are computed."""
+
+    def __init__(self, path: Path, part: Path, picture: Picture, like: Reader) -> None:
+        self._path, self._part, self._like = path, part, like
+        self._png = StoredPng(picture.height, picture.width, picture.channels, picture.bits)
+        self._options = _options(path, picture)
+        self._error: Exception | None = None
+
+    def __enter__(self) -> Encoder:
+        self._read_end, self._write_end = os.pipe()
+        self._thread = Thread(target=self._encode, name=f"writing {self._path.name}")
+        self._thread.start()
+        self._send(self._png.start())
+        return self
+
+    def write(self, rows: Array) -> None:
+        self._send(self._png.rows(rows))
+        self._check()
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        try:
+            if failed is None:
+                self._send(self._png.end())
+        finally:
+            os.close(self._write_end)  # the encoder sees the end, early if `failed`, and stops
+            self._thread.join()
+            os.close(self._read_end)
+        if failed is None:
+            self._check()
+
+    def _send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._write_end, rest) :]
+
+    def _encode(self) -> None:
+        try:
+            source = pyvips.Source.new_from_descriptor(self._read_end)
+            image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", unlimited=True)
+            getattr(self._like.describe(image), SAVERS[self._path.suffix.lower()])(str(self._part), **self._options)
+        except Exception as error:  # told by `write` or at the end, in the thread that can do something about it
+            self._error = error
+        finally:
+            with suppress(OSError):
+                while os.read(self._read_end, 2**16):  # so that nobody waits for a reader that has stopped
+                    pass
+
+    def _check(self) -> None:
+        """Raise here what went wrong in the encoder's thread."""
+        if isinstance(self._error, pyvips.Error):
+            raise ImageFileError(f"{self._path} cannot be written: {' '.join(str(self._error).split())}") from self._error
+        if self._error is not None:
+            raise self._error
+
+
+def _open(path: Path) -> Any:
+    """The libvips image of a file; nothing but its header is read."""
+    try:
+        # revalidate: libvips remembers files by name, and this one may have changed
+        image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="error", revalidate=True)
+    except pyvips.Error as error:
+        raise ImageFileError(f"{path} is not a PNG, JPEG or TIFF picture, or its first bytes are damaged") from error
+    if image.get("vips-loader") not in LOADERS:
+        raise ImageFileError(f"{path} is not a PNG, JPEG or TIFF picture; convert it to one of them")
+    return image
+
+
+def _judge(path: Path, image: Any) -> Picture:
+    """What the libvips image holds; refuses the kinds that could not be written back as they are."""
+    if image.get_typeof("n-pages") and image.get("n-pages") > 1:
+        raise ImageFileError(f"{path} has {image.get('n-pages')} pages; split it into one file per page")
+    if image.interpretation not in COLOURS or image.format not in DTYPES or image.bands not in CHANNELS:
+        raise ImageFileError(
+            f"{path} has {image.bands} channels of {image.interpretation}, {image.format}; convert it to grey or RGB "
+            f"with 8 or 16 bits, with or without alpha"
+        )
+    return Picture(image.height, image.width, image.bands, DTYPES[image.format])
+
+
+def _options(path: Path, picture: Picture) -> dict[str, Any]:
+    """How libvips shall compress."""
+    saver = SAVERS[path.suffix.lower()]
+    if saver == "jpegsave":
+        return {"Q": 95}
+    if saver == "pngsave":
+        return {}
+    size = picture.height * picture.width * picture.channels * picture.dtype.itemsize
+    return {"compression": "deflate", "predictor": "horizontal", "bigtiff": size > 2**31}  # a classic TIFF ends at 4 GiB
