@@ -73,6 +73,6 @@ CASES = [
     Case("4-D", Geometry((2, 1, 2, 2), (1, 2, 2, 1)), (2, 2, 1, 2), 1, 2, 1),
     Case("vector tails 15", _torch(4, 2, 1, ndim=1), (15,), 1, 3, 17),
     Case("vector tails 33", _torch((3, 3), 1, 1), (2, 33), 1, 2, 9),
-    Case("full strips and both ends", _torch((3, 3), 2, 1, 1), (2, 70), 1, 5, 15),
+    Case("full strips and both ends", _torch(3, 2, 1, 1), (70,), 1, 5, 15),
 ]
 IDS = [case.name for case in CASES]

@@ -164,6 +164,16 @@ MESSAGES: list[tuple[Any, type[Exception], str]] = [
         "axis 0: output_padding -1 must be at least 0 and smaller than max(stride 2, dilation 1); it only chooses "
         "among the sizes that one stride leaves open",
     ),
+    (
+        lambda: Geometry(()),
+        errors.LengthError,
+        "there must be at least one spatial axis, not {'kernel': (), 'stride': 1, 'dilation': 1, 'crop': 0}",
+    ),
+    (
+        lambda: Geometry.from_torch(3, ndim=0),
+        errors.LengthError,
+        "there must be at least one spatial axis, not {'kernel': (), 'stride': (), 'dilation': (), 'crop': 0}",
+    ),
     # sizes
     (
         lambda: call(padding=3),

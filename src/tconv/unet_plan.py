@@ -107,8 +107,8 @@ def plan_unet(
     Args:
         size: cells of the input; an int, or one per axis.
         depth: how often it pools, the bottom not counted.
-        kernel, stride, padding: of the transposed convolution, in PyTorch's parameters. Pooling has the same stride, and
-            a kernel as large; it floors.
+        kernel, stride, padding: of the transposed convolution, in PyTorch's parameters. Pooling has the same stride and
+            a kernel as large, and floors.
         shrink: cells that a block (two convolutions, usually) loses: 0 for padded ones, 4 for two unpadded 3x3.
 
     Raises:
@@ -128,7 +128,7 @@ def plan_unet(
     (101, 37)
     """
     arguments: tuple[Any, ...] = (size, kernel, stride, padding, shrink)
-    ndim = max([len(value) for value in arguments if is_sequence(value)] or [1])
+    ndim = max(len(value) if is_sequence(value) else 1 for value in arguments)
     sizes, lost = per_axis("size", size, ndim), per_axis("shrink", shrink, ndim)
     if not 1 <= integer("depth", depth) <= DEEPEST:
         raise errors.LengthError(f"depth {depth} must be at least 1 and at most {DEEPEST}")

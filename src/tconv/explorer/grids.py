@@ -1,4 +1,4 @@
-"""Numbers laid out on a page: grids of cells, grids side by side, short lines in columns. Nothing here knows the layer."""
+"""Numbers on a page: grids of cells, grids side by side, short lines in columns. Nothing here knows the layer."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Grid:
         cell = max([self.width] + [len(cell.text) for row in self.rows for cell in row])
         columns = max(map(len, self.rows), default=0)
         gaps = [self._gap(column, columns, " │ ") for column in range(columns + 1)]
-        drawn = []
+        drawn: list[Text] = []
         for row, cells in enumerate(self.rows):
             drawn += self._between(row, gaps, cell, margin)
             line = labels[row] + " " * (margin - labels[row].cell_len)
@@ -89,7 +89,8 @@ class Grid:
         drawn += self._between(len(self.rows), gaps, cell, margin)
         ends = [margin + cell * n + end for n, end in enumerate(accumulate(map(len, gaps)))]
         if ends[-1] > room:
-            fits = max([end - len(gaps[n]) for n, end in enumerate(ends) if n and end - len(gaps[n]) <= room - 2], default=0)
+            whole = [end - len(gap) for gap, end in zip(gaps, ends, strict=True)]
+            fits = max([end for end in whole[1:] if end <= room - 2], default=0)
             drawn = [line[:fits] + Text(" …", "dim") for line in drawn]
         return [text(self.title)] * bool(self.title) + drawn
 

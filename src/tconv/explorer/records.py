@@ -21,6 +21,11 @@ class Stamp(NamedTuple):
     cells: tuple[range, ...]
     values: Array
 
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """`cells` as an index of the canvas."""
+        return tuple(slice(cells.start, cells.stop, cells.step) for cells in self.cells)
+
 
 class Product(NamedTuple):
     """One multiplication, x[channel, i] * w[channel, out_channel, k]."""

@@ -26,7 +26,7 @@ from tconv import errors, native
 from tconv.arrays import Array, as_array
 from tconv.explorer.records import Agreement, Column, Pairing, Part, Product, Stamp, Steps, Sum
 from tconv.forms import FORMS, adjoint, col2im, matrix, phases, scatter, zero_insert
-from tconv.forms.contract import mix
+from tconv.forms.contract import at, mix
 from tconv.geometry import Geometry, Sizes
 
 LARGEST = 400  # cells of the input, the kernel or the output: more than anyone reads
@@ -65,7 +65,8 @@ class Trace:
     @cached_property
     def linear(self) -> Array:
         """C^T x: the output without bias."""
-        return FORMS["gather"](self.geometry, self.x, self.weight)
+        y: Array = FORMS["gather"](self.geometry, self.x, self.weight)
+        return y
 
     @cached_property
     def stamps(self) -> tuple[Stamp, ...]:
@@ -73,10 +74,10 @@ class Trace:
         found = []
         for i in np.ndindex(self.in_size):
             cells = tuple(
-                range(axis.stride * at, axis.stride * at + axis.extent, axis.dilation)
-                for axis, at in zip(self.geometry.axes, i, strict=True)
+                range(axis.stride * n, axis.stride * n + axis.extent, axis.dilation)
+                for axis, n in zip(self.geometry.axes, i, strict=True)
             )
-            value = self.x[(slice(None), *i)][None, None]
+            value = self.x[at(i)][None, None]
             found.append(Stamp(i, cells, scatter.stamp(value, self.weight[None])[0, 0]))
         return tuple(found)
 
@@ -86,10 +87,10 @@ class Trace:
         found = []
         for k in np.ndindex(self.geometry.kernel):
             cells = tuple(
-                range(axis.dilation * at, axis.dilation * at + axis.stride * (n - 1) + 1, axis.stride)
-                for axis, at, n in zip(self.geometry.axes, k, self.in_size, strict=True)
+                range(axis.dilation * tap, axis.dilation * tap + axis.stride * (n - 1) + 1, axis.stride)
+                for axis, tap, n in zip(self.geometry.axes, k, self.in_size, strict=True)
             )
-            found.append(Stamp(k, cells, mix(self.x[None, None], self.weight[(None, ..., *k)])[0, 0]))
+            found.append(Stamp(k, cells, mix(self.x[None, None], self.weight[at(k)][None])[0, 0]))
         return tuple(found)
 
     @cached_property
@@ -97,7 +98,7 @@ class Trace:
         """All stamps added up: (out_channels, *full_size); the output is the window `kept` of it, plus the bias."""
         canvas = np.zeros((len(self.y), *self.geometry.full_size(self.in_size)), self.y.dtype)
         for stamp in self.stamps:
-            canvas[(slice(None), *(slice(c.start, c.stop, c.step) for c in stamp.cells))] += stamp.values
+            canvas[at(stamp.slices)] += stamp.values
         return canvas
 
     @cached_property
@@ -105,7 +106,7 @@ class Trace:
         """Which cells of the canvas a stamp covers: (*full_size), bool."""
         covered = np.zeros(self.canvas.shape[1:], bool)
         for stamp in self.stamps:
-            covered[tuple(slice(c.start, c.stop, c.step) for c in stamp.cells)] = True
+            covered[stamp.slices] = True
         return covered
 
     @cached_property
@@ -170,7 +171,7 @@ class Trace:
     @cached_property
     def pairing(self) -> Pairing:
         """The adjoint law, on a z of small integers."""
-        z = (np.arange(self.y.size) * 2 % 5 - 1).reshape(self.y.shape).astype(self.y.dtype)
+        z = (np.arange(self.y.size) ** 2 % 7 - 2).reshape(self.y.shape).astype(self.y.dtype)
         cz, back = (self._forward(v) for v in (z, self.linear))
         return Pairing(z, cz, (cz * self.x).sum().item(), (z * self.linear).sum().item(), back)
 

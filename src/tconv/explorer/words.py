@@ -43,8 +43,8 @@ def steps(axis: Axis, in_size: int) -> str:
     """The sizes on the way of the four steps."""
     found = axis.four_steps(in_size)
     return (
-        f"{in_size} -> {found.inserted} (insert {axis.stride - 1} between neighbours) -> {found.padded} "
-        f"(pad {found.pad_lo} and {found.pad_hi}) -> {found.out} (slide the flipped kernel)"
+        f"{in_size} -> {found.inserted} with zeros -> {found.padded} padded by {found.pad_lo} and {found.pad_hi} -> "
+        f"{found.out} convolved"
     )
 
 

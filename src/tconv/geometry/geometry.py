@@ -305,7 +305,10 @@ def _per_axis_only(pairs: Any) -> Any:
 
 def _ndim(**arguments: Any) -> int:
     """The number of axes that the longest argument speaks of."""
-    return max([len(value) for value in arguments.values() if is_sequence(value)] or [1])
+    ndim = max([len(value) for value in arguments.values() if is_sequence(value)] or [1])
+    if ndim == 0:
+        raise errors.LengthError(f"there must be at least one spatial axis, not {arguments}")
+    return ndim
 
 
 def _crops(padding: Any, output_padding: Sizes, axes: tuple[Axis, ...]) -> tuple[tuple[int, int], ...]:

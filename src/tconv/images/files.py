@@ -1,9 +1,9 @@
 """Pictures in files, read and written row by row, so that neither is ever in memory as a whole.
 
-PNG, JPEG and TIFF through libvips. Reading: a sequential image, of which bands of rows are fetched in order. Writing: an
-encoder thread pulls a stored PNG (see `stored_png.py`) from a pipe and compresses it into the target's format. The pipe
-is the only buffer: it stops the producer when the encoder is slower. A pipe rather than a callback, so that no Python
-runs inside libvips, and rather than a temporary raw file, so that no disk space of the picture's size is needed.
+PNG, JPEG and TIFF through libvips. Reading: a sequential image, of which bands of rows are fetched in order. Writing:
+libvips reads a stored PNG (see `stored_png.py`) from a pipe and compresses it into the target's format; the pipe holds the
+producer back when the encoder is slower. A pipe rather than a callback, so that no Python runs inside libvips, and rather
+than a temporary raw file, so that no disk space of the picture's size is needed.
 
 Only interlaced PNGs and progressive JPEGs, whose first row needs the end of the file, are decoded as a whole by libvips.
 """
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -163,35 +163,38 @@ def writer(path: str | Path, picture: Picture, like: Reader) -> Iterator[Callabl
 
 
 class Encoder:
-    """The thread that compresses rows into a file while the next ones are computed."""
+    """Two threads behind a pipe, so that rows are sent and compressed into `part` while the next ones are computed."""
 
     def __init__(self, path: Path, part: Path, picture: Picture, like: Reader) -> None:
         self._path, self._part, self._like = path, part, like
         self._png = StoredPng(picture.height, picture.width, picture.channels, picture.bits)
         self._options = _options(path, picture)
-        self._error: Exception | None = None
 
     def __enter__(self) -> Encoder:
         self._read_end, self._write_end = os.pipe()
-        self._thread = Thread(target=self._encode, name=f"writing {self._path.name}")
-        self._thread.start()
-        self._send(self._png.start())
+        self._pool = ThreadPoolExecutor(2)
+        self._encoding = self._pool.submit(self._encode)
+        self._encoding.add_done_callback(self._drain)
+        self._sending = self._pool.submit(self._send, self._png.start())
         return self
 
     def write(self, rows: Array) -> None:
-        self._send(self._png.rows(rows))
-        self._check()
+        """Send the next rows; waits until the ones before have been taken."""
+        data = self._png.rows(rows)
+        self._sending.result()
+        if self._encoding.done():
+            self._encoding.result()  # raises what stopped it
+        self._sending = self._pool.submit(self._send, data)
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
-        try:
-            if failed is None:
-                self._send(self._png.end())
-        finally:
-            os.close(self._write_end)  # the encoder sees the end, early if `failed`, and stops
-            self._thread.join()
-            os.close(self._read_end)
+        wait([self._sending])
         if failed is None:
-            self._check()
+            self._send(self._png.end())
+        os.close(self._write_end)  # if `failed`, the encoder sees a broken PNG and gives up
+        self._pool.shutdown()
+        os.close(self._read_end)
+        if failed is None:
+            self._encoding.result()
 
     def _send(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -203,19 +206,13 @@ class Encoder:
             source = pyvips.Source.new_from_descriptor(self._read_end)
             image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", unlimited=True)
             getattr(self._like.describe(image), SAVERS[self._path.suffix.lower()])(str(self._part), **self._options)
-        except Exception as error:  # told by `write` or at the end, in the thread that can do something about it
-            self._error = error
-        finally:
-            with suppress(OSError):
-                while os.read(self._read_end, 2**16):  # so that nobody waits for a reader that has stopped
-                    pass
+        except pyvips.Error as error:
+            raise ImageFileError(f"{self._path} cannot be written: {' '.join(str(error).split())}") from error
 
-    def _check(self) -> None:
-        """Raise here what went wrong in the encoder's thread."""
-        if isinstance(self._error, pyvips.Error):
-            raise ImageFileError(f"{self._path} cannot be written: {' '.join(str(self._error).split())}") from self._error
-        if self._error is not None:
-            raise self._error
+    def _drain(self, _: object) -> None:
+        """Take what is still sent, so that nobody waits for an encoder that has stopped."""
+        while os.read(self._read_end, 2**16):
+            pass
 
 
 def _open(path: Path) -> Any:
@@ -248,6 +245,6 @@ def _options(path: Path, picture: Picture) -> dict[str, Any]:
     if saver == "jpegsave":
         return {"Q": 95}
     if saver == "pngsave":
-        return {}
+        return {"filter": "paeth", "compression": 3}  # on photographs smaller and faster than libvips' defaults
     size = picture.height * picture.width * picture.channels * picture.dtype.itemsize
     return {"compression": "deflate", "predictor": "horizontal", "bigtiff": size > 2**31}  # a classic TIFF ends at 4 GiB

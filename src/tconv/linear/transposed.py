@@ -155,8 +155,7 @@ class TransposedConvolution(LinearOperator):
 
     def _rmatmat(self, X: Array) -> Array:  # noqa: N803
         y = X.conj().T.reshape(X.shape[1], *self.out_shape)
-        x: Array = self.forward(y).conj().reshape(X.shape[1], self.shape[1]).T
-        return x
+        return self.forward(y).conj().reshape(X.shape[1], self.shape[1]).T
 
     def _matvec(self, x: Array) -> Array:
         return self._matmat(x.reshape(-1, 1)).ravel()
@@ -196,7 +195,8 @@ def operator(geometry: Geometry, in_size: Ints, weight: Any, groups: int = 1) ->
 def _random(rng: np.random.Generator, size: int, dtype: np.dtype[Any]) -> Array:
     """A vector of normally distributed numbers, of a float or complex dtype."""
     real, imaginary = rng.standard_normal((2, size))
-    return (real + 1j * imaginary if dtype.kind == "c" else real).astype(dtype)
+    vector: Array = real + 1j * imaginary if dtype.kind == "c" else real
+    return vector.astype(dtype)
 
 
 def _weight(value: Any) -> Array:

@@ -66,8 +66,9 @@ class Undo:
 
     @property
     def recovered_is_x(self) -> bool:
-        """Whether pinv(A) y is this x, up to rounding as above."""
-        return self.recovered_residual <= self._rounding
+        """Whether pinv(A) y is this x, up to rounding: as above, or eps * condition number where that is more."""
+        amplified = epsilon(self.y.dtype) * self.condition_number if self.has_left_inverse else 0.0
+        return self.recovered_residual <= max(self._rounding, amplified)
 
     @property
     def rank(self) -> int:
@@ -117,10 +118,10 @@ class Undo:
     def verdict(self) -> str:
         """The answer in one sentence."""
         if self.is_orthonormal:
-            return f"Yes: {self._t} is a left inverse of A, so the forward convolution gives every x back."
+            return f"Yes, by {self._t}: the forward convolution gives every x back."
         if self.has_left_inverse:
-            inverse = "A^-1" if self.is_invertible else "pinv(A), as A^-1 does not exist,"
-            return f"Yes: {inverse} gives every x back; {self._t}, the forward convolution, does not."
+            inverse, though = ("A^-1", "") if self.is_invertible else ("pinv(A)", ", though A^-1 does not exist")
+            return f"Yes: {inverse} gives every x back{though}. {self._t}, the forward convolution, does not."
         lost = f"A x = 0 on a {self.null_space_dimension}-dimensional space of inputs"
         if self.recovered_is_x:
             return f"This x, yes, by pinv(A); not every x, as {lost}."
@@ -180,7 +181,7 @@ class Undo:
         columns = self.operator.shape[1]
         if self.has_left_inverse:
             return f"rank {self.rank} of {columns} columns: pinv(A) y = x for every x"
-        return f"rank {self.rank} of {columns} columns: A x = 0 on {self.null_space_dimension} dimensions of inputs"
+        return f"rank {self.rank} of {columns} columns: null space of dimension {self.null_space_dimension}"
 
 
 def undo(geometry: Geometry, x: Any, weight: Any, groups: int = 1) -> Undo:
@@ -189,7 +190,7 @@ def undo(geometry: Geometry, x: Any, weight: Any, groups: int = 1) -> Undo:
     Args:
         geometry: stride, dilation and crop; its kernel must be the weight's.
         x: (batch, in_channels, *in_size), or (in_channels, *in_size) without a batch; finite numbers.
-        weight: (in_channels, out_channels/groups, *kernel); integers are computed with in float64.
+        weight: (in_channels, out_channels/groups, *kernel). Computed with in the common dtype; integers in float64.
         groups: number of channel groups.
 
     Raises:
@@ -201,11 +202,14 @@ def undo(geometry: Geometry, x: Any, weight: Any, groups: int = 1) -> Undo:
     >>> answer.transposed, answer.is_orthonormal, answer.is_invertible
     (array([[5., 7.]]), True, False)
     """
-    x, weight = _inexact(as_array("x", x)), _inexact(as_array("weight", weight))
+    x, weight = as_array("x", x), as_array("weight", weight)
     sizes = layout(x.shape, weight.shape, None, groups, geometry.ndim)
+    dtype = np.result_type(x, weight)
+    dtype = np.dtype(np.float64) if dtype.kind in "biu" else dtype
+    op = operator(geometry, sizes.in_size, weight.astype(dtype), groups)
+    x = x.astype(dtype)
     if not np.isfinite(x).all():
         raise errors.TconvError("x holds NaN or Inf, which no matrix can give back; give finite numbers")
-    op = operator(geometry, sizes.in_size, weight, groups)
     columns = x.reshape(sizes.batch, op.shape[1]).T
     inverse = op.pseudo_inverse()
     y = op.matmat(columns)
@@ -222,8 +226,3 @@ def _about(family: InverseFamily) -> str:
     if not family.exists:
         return f"Y Y^g X differs from X by {family.residual:.2g} of its size"
     return "Y Y^g X = X: one B only" if family.is_unique else "Y Y^g X = X: B = Y^g X + (I - Y^g Y) W, any W"
-
-
-def _inexact(array: Array) -> Array:
-    """Integers as float64, so that nothing wraps; the rest as it is."""
-    return array.astype(np.float64) if array.dtype.kind in "biu" else array

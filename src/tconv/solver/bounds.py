@@ -117,5 +117,6 @@ def _values(name: str, bound: Any) -> range:
     if not values:
         raise law(f"{name} bounds {bound!r} are empty; a range excludes its end")
     if values[0] < least:
-        raise law(f"{name} {values[0]} must be at least {least}; raise the low end of its bounds {bound!r}")
+        cure = f"begin its bounds {bound!r} at {least}" if is_sequence(bound) else f"give {least} or more"
+        raise law(f"{name} {values[0]} must be at least {least}; {cure}")
     return values

@@ -194,7 +194,7 @@ def solve(
 
 def _pairs(in_size: Any, out_size: Any) -> tuple[tuple[int, int], ...]:
     """(input size, output size) per axis."""
-    ndim = max([len(sizes) for sizes in (in_size, out_size) if is_sequence(sizes)] or [1])
+    ndim = max(len(sizes) if is_sequence(sizes) else 1 for sizes in (in_size, out_size)) or 1
     ins, outs = per_axis("in_size", in_size, ndim), per_axis("out_size", out_size, ndim)
     for name, sizes, law in (("in_size", ins, errors.InputSizeError), ("out_size", outs, errors.OutputSizeError)):
         for size in sizes:

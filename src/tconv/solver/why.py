@@ -138,7 +138,7 @@ def _slope(search: Search) -> str:
     if len(slopes) > 1 or slope < 1 or slope.denominator > 1 or (search.layers == 1 and slope not in strides):
         return f"{wanted}, as each further input cell adds that many output cells"
     if search.layers > 1:
-        return "no combination of layers does all of them"
+        return f"{wanted}, and no combination of layers with that does it"
     return f"{wanted}, and with that {_laws(n, out, replace(search.bounds, stride=(int(slope),)))[0]}"
 
 

@@ -1,0 +1,69 @@
+"""A trace as text for the terminal: in colour there, plain where it is piped, and the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.rule import Rule
+from rich.text import Text
+
+from tconv import errors
+from tconv.explorer import words
+from tconv.explorer.grids import Flow, number
+from tconv.explorer.marks import HOLE, Section, inputs, kernels, outputs
+from tconv.explorer.sections import SECTIONS
+from tconv.explorer.trace import LARGEST, Trace
+
+MOST = 40  # entries of one section where all are shown
+
+
+def text(trace: Trace, form: str = "all") -> Group:
+    """What to print: the layer, then one section, or all.
+
+    Args:
+        form: "all" or one of `SECTIONS`; hyphens do as well.
+
+    Raises:
+        TconvError: an unknown form.
+    """
+    chosen = form.replace("-", "_")
+    if chosen != "all" and chosen not in SECTIONS:
+        raise errors.TconvError(f"form {form!r} is unknown; choose all or one of {', '.join(SECTIONS)}")
+    if chosen == "all":
+        sections = [section(trace, MOST) for section in SECTIONS.values()]
+    else:
+        sections = [SECTIONS[chosen](trace, 4 * LARGEST)]
+    return Group(*_heading(trace), *(part for each in sections for part in _section(each)))
+
+
+def _heading(trace: Trace) -> Iterator[RenderableType]:
+    """The arrays, and the relation with this layer's numbers."""
+    yield Text(str(trace.geometry), style="bold")
+    yield Text()
+    yield Flow([*inputs(trace), *kernels("w", trace.weight), *outputs(trace)])
+    yield Text()
+    relation = words.per_axis(trace.geometry, trace.in_size, lambda axis, _: words.relation(axis))
+    yield from _fact("input i and tap k meet at", relation)
+    yield from _fact("output size", words.per_axis(trace.geometry, trace.in_size, words.size))
+    if trace.bias is not None:
+        yield from _fact("bias, added to every cell", [", ".join(map(number, trace.bias))])
+    if not all(s.products for s in trace.sums):
+        yield from _fact(f"marked {HOLE}", ["no input reaches this cell"])
+
+
+def _fact(label: str, lines: list[str]) -> Iterator[Text]:
+    for n, line in enumerate(lines):
+        yield Text(f"{'' if n else label:<28}{line}")
+
+
+def _section(section: Section) -> Iterator[RenderableType]:
+    yield Text()
+    yield Rule(Text(section.title, style="bold"), align="left", style="dim")
+    yield Text(section.says)
+    for part in section.body:
+        yield Text()
+        yield part
+    if section.left_out:
+        name = section.title.partition(":")[0]
+        yield Text(f"... and {section.left_out} more; --form {name} shows them all", style="dim")
