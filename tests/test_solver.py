@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from itertools import pairwise, product
+from typing import Any, TypeAlias
 
 import pytest
 import torch
@@ -13,9 +15,13 @@ from hypothesis import strategies as st
 
 from tconv import errors
 from tconv.geometry import Geometry
-from tconv.solver import Chain, Layer, solve
+from tconv.solver import Chain, Layer, Solutions, solve
 
 NAMES = ("kernel", "stride", "padding", "output_padding", "dilation")
+
+
+Parameters: TypeAlias = tuple[int, ...]
+Limits: TypeAlias = dict[str, Any]  # pairs (lo, hi); Any, as mypy would match them to every keyword of solve
 
 
 # an independent enumeration
@@ -28,7 +34,7 @@ def torch_size(n: int, layer: tuple[int, ...]) -> int | None:
     return out if out >= 1 and output_padding < max(stride, dilation) else None
 
 
-def all_layers(bounds: dict[str, tuple[int, int]]) -> list[tuple[int, ...]]:
+def all_layers(bounds: Limits) -> list[tuple[int, ...]]:
     return list(product(*(range(bounds[name][0], bounds[name][1] + 1) for name in NAMES)))
 
 
@@ -41,12 +47,12 @@ def canonical(layers: list[tuple[int, ...]], one_cell: bool) -> set[tuple[int, .
     return set(first.values())
 
 
-def expected(pairs: list[tuple[int, int]], bounds: dict[str, tuple[int, int]]) -> set[tuple[int, ...]]:
+def expected(pairs: list[tuple[int, int]], bounds: Limits) -> set[tuple[int, ...]]:
     fitting = [layer for layer in all_layers(bounds) if all(torch_size(n, layer) == out for n, out in pairs)]
     return canonical(fitting, all(n == 1 for n, _ in pairs))
 
 
-def expected_chains(n: int, out: int, layers: int, bounds: dict[str, tuple[int, int]]) -> set[tuple[tuple[int, ...], ...]]:
+def expected_chains(n: int, out: int, layers: int, bounds: Limits) -> set[tuple[Parameters, ...]]:
     if layers == 0:
         return {()} if n == out else set()
     legal = [layer for layer in all_layers(bounds) if torch_size(n, layer)]
@@ -63,7 +69,7 @@ def rank(chain: Chain, *sizes: int) -> tuple[int, int, int, Chain]:
 
 
 @st.composite
-def bounds_of(draw: st.DrawFn, largest: int = 4) -> dict[str, tuple[int, int]]:
+def bounds_of(draw: st.DrawFn, largest: int = 4) -> Limits:
     def pair(least: int, most: int) -> tuple[int, int]:
         lo = draw(st.integers(least, most))
         return lo, draw(st.integers(lo, most))
@@ -82,7 +88,7 @@ def bounds_of(draw: st.DrawFn, largest: int = 4) -> dict[str, tuple[int, int]]:
 
 @given(n=st.integers(1, 9), out=st.integers(1, 30), bounds=bounds_of())
 @settings(max_examples=150, deadline=None)
-def test_one_layer_finds_all_and_only_what_maps(n: int, out: int, bounds: dict[str, tuple[int, int]]) -> None:
+def test_one_layer_finds_all_and_only_what_maps(n: int, out: int, bounds: Limits) -> None:
     (chains,) = solve(n, out, **bounds)
     assert {tuple(layer) for (layer,) in chains} == expected([(n, out)], bounds)
     assert len(set(chains)) == len(chains)
@@ -93,7 +99,7 @@ def test_one_layer_finds_all_and_only_what_maps(n: int, out: int, bounds: dict[s
 
 @given(n=st.integers(1, 5), more=st.integers(0, 3), size=st.data(), bounds=bounds_of())
 @settings(max_examples=100, deadline=None)
-def test_together_is_the_intersection(n: int, more: int, size: st.DataObject, bounds: dict[str, tuple[int, int]]) -> None:
+def test_together_is_the_intersection(n: int, more: int, size: st.DataObject, bounds: Limits) -> None:
     example = size.draw(st.sampled_from(all_layers(bounds)))  # mostly solvable questions
     pairs = [(m, torch_size(m, example) or 1) for m in (n, n + more)]
     solutions = solve([n, n + more], [out for _, out in pairs], together=True, **bounds)
@@ -108,7 +114,7 @@ def test_together_is_the_intersection(n: int, more: int, size: st.DataObject, bo
 
 @given(n=st.integers(1, 4), out=st.integers(1, 16), layers=st.integers(2, 3), bounds=bounds_of(2))
 @settings(max_examples=60, deadline=None)
-def test_chains_are_all_found_in_order(n: int, out: int, layers: int, bounds: dict[str, tuple[int, int]]) -> None:
+def test_chains_are_all_found_in_order(n: int, out: int, layers: int, bounds: Limits) -> None:
     if layers == 3:
         bounds |= {"dilation": (1, 1), "kernel": (bounds["kernel"][0], bounds["kernel"][0])}
     (chains,) = solve(n, out, layers=layers, limit=10**6, **bounds)
@@ -140,7 +146,7 @@ def test_together_misses_no_chain() -> None:
 
 @given(n=st.integers(1, 6), out=st.integers(1, 25), bounds=bounds_of(), pick=st.randoms(use_true_random=False))
 @settings(max_examples=40, deadline=None)
-def test_torch_agrees(n: int, out: int, bounds: dict[str, tuple[int, int]], pick: object) -> None:
+def test_torch_agrees(n: int, out: int, bounds: Limits, pick: object) -> None:
     (chains,) = solve(n, out, **bounds)
     for (layer,) in chains[:: max(1, len(chains) // 3)]:
         module = torch.nn.ConvTranspose1d(1, 1, *layer[:4], dilation=layer.dilation, device="meta")
@@ -149,13 +155,12 @@ def test_torch_agrees(n: int, out: int, bounds: dict[str, tuple[int, int]], pick
 
 def test_torch_agrees_in_two_dimensions() -> None:
     solutions = solve((6, 5), (12, 11), layers=2)
-    chain = torch.nn.Sequential(
-        *(
-            torch.nn.ConvTranspose2d(1, 1, *zip(*(axis[:4] for axis in layer), strict=True), device="meta")
-            for layer in zip(*solutions.best, strict=True)
-        )
-    )
-    assert chain(torch.empty(1, 1, 6, 5, device="meta")).shape == (1, 1, 12, 11)
+    x = torch.empty(1, 1, 6, 5, device="meta")
+    for layer in zip(*solutions.best, strict=True):
+        kernel, stride, padding, output_padding, dilation = zip(*layer, strict=True)
+        weight = torch.empty(1, 1, *kernel, device="meta")
+        x = torch.nn.functional.conv_transpose2d(x, weight, None, stride, padding, output_padding, 1, dilation)
+    assert x.shape == (1, 1, 12, 11)
     size: tuple[int, ...] = (6, 5)
     for geometry in solutions.geometries()[0]:
         size = geometry.output_size(size)
@@ -164,7 +169,7 @@ def test_torch_agrees_in_two_dimensions() -> None:
 
 @given(n=st.integers(1, 8), out=st.integers(1, 40), bounds=bounds_of(3))
 @settings(max_examples=60, deadline=None)
-def test_a_repair_repairs(n: int, out: int, bounds: dict[str, tuple[int, int]]) -> None:
+def test_a_repair_repairs(n: int, out: int, bounds: Limits) -> None:
     """Every cure of the form "kernel up to 8" in `why` is true, and no smaller step in that direction is."""
     why = solve(n, out, **bounds).why
     if why is None:
@@ -216,7 +221,7 @@ def test_solutions_are_a_sequence_over_the_axes() -> None:
 def test_one_axis_without_a_solution_leaves_none() -> None:
     solutions = solve((6, 7), (12, 300))
     assert not solutions and solutions[0] and solutions.best == () and solutions.geometries() == ()
-    assert solutions.why and solutions.why.startswith("axis 1: 7 -> 300 cannot be done within these bounds: the largest")
+    assert solutions.why and solutions.why.startswith("axis 1: 7 -> 300 cannot be done within these bounds: ")
 
 
 def test_bounds_are_written_as_int_pair_or_range() -> None:
@@ -269,7 +274,11 @@ def test_the_tables() -> None:
 
 def test_speed() -> None:
     """The promises, with a factor of two for a busy machine."""
-    for question, seconds in ((lambda: solve(6, 12), 0.05), (lambda: solve(4, 64, layers=4), 2)):
+    questions: list[tuple[Callable[[], Solutions], float]] = [
+        (lambda: solve(6, 12), 0.05),
+        (lambda: solve(4, 64, layers=4), 2),
+    ]
+    for question, seconds in questions:
         question()  # not the first import
         start = time.perf_counter()
         question()
@@ -300,8 +309,8 @@ def test_too_small() -> None:
 def test_parity() -> None:
     assert solve(6, 12, kernel=3, stride=2, output_padding=0).why == (
         "6 -> 12 cannot be done within these bounds: the closest outputs are 11 (kernel 3, stride 2, padding 1, "
-        "output_padding 0) and 13 (kernel 3, stride 2, padding 0, output_padding 0); padding moves the size in steps of "
-        "2. What would do it: kernel up to 4 (kernel 4, stride 2, padding 1, output_padding 0); "
+        "output_padding 0) and 13 (kernel 3, stride 2, padding 0, output_padding 0); padding moves the size in steps "
+        "of 2. What would do it: kernel up to 4 (kernel 4, stride 2, padding 1, output_padding 0); "
         "kernel down to 2 (kernel 2, stride 2, padding 0, output_padding 0); "
         "stride up to 3 (kernel 3, stride 3, padding 3, output_padding 0); "
         "output_padding up to 1 (kernel 3, stride 2, padding 1, output_padding 1)"
@@ -312,7 +321,8 @@ def test_output_padding_law() -> None:
     assert solve(6, 14, kernel=3, stride=2, padding=1).why == (
         "6 -> 14 cannot be done within these bounds: the largest output is 12 (kernel 3, stride 2, padding 1, "
         "output_padding 1). Kernel 3, stride 2, padding 1 needs output_padding 3, which must be below "
-        "max(stride, dilation) = 2. What would do it: kernel up to 5 (kernel 5, stride 2, padding 1, output_padding 1); "
+        "max(stride, dilation) = 2. What would do it: "
+        "kernel up to 5 (kernel 5, stride 2, padding 1, output_padding 1); "
         "padding down to 0 (kernel 3, stride 2, padding 0, output_padding 1); "
         "dilation up to 2 (kernel 3, stride 2, padding 1, output_padding 1, dilation 2)"
     )
@@ -327,8 +337,8 @@ def test_no_legal_output_padding_at_all() -> None:
 
 def test_nothing_left() -> None:
     assert solve(2, 1, kernel=1, stride=1, padding=3).why == (
-        "2 -> 1 cannot be done within these bounds: every output is below 1, as padding is at least 3. What would do it: "
-        "kernel up to 6 (kernel 6, stride 1, padding 3, output_padding 0); "
+        "2 -> 1 cannot be done within these bounds: every output is below 1, as padding is at least 3. What would "
+        "do it: kernel up to 6 (kernel 6, stride 1, padding 3, output_padding 0); "
         "stride up to 4 (kernel 1, stride 4, padding 3, output_padding 2)"
     )
 
@@ -355,13 +365,13 @@ def test_chains() -> None:
         "What would do it: stride down to 1 (9 -> 5 -> 1); padding up to 8 (9 -> 3 -> 1)"
     )
     assert solve(4, 17, layers=2, kernel=4, stride=2, padding=(0, 1), output_padding=0).why == (
-        "4 -> 17 cannot be done by 2 layers within these bounds: no combination of layers lands on it. What would do it: "
-        "kernel up to 5 (4 -> 8 -> 17); kernel down to 3 (4 -> 8 -> 17); output_padding up to 1 (4 -> 8 -> 17)"
+        "4 -> 17 cannot be done by 2 layers within these bounds: no combination of layers lands on it. What would "
+        "do it: kernel up to 5 (4 -> 8 -> 17); kernel down to 3 (4 -> 8 -> 17); output_padding up to 1 (4 -> 8 -> 17)"
     )
 
 
 APART = " can each be done within these bounds, but not by the same hyperparameters: "
-NO_BOUND = ". No single bound repairs it; change several"
+NO_BOUND = ". No small change of one bound repairs it; change several"
 
 
 @pytest.mark.parametrize(
@@ -371,27 +381,33 @@ NO_BOUND = ". No single bound repairs it; change several"
             (6, 7),
             (12, 15),
             {"stride": (1, 2)},
-            f"6 -> 12 and 7 -> 15{APART}stride would have to be 3 for 6 -> 12 and 7 -> 15, as each further input cell adds "
-            "that many output cells. What would do it: stride up to 3 (kernel 3, stride 3, padding 3, output_padding 0)",
+            f"6 -> 12 and 7 -> 15{APART}stride would have to be 3 for 6 -> 12 and 7 -> 15, as each further input cell "
+            "adds that many output cells. What would do it: stride up to 3 (kernel 3, stride 3, padding 3, "
+            "output_padding 0)",
         ),
         (
             (6, 8),
             (12, 15),
             {},
-            f"6 -> 12 and 8 -> 15{APART}stride would have to be 3/2 for 6 -> 12 and 8 -> 15, as each further input cell "
-            f"adds that many output cells{NO_BOUND}",
+            f"6 -> 12 and 8 -> 15{APART}stride would have to be 3/2 for 6 -> 12 and 8 -> 15, as each further input "
+            f"cell adds that many output cells{NO_BOUND}",
         ),
         (
             (6, 7, 8),
             (12, 14, 17),
             {},
-            f"6 -> 12, 7 -> 14 and 8 -> 17{APART}stride would have to be 2 for 6 -> 12 and 7 -> 14; stride would have to be "
-            f"5/2 for 6 -> 12 and 8 -> 17, as each further input cell adds that many output cells{NO_BOUND}",
+            f"6 -> 12, 7 -> 14 and 8 -> 17{APART}stride would have to be 2 for 6 -> 12 and 7 -> 14; stride would "
+            f"have to be 5/2 for 6 -> 12 and 8 -> 17, as each further input cell adds that many output cells{NO_BOUND}",
         ),
-        ((6, 6), (12, 13), {}, f"6 -> 12 and 6 -> 13{APART}a layer makes one size of 6 cells, not both 12 and 13{NO_BOUND}"),
+        (
+            (6, 6),
+            (12, 13),
+            {},
+            f"6 -> 12 and 6 -> 13{APART}a layer makes one size of 6 cells, not both 12 and 13{NO_BOUND}",
+        ),
     ],
 )
-def test_not_together(ins: tuple[int, ...], outs: tuple[int, ...], bounds: dict[str, tuple[int, int]], why: str) -> None:
+def test_not_together(ins: tuple[int, ...], outs: tuple[int, ...], bounds: Limits, why: str) -> None:
     assert solve(ins, outs, together=True, **bounds).why == why
 
 
@@ -399,9 +415,9 @@ def test_not_together_though_the_stride_exists() -> None:
     """Stride 3 is allowed, but not with the paddings that each pair uses alone."""
     why = solve((6, 7), (7, 10), together=True, padding=(0, 2)).why
     assert why == (
-        f"6 -> 7 and 7 -> 10{APART}stride would have to be 3 for 6 -> 7 and 7 -> 10, and with that the smallest output is 12 "
-        "(kernel 1, stride 3, padding 2, output_padding 0). What would do it: padding up to 5 (kernel 1, stride 3, "
-        "padding 5, output_padding 1); 2 layers (6 -> 2 -> 7)"
+        f"6 -> 7 and 7 -> 10{APART}stride would have to be 3 for 6 -> 7 and 7 -> 10, and with that the smallest "
+        "output is 12 (kernel 1, stride 3, padding 2, output_padding 0). What would do it: padding up to 5 "
+        "(kernel 1, stride 3, padding 5, output_padding 1); 2 layers (6 -> 2 -> 7)"
     )
 
 
@@ -421,8 +437,8 @@ def test_one_pair_of_several_is_impossible_alone() -> None:
 @pytest.mark.parametrize(
     ("sizes", "arguments", "error", "message"),
     [
-        ((0, 12), {}, errors.InputSizeError, "in_size 0 must be at least 1: a layer needs a cell to read and makes "),
-        ((6, -1), {}, errors.OutputSizeError, "out_size -1 must be at least 1: a layer needs a cell to read and makes "),
+        ((0, 12), {}, errors.InputSizeError, "in_size 0 must be at least 1: a layer needs a cell"),
+        ((6, -1), {}, errors.OutputSizeError, "out_size -1 must be at least 1: a layer needs a cell"),
         ((2**62, 5), {}, errors.SizeOverflowError, f"in_size {2**62} does not fit into 64 bits; give one below 2**62"),
         ((6.5, 12), {}, errors.ArgumentTypeError, "in_size must be an integer, not 6.5 (float); sizes are counted in "),
         ((6, "12"), {}, errors.ArgumentTypeError, "out_size must be an integer, not '12' (str); sizes are counted in "),
@@ -430,16 +446,16 @@ def test_one_pair_of_several_is_impossible_alone() -> None:
         (((6, 7), (1, 2, 3)), {"together": True}, errors.LengthError, "in_size has 2 entries, (6, 7), for 3 spatial"),
         (((), 5), {}, errors.LengthError, "in_size has 0 entries, (), for 1 spatial axes"),
         (((), ()), {}, errors.LengthError, "in_size has 0 entries, (), for 1 spatial axes"),
-        ((6, 12), {"kernel": (5, 3)}, errors.KernelError, "kernel bounds (5, 3) are empty, as 5 is above 3; write (3, 5)"),
+        ((6, 12), {"kernel": (5, 3)}, errors.KernelError, "kernel bounds (5, 3) are empty, as 5 is above 3; write (3"),
         ((6, 12), {"kernel": 0}, errors.KernelError, "kernel 0 must be at least 1; give 1 or more"),
         ((6, 12), {"stride": (0, 2)}, errors.StrideError, "stride 0 must be at least 1; begin its bounds (0, 2) at 1"),
         ((6, 12), {"padding": -1}, errors.PaddingError, "padding -1 must be at least 0; give 0 or more"),
-        ((6, 12), {"output_padding": (-2, 1)}, errors.OutputPaddingError, "output_padding -2 must be at least 0; begin "),
-        ((6, 12), {"dilation": range(3)}, errors.DilationError, "dilation 0 must be at least 1; begin its bounds range(0"),
-        ((6, 12), {"dilation": range(3, 3)}, errors.DilationError, "dilation bounds range(3, 3) are empty; a range exclu"),
-        ((6, 12), {"kernel": (1, 2, 3)}, errors.LengthError, "kernel bounds (1, 2, 3) must be one int, a pair (lo, hi) or"),
+        ((6, 12), {"output_padding": (-2, 1)}, errors.OutputPaddingError, "output_padding -2 must be at least 0; "),
+        ((6, 12), {"dilation": range(3)}, errors.DilationError, "dilation 0 must be at least 1; begin its bounds r"),
+        ((6, 12), {"dilation": range(3, 3)}, errors.DilationError, "dilation bounds range(3, 3) are empty; a range"),
+        ((6, 12), {"kernel": (1, 2, 3)}, errors.LengthError, "kernel bounds (1, 2, 3) must be one int, a pair (lo"),
         ((6, 12), {"kernel": "3"}, errors.ArgumentTypeError, "kernel must be an integer, not '3' (str)"),
-        ((6, 12), {"kernel": (1.5, 2)}, errors.ArgumentTypeError, "a bound of kernel must be an integer, not 1.5 (float)"),
+        ((6, 12), {"kernel": (1.5, 2)}, errors.ArgumentTypeError, "a bound of kernel must be an integer, not 1.5 ("),
         ((6, 12), {"layers": 0}, errors.LengthError, "layers 0 must be at least 1"),
         ((6, 12), {"layers": 101}, errors.LengthError, "layers 101 must be at most 100; solve a long chain in parts"),
         ((6, 12), {"layers": 1.0}, errors.ArgumentTypeError, "layers must be an integer, not 1.0 (float)"),

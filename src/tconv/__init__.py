@@ -5,12 +5,14 @@ o = stride*i + dilation*k - crop_lo        input i and kernel tap k meet at outp
 
 from typing import Any
 
-from tconv import errors, forms, native
+from tconv import dialects, errors, forms, kernels, native
 from tconv.config import show_config
 from tconv.functional import conv_transpose, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from tconv.geometry import Axis, Geometry, receptive_field
 from tconv.layer import Layer, prepare
 from tconv.native import set_num_threads
+from tconv.solver import solve
+from tconv.unet_plan import plan_unet
 
 __version__ = "0.1.0"
 

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import cyclopts
 
 COMMANDS = {
-    "explain": "tconv.cli.explain:explain",
-    "size": "tconv.cli.size:size",
-    "solve": "tconv.cli.solve:solve",
-    "invert": "tconv.cli.invert:invert",
-    "coverage": "tconv.cli.coverage:coverage",
-    "upsample": "tconv.cli.upsample:upsample",
-    "demo": "tconv.cli.demo:demo",
-    "show-config": "tconv.cli.show_config:show_config",
+    "explain": "Show every form of a small transposed convolution, number by number.",
+    "size": "Say how large the output is, and all that follows from the sizes.",
+    "solve": "Find every layer that turns one size into another.",
+    "coverage": "Show where outputs get more contributions than others: checkerboards and holes.",
+    "invert": "Try to undo a transposed convolution, and say what is possible.",
+    "upsample": "Enlarge a photograph with a transposed convolution.",
+    "demo": "Show on a photograph what tconv does.",
+    "show-config": "Say what this installation runs on.",
 }
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run `tconv ARGUMENTS`; whatever goes wrong is one line on stderr and a non-zero exit."""
     try:
-        sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+        status = run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         fail("interrupted", status=130)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has left; nobody is there to be told
+        # The reader of our output has left. What is still buffered must not fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:
@@ -34,21 +42,67 @@ def run(arguments: list[str]) -> int:
         import rich  # noqa: F401  # every command prints with it
     except ModuleNotFoundError as error:
         fail(f"the command line needs {error.name}: pip install 'tconv[explain]'")
-    from tconv import __version__, errors
+    from tconv import errors
 
-    app = cyclopts.App(
-        name="tconv", help="The transposed convolution: fast, exact and understood.", version=__version__
-    )
-    for name, function in COMMANDS.items():
-        app.command(function, name=name)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without box-drawing characters is no reason to fail
     try:
-        result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except (cyclopts.CycloptsError, errors.TconvError, OSError) as error:
+        result = _app(arguments)(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except cyclopts.CycloptsError as error:
+        fail(_usage(error))
+    except (errors.TconvError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
         fail(str(error))
+    except ImportError as error:
+        missing = getattr(error.__cause__ or error, "name", None)
+        fail(f"this command needs {missing}: pip install 'tconv[{'torch' if missing == 'torch' else 'explain'}]'")
+    except Exception as error:
+        if os.environ.get("TCONV_DEBUG"):
+            raise
+        fail(f"unexpected {type(error).__name__}: {error} (TCONV_DEBUG=1 shows where)", status=1)
     return result if isinstance(result, int) else 0
 
 
-def fail(message: str, status: int = 2) -> None:
+def fail(message: str, status: int = 2) -> NoReturn:
     """Say what is wrong in one line and leave."""
     print("tconv: " + " ".join(message.split()), file=sys.stderr)
     sys.exit(status)
+
+
+def _app(arguments: list[str]) -> cyclopts.App:
+    """The commands; all but the called one stand there with their summary only, and are not imported."""
+    import cyclopts
+
+    from tconv import __version__
+
+    app = cyclopts.App(
+        name="tconv",
+        help="The transposed convolution: fast, exact and understood.",
+        version=__version__,
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+    )
+    for name, summary in COMMANDS.items():
+        module = name.replace("-", "_")
+        called = name in arguments[:1]
+        app.command(f"tconv.cli.{module}:{module}", name=name, help=None if called else summary)
+    return app
+
+
+def _usage(error: cyclopts.CycloptsError) -> str:
+    """What is wrong with the arguments, in one sentence."""
+    import cyclopts
+
+    unused = (error.unused_tokens or [""])[0]
+    if isinstance(error, cyclopts.UnknownCommandError):
+        from difflib import get_close_matches
+
+        close = get_close_matches(unused, COMMANDS, n=1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        return f"unknown command {unused!r}; {meant}the commands are {', '.join(COMMANDS)}"
+    if isinstance(error, cyclopts.UnusedCliTokensError):
+        return f"unexpected argument {unused!r}; options are written --name value, see --help"
+    message = str(error).strip()
+    return message[:1].lower() + message[1:].removesuffix(".")

@@ -168,3 +168,19 @@ class Columns:
                 line += entry + " " * (width - entry.cell_len)
             line.rstrip()
             yield line
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names, and what is to be said about each; in two columns. Without a name it is a paragraph."""
+
+    rows: Sequence[tuple[str, Line]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        names = max([len(name) for name, _ in self.rows], default=0)
+        margin = names + 3 if names else 0
+        for name, said in self.rows:
+            for line in text(said).wrap(console, max(options.max_width - margin, 20)):
+                line.rstrip()
+                yield Text.assemble((name.ljust(margin), "cyan"), line)
+                name = ""

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tconv import errors
 from tconv.explorer import words
-from tconv.explorer.grids import Flow, number
+from tconv.explorer.grids import Facts, Flow, number
 from tconv.explorer.marks import HOLE, Section, inputs, kernels, outputs
 from tconv.explorer.sections import SECTIONS
 from tconv.explorer.trace import LARGEST, Trace
@@ -44,23 +44,20 @@ def _heading(trace: Trace) -> Iterator[RenderableType]:
     yield Flow([*inputs(trace), *kernels("w", trace.weight), *outputs(trace)])
     yield Text()
     relation = words.per_axis(trace.geometry, trace.in_size, lambda axis, _: words.relation(axis))
-    yield from _fact("input i and tap k meet at", relation)
-    yield from _fact("output size", words.per_axis(trace.geometry, trace.in_size, words.size))
+    size = words.per_axis(trace.geometry, trace.in_size, words.size)
+    facts = [("input i and tap k meet at", "\n".join(relation)), ("output size", "\n".join(size))]
     if trace.bias is not None:
-        yield from _fact("bias, added to every cell", [", ".join(map(number, trace.bias))])
+        bias = ", ".join(map(number, trace.bias))
+        facts.append(("bias", f"{bias} on every cell of y; below, only gather shows it"))
     if not all(s.products for s in trace.sums):
-        yield from _fact(f"marked {HOLE}", ["no input reaches this cell"])
-
-
-def _fact(label: str, lines: list[str]) -> Iterator[Text]:
-    for n, line in enumerate(lines):
-        yield Text(f"{'' if n else label:<28}{line}")
+        facts.append((f"marked {HOLE}", "no input reaches this cell"))
+    yield Facts(facts)
 
 
 def _section(section: Section) -> Iterator[RenderableType]:
     yield Text()
     yield Rule(Text(section.title, style="bold"), align="left", style="dim")
-    yield Text(section.says)
+    yield Facts([("", section.says)])
     for part in section.body:
         yield Text()
         yield part

@@ -144,7 +144,7 @@ class Trace:
     @cached_property
     def connected(self) -> Array:
         """Which entries of C^T hold a tap, be it zero, of the same shape, bool."""
-        return matrix.dense(self.geometry, self.in_size, np.ones_like(self.weight)) != 0
+        return matrix.dense(self.geometry, self.in_size, np.ones(self.weight.shape, bool))
 
     @cached_property
     def column(self) -> Column:

@@ -1,7 +1,7 @@
 """Pictures in files, read and written row by row, so that neither is ever in memory as a whole.
 
 PNG, JPEG and TIFF through libvips. Reading: a sequential image, of which bands of rows are fetched in order. Writing:
-libvips reads a stored PNG (see `stored_png.py`) from a pipe and compresses it into the target's format; the pipe holds the
+libvips reads a stored PNG (see `pipe.py`) from a pipe and compresses it into the target's format; the pipe holds the
 producer back when the encoder is slower. A pipe rather than a callback, so that no Python runs inside libvips, and rather
 than a temporary raw file, so that no disk space of the picture's size is needed.
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 
 from tconv import errors
 from tconv.arrays import Array
-from tconv.images.stored_png import StoredPng
+from tconv.images.pipe import RowPipe, StoredPng
 
 try:
     import pyvips  # type: ignore[import-untyped, unused-ignore]
@@ -107,7 +106,10 @@ class Reader:
         return np.frombuffer(data, picture.dtype).reshape(shape)
 
     def describe(self, image: Any) -> Any:
-        """The libvips `image` with this file's colour profile, EXIF, XMP, IPTC, orientation and resolution."""
+        """The libvips `image` with this file's colour profile, EXIF, XMP, IPTC, orientation and resolution.
+
+        They are written as far as libvips writes them in the target's format: everything to JPEG and PNG, no EXIF to TIFF.
+        """
         described = image.copy(xres=self._image.xres, yres=self._image.yres)
         for name in self._image.get_fields():
             if name in KEPT or name.startswith("exif-"):
@@ -152,67 +154,22 @@ def writer(path: str | Path, picture: Picture, like: Reader) -> Iterator[Callabl
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    encoder = Encoder(path, part, picture, like)
+
+    def save(descriptor: int) -> None:
+        try:
+            stream = pyvips.Source.new_from_descriptor(descriptor)
+            image = pyvips.Image.new_from_source(stream, "", access="sequential", fail_on="error", unlimited=True)
+            getattr(like.describe(image), SAVERS[path.suffix.lower()])(str(part), **_options(path, picture))
+        except pyvips.Error as error:
+            raise ImageFileError(f"{path} cannot be written: {' '.join(str(error).split())}") from error
+
     try:
         part.touch()
-        with encoder:
-            yield encoder.write
+        with RowPipe(StoredPng(picture.height, picture.width, picture.channels, picture.bits), save) as pipe:
+            yield pipe.write
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-class Encoder:
-    """Two threads behind a pipe, so that rows are sent and compressed into `part` while the next ones are computed."""
-
-    def __init__(self, path: Path, part: Path, picture: Picture, like: Reader) -> None:
-        self._path, self._part, self._like = path, part, like
-        self._png = StoredPng(picture.height, picture.width, picture.channels, picture.bits)
-        self._options = _options(path, picture)
-
-    def __enter__(self) -> Encoder:
-        self._read_end, self._write_end = os.pipe()
-        self._pool = ThreadPoolExecutor(2)
-        self._encoding = self._pool.submit(self._encode)
-        self._encoding.add_done_callback(self._drain)
-        self._sending = self._pool.submit(self._send, self._png.start())
-        return self
-
-    def write(self, rows: Array) -> None:
-        """Send the next rows; waits until the ones before have been taken."""
-        data = self._png.rows(rows)
-        self._sending.result()
-        if self._encoding.done():
-            self._encoding.result()  # raises what stopped it
-        self._sending = self._pool.submit(self._send, data)
-
-    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
-        wait([self._sending])
-        if failed is None:
-            self._send(self._png.end())
-        os.close(self._write_end)  # if `failed`, the encoder sees a broken PNG and gives up
-        self._pool.shutdown()
-        os.close(self._read_end)
-        if failed is None:
-            self._encoding.result()
-
-    def _send(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._write_end, rest) :]
-
-    def _encode(self) -> None:
-        try:
-            source = pyvips.Source.new_from_descriptor(self._read_end)
-            image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", unlimited=True)
-            getattr(self._like.describe(image), SAVERS[self._path.suffix.lower()])(str(self._part), **self._options)
-        except pyvips.Error as error:
-            raise ImageFileError(f"{self._path} cannot be written: {' '.join(str(error).split())}") from error
-
-    def _drain(self, _: object) -> None:
-        """Take what is still sent, so that nobody waits for an encoder that has stopped."""
-        while os.read(self._read_end, 2**16):
-            pass
 
 
 def _open(path: Path) -> Any:

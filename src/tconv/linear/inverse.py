@@ -79,8 +79,8 @@ class InverseFamily:
             raise errors.RankError(f"W has shape {free.shape}; it must be that of B, {shape}")
         if not self.exists:
             raise errors.TconvError(
-                f"no B satisfies Y B = X: Y Y^g X differs from X by {self.residual:.2g} of its size (rtol "
-                f"{self.rtol:.2g}); `particular` is what comes nearest, and a larger rtol accepts more"
+                f"no B satisfies Y B = X: Y Y^g X differs from X by {self.residual:.2g} of its size, more "
+                f"than rtol {self.rtol:.2g}; correct the data, or accept more by a larger rtol"
             )
         member: Array = self.particular + free - self.Yg @ (self.Y @ free)
         return member

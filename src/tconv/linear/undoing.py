@@ -105,8 +105,9 @@ class Undo:
     @cached_property
     def this_input(self) -> InverseFamily:
         """All B with Y B = X for the rows Y = y, X = x: B^T takes y back to x, but knows of no other input."""
-        batch = self.y.size // self.operator.shape[0]
-        return generalised_inverse(self.y.reshape(batch, -1), self.x.reshape(batch, -1))
+        rows, columns = self.operator.shape
+        batch = self.y.size // rows
+        return generalised_inverse(self.y.reshape(batch, rows), self.x.reshape(batch, columns))
 
     @cached_property
     def every_input(self) -> InverseFamily:

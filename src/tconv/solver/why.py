@@ -29,7 +29,9 @@ def why_not(search: Search) -> str:
         laws = _laws(*search.pairs[0], search.bounds) if search.layers == 1 else _reach(search)
         said = f"cannot be done{by} within these bounds"
     repairs = "; ".join(_repairs(search))
-    laws.append(f"what would do it: {repairs}" if repairs else "no single bound repairs it; change several")
+    laws.append(
+        f"what would do it: {repairs}" if repairs else "no small change of one bound repairs it; change several"
+    )
     first, *rest = laws
     return ". ".join([f"{in_words(search.pairs)} {said}: {first}", *(law[0].upper() + law[1:] for law in rest)])
 

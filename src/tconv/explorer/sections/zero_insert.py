@@ -27,7 +27,7 @@ def zero_insert(trace: Trace, most: int) -> Section:
         flow.append(Grid(_given(trace, steps.inserted[channel], everywhere), f"1 zeros into {x}"))
         flow.append(Grid(_given(trace, steps.padded[channel], steps.given), f"2 padded {x}", frame=frame))
     flow += kernels("3 flipped w", steps.flipped)
-    flow += grids("4 convolved y", steps.result, "bold")
+    flow += grids("4 convolved", steps.result, "bold")
     body: list[RenderableType] = [Flow(flow), Text("\n".join(sizes))]
     return Section(
         "zero_insert: the four steps",
