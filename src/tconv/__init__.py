@@ -1,6 +1,8 @@
 """tconv: the transposed convolution, fast, exact and understood.
 
-o = stride*i + dilation*k - crop_lo        input i and kernel tap k meet at output o
+Everything follows from one relation: input i and kernel tap k meet at output o,
+
+    o = stride*i + dilation*k - crop_lo
 """
 
 from typing import Any

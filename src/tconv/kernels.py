@@ -5,9 +5,9 @@ w[k] = h((k - (size-1)/2) / scale), and the crop that centres it makes `out = in
 
     tconv.prepare(bilinear(2, channels=3), geometry=upsampling((4, 4), 2), groups=3)
 
-Inside the picture these are the values of torch.nn.functional.interpolate(align_corners=False). At the border zeros are
-taken beyond the edge, where PyTorch repeats the edge cells: the result fades out. To get PyTorch's border too, replicate
-`radius(...)` cells on each side before, and let `upsampling(..., replicated=radius(...))` crop their share afterwards.
+Inside the picture these are the values of torch.nn.functional.interpolate(align_corners=False). At the border zeros
+are taken beyond the edge, where PyTorch repeats the edge cells: the result fades out. To get PyTorch's border too,
+replicate `radius(...)` cells on each side before, and crop their share with `upsampling(..., replicated=radius(...))`.
 """
 
 from __future__ import annotations

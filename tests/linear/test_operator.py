@@ -211,8 +211,8 @@ def test_it_keeps_its_own_weight_and_copies_and_pickles() -> None:
     for one in (op, copy.deepcopy(op), pickle.loads(pickle.dumps(op))):
         assert (one @ [1, 0, 0]).tolist() == [1, 2, 0, 0]
         assert not one.weight.flags.writeable
-    text = "<4x3 TransposedConvolution (1, 3) -> (1, 4), groups 1, 1-D: kernel 2, stride 1, dilation 1, crop (0, 0), float64>"
-    assert repr(op) == text
+    sizes = "(1, 3) -> (1, 4), groups 1, 1-D: kernel 2, stride 1, dilation 1, crop (0, 0)"
+    assert repr(op) == f"<4x3 TransposedConvolution {sizes}, float64>"
 
 
 W = np.ones((2, 3, 2, 2))
@@ -227,20 +227,20 @@ MESSAGES: list[tuple[Any, type[Exception], str]] = [
     (
         lambda: square(3, 256).rank(),
         errors.TooLargeError,
-        "the matrix is 66564 x 65536, 4,362,338,304 entries; dense answers are given up to 25,000,000 (5000 x 5000): use a "
-        "smaller in_size, or scipy.sparse.linalg.svds(op) or lsmr(op, y), which take this operator",
+        "the matrix is 66564 x 65536, 4,362,338,304 entries; dense answers are given up to 25,000,000 (5000 x 5000): "
+        "use a smaller in_size, or scipy.sparse.linalg.svds(op) or lsmr(op, y), which take this operator",
     ),
     (
         lambda: square(2, 100, crop=49).null_space(),
         errors.TooLargeError,
-        "the null space is 10000 x 10000, 100,000,000 entries; dense answers are given up to 25,000,000 (5000 x 5000): use "
-        "a smaller in_size, or crop less",
+        "the null space is 10000 x 10000, 100,000,000 entries; dense answers are given up to 25,000,000 (5000 x 5000): "
+        "use a smaller in_size, or crop less",
     ),
     (
         lambda: square(3, 10_000).matrix(),
         errors.TooLargeError,
-        "the sparse matrix has 900,000,000 entries, more than 100,000,000: use a smaller in_size, or the operator itself, "
-        "which multiplies without a matrix",
+        "the sparse matrix has 900,000,000 entries, more than 100,000,000: use a smaller in_size, or the operator "
+        "itself, which multiplies without a matrix",
     ),
     (
         lambda: square(2, 3, fill=np.nan).rank(),

@@ -43,7 +43,7 @@ def test_worked_example_restores_the_size_and_not_the_values() -> None:
 def test_worked_example_in_words() -> None:
     answer = stamp()
     rounding = f"{answer.recovered_residual:.2g}"
-    assert str(answer) == f"""\
+    expected = f"""\
 Yes: pinv(A) gives every x back, though A^-1 does not exist. A^T, the forward convolution, does not.
 A is 16 x 4, rank 4, null space of dimension 0, condition number 1.69
 A^T y = x?            no   ||A^T y - x|| = 7 ||x||
@@ -53,6 +53,7 @@ left inverse exists?  yes  rank 4 of 4 columns: pinv(A) y = x for every x
 pinv(A) y = x?        yes  ||pinv(A) y - x|| = {rounding} ||x||
 Y B = X for this x?   yes  Y Y^g X = X: B = Y^g X + (I - Y^g Y) W, any W
 Y B = X for all x?    yes  Y Y^g X = X: B = Y^g X + (I - Y^g Y) W, any W"""
+    assert str(answer) == expected
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
@@ -156,8 +157,8 @@ MESSAGES: list[tuple[Any, type[Exception], str]] = [
     (
         lambda: undo(Geometry((3, 3)), np.zeros((1, 256, 256)), ONES),
         errors.TooLargeError,
-        "the matrix is 66564 x 65536, 4,362,338,304 entries; dense answers are given up to 25,000,000 (5000 x 5000): use a "
-        "smaller in_size, or scipy.sparse.linalg.svds(op) or lsmr(op, y), which take this operator",
+        "the matrix is 66564 x 65536, 4,362,338,304 entries; dense answers are given up to 25,000,000 (5000 x 5000): "
+        "use a smaller in_size, or scipy.sparse.linalg.svds(op) or lsmr(op, y), which take this operator",
     ),
     (
         lambda: undo(Geometry((3, 3)), np.full((1, 2, 2), np.nan), ONES),
@@ -167,8 +168,8 @@ MESSAGES: list[tuple[Any, type[Exception], str]] = [
     (
         lambda: undo(Geometry((3, 3)), np.zeros((2, 2, 2)), ONES),
         errors.ChannelError,
-        "input has 2 channels but weight (1, 1, 3, 3) takes 1; the weight's layout is (in_channels, out_channels/groups, "
-        "*kernel)",
+        "input has 2 channels but weight (1, 1, 3, 3) takes 1; the weight's layout is (in_channels, "
+        "out_channels/groups, *kernel)",
     ),
 ]
 

@@ -66,15 +66,19 @@ def _arrays(x: str | None, w: str | None, in_size: str | None, kernel: str | Non
     if inputs is not None and weight is not None:
         return inputs, weight, _spatial_axes(inputs, weight)
     if inputs is None and weight is None:
-        sizes = [None if text is None else integers(name, text) for name, text in (("in", in_size), ("kernel", kernel))]
-        ndim = max([len(size) for size in sizes if size is not None] or [2])
-        return _input(sizes[0], ndim), _weight(sizes[1], ndim), ndim
+        lengths = [len(_sizes(name, text) or ()) for name, text in (("--in", in_size), ("--kernel", kernel))]
+        ndim = max(lengths) or 2
+        return _input(_sizes("--in", in_size), ndim), _weight(_sizes("--kernel", kernel), ndim), ndim
     if inputs is not None:
         ndim = min(inputs.ndim, 2)
-        return inputs, _weight(None if kernel is None else integers("kernel", kernel), ndim), ndim
+        return inputs, _weight(_sizes("--kernel", kernel), ndim), ndim
     assert weight is not None
     ndim = weight.ndim if weight.ndim <= 2 else weight.ndim - 2
-    return _input(None if in_size is None else integers("in", in_size), ndim), weight, ndim
+    return _input(_sizes("--in", in_size), ndim), weight, ndim
+
+
+def _sizes(option: str, text: str | None) -> Sizes | None:
+    return None if text is None else integers(option, text)
 
 
 def _at_least_one_axis(option: str, array: Array) -> Array:

@@ -36,8 +36,8 @@ class GeometryOptions:
 
     def geometry(self, kernel: Sizes, ndim: int = 1) -> Geometry:
         """The geometry with this kernel, in `ndim` axes or as many as the longest option speaks of."""
-        stride, output_padding = integers("stride", self.stride), integers("output-padding", self.output_padding)
-        padding, dilation = read_padding(self.padding), integers("dilation", self.dilation)
+        stride, output_padding = integers("--stride", self.stride), integers("--output-padding", self.output_padding)
+        padding, dilation = read_padding(self.padding), integers("--dilation", self.dilation)
         lengths = [len(each) for each in (kernel, stride, output_padding, dilation)]
         ndim = max(ndim, 1 if isinstance(padding, str) else len(padding), *lengths)
         return Geometry.from_torch(kernel, stride, padding, output_padding, dilation, ndim)
@@ -49,14 +49,14 @@ DEFAULTS = GeometryOptions()
 def integers(option: str, text: str) -> Sizes:
     """`2`, or `2,1`, or `2x1`.
 
-    >>> integers("stride", "2"), integers("in", "6x8")
+    >>> integers("--stride", "2"), integers("--in", "6x8")
     ((2,), (6, 8))
     """
     try:
         return tuple(int(part) for part in text.replace("x", ",").split(","))
     except ValueError:
         raise errors.ArgumentTypeError(
-            f"--{option} {_short(text)} is not an integer; write one, or one per axis as in 2,1"
+            f"{option} {_short(text)} is not an integer; write one, or one per axis as in 2,1"
         ) from None
 
 
@@ -65,7 +65,7 @@ def read_padding(text: str) -> Pairs | Sizes | str:
     if text.isalpha():
         return text
     if ":" not in text:
-        return integers("padding", text)
+        return integers("--padding", text)
     pairs = [part.split(":") for part in text.split(",")]
     try:
         return tuple((int(lo), int(hi)) for lo, hi in pairs)

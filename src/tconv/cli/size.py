@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
 from rich.text import Text
 
 from tconv import errors
+from tconv.arrays import check_weight
 from tconv.cli.options import DEFAULTS, GeometryOptions, integers
 from tconv.cli.screen import show
-from tconv.dialects import to_torch
+from tconv.cli.torch_call import torch_call
 from tconv.explorer import words
 from tconv.explorer.grids import Facts
 from tconv.geometry import Axis, Forward, Geometry, Sizes, receptive_field
 from tconv.unet_plan import plan_unet
 
-COUNTED = 10**5  # kernels and strides up to here are walked through, tap by tap
+FORMULA = "stride*(in-1) + dilation*(kernel-1) + 1 - crop_lo - crop_hi"
+COUNTED = 10**5  # kernels and strides up to here are walked through, one by one
+
+
+class Channels(NamedTuple):
+    """Of the input, of the output, and their groups."""
+
+    into: int
+    out: int
+    groups: int
 
 
 def size(
@@ -37,8 +48,9 @@ def size(
     The sizes on the way, the other sizes that output_padding can choose, the
     matching forward convolution, the cost, and the PyTorch call to paste.
 
-        tconv size --in 6 --kernel 3 --stride 2 --padding 1 --output-padding 1
+        tconv size --in 6 --kernel 3 --stride 2 --padding 1
         tconv size --in 6x8 --kernel 3 --stride 2 --padding 1 --output-size 12x16
+        tconv size --in 28x28 --kernel 2 --stride 2 --in-channels 32 --out-channels 16
         tconv size --in 572 --unet 4 --shrink 4
 
     Args:
@@ -48,22 +60,64 @@ def size(
         in_channels: Channels of the input, for the cost and the call.
         out_channels: Channels of the output.
         groups: Channel groups.
-        unet: Plan a U-Net of this depth instead, with up-convolutions of kernel 2 and stride 2.
+        unet: Plan a U-Net of this depth instead; its up-convolutions have kernel 2 and stride 2.
         shrink: Cells that a block of the U-Net loses: 4 for two unpadded 3x3 convolutions.
     """
-    cells = integers("in", in_size)
+    cells = integers("--in", in_size)
     if unet is not None:
         if kernel is not None or output_size is not None or geometry != DEFAULTS:
-            raise errors.TconvError("--unet plans with kernel 2 and stride 2; leave the other options of a layer out")
-        title, *table = str(plan_unet(cells, unet, shrink=integers("shrink", shrink))).splitlines()
-        return show(Text(title, "bold"), Text(), Text("\n".join(table), no_wrap=True))
+            raise errors.TconvError("--unet plans with kernel 2 and stride 2; leave the options of a single layer out")
+        print(plan_unet(cells, unet, shrink=integers("--shrink", shrink)))  # a table that must not be wrapped
+        return
     if kernel is None:
-        raise errors.KernelError("say how large the kernel is, with --kernel 3; or plan a U-Net with --unet 4")
-    layer = geometry.geometry(integers("kernel", kernel), len(cells))
+        raise errors.KernelError("say how large the kernel is, as in --kernel 3; or plan a U-Net, as in --unet 4")
+    taps = integers("--kernel", kernel)
+    layer = geometry.geometry(taps, len(cells))
+    plain = replace(geometry, output_padding="0").geometry(taps, layer.ndim)
     cells = layer.sizes("in", cells)
-    plain = layer if _is_word(geometry) else _without_output_padding(layer, geometry)
+    if min(cells) < 1:
+        raise errors.InputSizeError(f"--in {in_size} must be at least 1 in every axis")
     if output_size is not None:
-        layer = _reaching(plain, layer, cells, integers("output-size", output_size))
-    channels = _Channels(in_channels, out_channels, groups)
-    show(Text(f"{words.by(cells)} -> {words.by(layer.output_size(cells))}", "bold"), Text(str(layer)), Text())
-    show(Facts(list(_facts(layer, plain, cells, channels))))
+        if layer != plain:
+            raise errors.OutputPaddingError("--output-padding and --output-size both choose the size; give one of them")
+        layer = plain.padded_by(plain.output_padding_for(cells, integers("--output-size", output_size)))
+    if groups < 1 or out_channels % groups:
+        raise errors.ChannelError(f"groups {groups} must divide the {out_channels} output channels")
+    check_weight((in_channels, out_channels // groups, *layer.kernel), None, groups)
+    show(Text(f"{words.by(cells)} -> {words.by(layer.output_size(cells))}", "bold"), Text(str(layer), "dim"), Text())
+    show(Facts(list(_facts(layer, plain, cells, Channels(in_channels, out_channels, groups)))))
+
+
+def _facts(layer: Geometry, plain: Geometry, cells: Sizes, channels: Channels) -> Iterator[tuple[str, str]]:
+    """What follows from the sizes; `plain` is the layer without output_padding."""
+    yield "output size", FORMULA
+    yield "", "\n".join(words.per_axis(layer, cells, words.size))
+    yield "four steps", "\n".join(words.per_axis(layer, cells, words.steps))
+    yield "forward", "\n".join(words.per_axis(plain, cells, _forward))
+    yield "reachable", "\n".join(words.per_axis(plain, cells, _reachable))
+    if max(*layer.kernel, *layer.stride) <= COUNTED:
+        field = receptive_field([layer])
+        many = "1 input cell" if set(field) == {1} else f"{words.by(field)} input cells"
+        yield "receptive field", f"an output cell sees {many} at most"
+        yield "multiplications", f"{layer.macs(cells, *channels):,} per sample, none of them with an inserted zero"
+    yield "bytes", f"{layer.bytes(cells, *channels):,} of input, weight and output in float32"
+    yield "PyTorch", torch_call(layer, *channels)
+
+
+def _reachable(axis: Axis, n: int) -> str:
+    """The sizes that output_padding can choose from; the crop may leave nothing of the smaller ones."""
+    most = max(axis.stride, axis.dilation) - 1
+    largest = axis.padded_by(most).output_size(n)
+    least = max(0, 1 + most - largest)
+    if least == most:
+        return f"{largest} only"
+    return f"{largest - most + least} to {largest}, chosen by output_padding {least} to {most}"
+
+
+def _forward(axis: Axis, n: int) -> str:
+    """The sizes that the matching convolution maps to n: which of them comes back is what output_padding says."""
+    (sizes,) = Forward(Geometry.from_axes([axis])).input_sizes(n)
+    if not sizes:
+        return f"the matching convolution maps no size to {n}"
+    between = " and " if len(sizes) == 2 else " to "
+    return f"the matching convolution maps {between.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} to {n}"

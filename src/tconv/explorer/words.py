@@ -43,7 +43,7 @@ def steps(axis: Axis, in_size: int) -> str:
     """The sizes on the way of the four steps."""
     found = axis.four_steps(in_size)
     return (
-        f"{in_size} -> {found.inserted} with zeros -> {found.padded} padded by {found.pad_lo} and {found.pad_hi} -> "
+        f"{in_size} -> {found.inserted} with zeros -> {found.padded} padded {found.pad_lo} + {found.pad_hi} -> "
         f"{found.out} convolved"
     )
 

@@ -1,6 +1,8 @@
-"""The forward convolution (as deep learning says it: no flip), which the transposed one is the transpose of.
+"""The forward convolution, which the transposed one is the transpose of (as deep learning says it: no flip).
 
-z[i] = sum over k of  y[stride*i + dilation*k - pad_lo] * w[k]
+    z[i] = sum over k of  y[stride*i + dilation*k - pad_lo] * w[k]
+
+The input arrives padded.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Learn an upsampling kernel from photographs, and see what it is worth on one that it has never seen.
 
 A photograph is halved by a strided convolution and brought back by transposed convolutions with different kernels. The
-result depends linearly on the kernel, y = A w, so that the best kernel is a least-squares problem. Its operator is never
-written out: A w is a transposed convolution, and the adjoint A^T g correlates the outputs with the inputs,
+result depends linearly on the kernel, y = A w, so that the best kernel is a least-squares problem. Its operator is
+never written out: A w is a transposed convolution, and the adjoint A^T g correlates the outputs with the inputs,
 
     (A^T g)[k] = sum over i of  x[i] * g[stride*i + dilation*k - crop_lo]
 """
@@ -24,8 +24,7 @@ from tconv.geometry import Geometry
 from tconv.images.upsample import KERNELS, Upsampler
 from tconv.layer import prepare
 
-TEST = "astronaut"
-TRAINING = ("chelsea", "coffee", "camera", "rocket", "coins")
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "camera", "coins")
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 KERNEL_SIZE = 10
 TILE = 128  # low-resolution pixels per side of a training example
@@ -55,14 +54,18 @@ class Experiment:
         return {name: psnr(self.original, result) for name, result in self.results.items()}
 
 
-def run(test: str = TEST, training: Sequence[str] = TRAINING) -> Experiment:
-    """The experiment on photographs that ship with scikit-image; nothing is downloaded."""
+def run(test: str = PHOTOGRAPHS[0], photographs: Sequence[str] = PHOTOGRAPHS) -> Experiment:
+    """Learn from all `photographs` but `test`, and try on `test`.
+
+    The names are those of `skimage.data` for pictures that ship with scikit-image; nothing is downloaded.
+    """
+    training = tuple(name for name in photographs if name != test)
     learned = learn([luminance(photograph(name)) for name in training])
     original = photograph(test)
     small = halve(original)
     by_name: dict[str, str | Array] = {name: name for name in KERNELS} | {"learned": learned}
     results = {name: Upsampler(kernel, 2, original.shape[2])(small) for name, kernel in by_name.items()}
-    return Experiment(original, small, results, learned, tuple(training))
+    return Experiment(original, small, results, learned, training)
 
 
 def photograph(name: str) -> Array:
@@ -97,7 +100,7 @@ def learn(images: Sequence[Array], size: int = KERNEL_SIZE) -> Array:
     """The kernel (size, size), float32, that brings halved `images` back with the least squared error.
 
     Args:
-        images: (height, width, 1) each, uint8, even sizes; at least one with TILE + size low-resolution pixels per side.
+        images: (height, width, 1) each, uint8, even sizes; one at least with TILE + size halved pixels per side.
         size: taps per axis.
     """
     reach = kernels.radius((size, size), 2)

@@ -1,11 +1,11 @@
 """Pictures in files, read and written row by row, so that neither is ever in memory as a whole.
 
-PNG, JPEG and TIFF through libvips. Reading: a sequential image, of which bands of rows are fetched in order. Writing:
-libvips reads a stored PNG (see `pipe.py`) from a pipe and compresses it into the target's format; the pipe holds the
-producer back when the encoder is slower. A pipe rather than a callback, so that no Python runs inside libvips, and rather
-than a temporary raw file, so that no disk space of the picture's size is needed.
+PNG, JPEG and TIFF through libvips, which gets open files from Python. Reading: a sequential image, of which bands of
+rows are fetched in order. Writing: libvips reads a stored PNG (see `pipe.py`) from a pipe and compresses it into the
+target's format; the pipe holds the producer back when the encoder is slower. A pipe rather than a callback, so that no
+Python runs inside libvips, and rather than a temporary raw file, so that no disk space of the picture's size is needed.
 
-Only interlaced PNGs and progressive JPEGs, whose first row needs the end of the file, are decoded as a whole by libvips.
+Only interlaced PNGs and progressive JPEGs, whose first row needs the end of the file, are decoded as a whole.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ except (ModuleNotFoundError, OSError) as missing:  # OSError: the binding is the
     raise errors.TconvError("pictures need pyvips: pip install 'tconv[explain]'") from missing
 
 CHANNELS = {1: "grey", 2: "grey + alpha", 3: "RGB", 4: "RGBA"}
-DTYPES = {"uchar": np.dtype(np.uint8), "ushort": np.dtype(np.uint16)}
+DTYPES: dict[str, np.dtype[Any]] = {"uchar": np.dtype(np.uint8), "ushort": np.dtype(np.uint16)}
 COLOURS = ("b-w", "grey16", "srgb", "rgb16")  # libvips' names of what PNG, JPEG and TIFF share
-LOADERS = ("pngload", "jpegload", "tiffload")
-SAVERS = {".png": "pngsave", ".jpg": "jpegsave", ".jpeg": "jpegsave", ".tif": "tiffsave", ".tiff": "tiffsave"}
-LARGEST_SIDE = {"jpegsave": 65_535, "pngsave": 10_000_000, "tiffsave": 10_000_000}  # of the format; of libvips
+LOADERS = ("pngload_source", "jpegload_source", "tiffload_source")
+PNG, JPEG, TIFF = "pngsave_target", "jpegsave_target", "tiffsave_target"
+SAVERS = {".png": PNG, ".jpg": JPEG, ".jpeg": JPEG, ".tif": TIFF, ".tiff": TIFF}
+LARGEST_SIDE = {PNG: 10_000_000, JPEG: 65_500, TIFF: 10_000_000}  # of libvips; of libjpeg (the format ends at 65,535)
 KEPT = ("icc-profile-data", "xmp-data", "iptc-data", "orientation")  # and every exif-*
 
 
@@ -68,8 +69,8 @@ class Picture:
 class Reader:
     """A picture file that is read once from its first row to its last.
 
-    Palettes and bilevel pixels are expanded to 8 bits. Pixels stay as they are stored: an orientation in the metadata is
-    kept in the metadata, not applied.
+    Palettes and bilevel pixels are expanded to 8 bits. Pixels stay as they are stored: an orientation in the
+    metadata is kept there, not applied.
 
     Attributes:
         path: of the file.
@@ -83,10 +84,10 @@ class Reader:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        with self.path.open("rb") as file:  # for the system's own words about a missing or forbidden file
-            if not file.read(1):
+        with self.path.open("rb") as file:
+            if not file.peek(1):
                 raise ImageFileError(f"{self.path} is empty")
-        self._image = _open(self.path)
+            self._image = _open(self.path, file.fileno())
         self._region = pyvips.Region.new(self._image)
         self._next = 0
         self.picture = _judge(self.path, self._image)
@@ -108,7 +109,7 @@ class Reader:
     def describe(self, image: Any) -> Any:
         """The libvips `image` with this file's colour profile, EXIF, XMP, IPTC, orientation and resolution.
 
-        They are written as far as libvips writes them in the target's format: everything to JPEG and PNG, no EXIF to TIFF.
+        They are written as far as libvips can in the target's format: all to JPEG and PNG, no EXIF to TIFF.
         """
         described = image.copy(xres=self._image.xres, yres=self._image.yres)
         for name in self._image.get_fields():
@@ -121,7 +122,8 @@ def check_target(path: str | Path, picture: Picture, source: Path) -> None:
     """Refuse a target that `picture` cannot be written to, before any work is done.
 
     Raises:
-        ImageFileError: an unknown suffix, a missing folder, the source itself, or a format that cannot hold the picture.
+        ImageFileError: an unknown suffix, a missing folder, the source itself, or a format that cannot hold the
+            picture.
     """
     path = Path(path)
     saver = SAVERS.get(path.suffix.lower())
@@ -133,12 +135,12 @@ def check_target(path: str | Path, picture: Picture, source: Path) -> None:
         raise ImageFileError(f"{path} is a folder; give a file name")
     if path.exists() and path.samefile(source):
         raise ImageFileError(f"{path} is the input itself; write to another name")
-    if saver == "jpegsave" and (picture.channels not in (1, 3) or picture.bits != 8):
+    if saver == JPEG and (picture.channels not in (1, 3) or picture.bits != 8):
         raise ImageFileError(f"{path}: JPEG holds 8-bit grey or RGB, not {picture}; write a .png or .tif")
     if max(picture.height, picture.width) > LARGEST_SIDE[saver]:
         raise ImageFileError(
-            f"{path}: {picture.width} x {picture.height} pixels are too many; this format holds up to "
-            f"{LARGEST_SIDE[saver]:,} per side" + ("; write a .png or .tif" if saver == "jpegsave" else "")
+            f"{path}: {picture.width} x {picture.height} pixels are too many for this format, which ends at "
+            f"{LARGEST_SIDE[saver]:,} per side" + ("; write a .png or .tif" if saver == JPEG else "")
         )
 
 
@@ -155,28 +157,31 @@ def writer(path: str | Path, picture: Picture, like: Reader) -> Iterator[Callabl
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
 
+    saver = SAVERS[path.suffix.lower()]
+
     def save(descriptor: int) -> None:
         try:
             stream = pyvips.Source.new_from_descriptor(descriptor)
             image = pyvips.Image.new_from_source(stream, "", access="sequential", fail_on="error", unlimited=True)
-            getattr(like.describe(image), SAVERS[path.suffix.lower()])(str(part), **_options(path, picture))
+            target = pyvips.Target.new_to_descriptor(file.fileno())
+            getattr(like.describe(image), saver)(target, **_options(saver, picture))
         except pyvips.Error as error:
             raise ImageFileError(f"{path} cannot be written: {' '.join(str(error).split())}") from error
 
     try:
-        part.touch()
-        with RowPipe(StoredPng(picture.height, picture.width, picture.channels, picture.bits), save) as pipe:
+        png = StoredPng(picture.height, picture.width, picture.channels, picture.bits)
+        with part.open("w+b") as file, RowPipe(png, save) as pipe:
             yield pipe.write
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _open(path: Path) -> Any:
-    """The libvips image of a file; nothing but its header is read."""
+def _open(path: Path, descriptor: int) -> Any:
+    """The libvips image of an open file; nothing but its header is read."""
     try:
-        # revalidate: libvips remembers files by name, and this one may have changed
-        image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="error", revalidate=True)
+        source = pyvips.Source.new_from_descriptor(descriptor)
+        image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
     except pyvips.Error as error:
         raise ImageFileError(f"{path} is not a PNG, JPEG or TIFF picture, or its first bytes are damaged") from error
     if image.get("vips-loader") not in LOADERS:
@@ -196,12 +201,12 @@ def _judge(path: Path, image: Any) -> Picture:
     return Picture(image.height, image.width, image.bands, DTYPES[image.format])
 
 
-def _options(path: Path, picture: Picture) -> dict[str, Any]:
+def _options(saver: str, picture: Picture) -> dict[str, Any]:
     """How libvips shall compress."""
-    saver = SAVERS[path.suffix.lower()]
-    if saver == "jpegsave":
+    if saver == JPEG:
         return {"Q": 95}
-    if saver == "pngsave":
+    if saver == PNG:
         return {"filter": "paeth", "compression": 3}  # on photographs smaller and faster than libvips' defaults
     size = picture.height * picture.width * picture.channels * picture.dtype.itemsize
-    return {"compression": "deflate", "predictor": "horizontal", "bigtiff": size > 2**31}  # a classic TIFF ends at 4 GiB
+    bigtiff = size > 2**31  # the classic format ends at 4 GiB
+    return {"compression": "deflate", "predictor": "horizontal", "bigtiff": bigtiff}

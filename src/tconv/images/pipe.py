@@ -39,7 +39,7 @@ class StoredPng:
         n, pixels = len(rows), np.ascontiguousarray(rows, rows.dtype.newbyteorder(">"))
         lines = np.full((n, 1 + pixels.nbytes // n), NO_FILTER, np.uint8)
         lines[:, 1:] = pixels.view(np.uint8).reshape(n, -1)
-        return _chunk(b"IDAT", self._zlib.compress(lines))
+        return _chunk(b"IDAT", self._zlib.compress(lines.data))
 
     def end(self) -> bytes:
         """What comes after the rows."""

@@ -1,6 +1,6 @@
 """Enlarge pictures band by band with one prepared transposed convolution, in memory bounded by the band.
 
-A band of rows comes with the rows above and below that the kernel reaches, and edge rows are repeated beyond the picture.
+A band of rows comes with the rows above and below that the kernel reaches; beyond the picture, edge rows are repeated.
 The crop removes what those rows would give, so that the band's outputs are exactly the whole picture's.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from tconv.layer import Layer, prepare
 KERNELS = {"nearest": kernels.nearest, "bilinear": kernels.bilinear, "bicubic": kernels.bicubic}
 BAND_BYTES = 2**25  # of float32 output at a time
 
-Progress = Callable[[int, int], object]
+Report = Callable[[int, int], object]
 
 
 class Upsampler:
@@ -90,7 +89,7 @@ def upsample(
     target: str | Path,
     scale: Ints = 2,
     kernel: str | Array = "bicubic",
-    on_progress: Progress | None = None,
+    on_progress: Report | None = None,
 ) -> tuple[Picture, Picture]:
     """Enlarge a PNG, JPEG or TIFF file; memory depends on the picture's width, not on its height.
 
@@ -102,7 +101,7 @@ def upsample(
         target: file to write; replaced if it exists.
         scale: an int or (rows, columns).
         kernel: as in `Upsampler`.
-        on_progress: called with (rows done, rows in all) of the source after every band.
+        on_progress: called after every band with (rows done, rows in all) of the source.
 
     Returns:
         What was read and what was written.
@@ -147,7 +146,8 @@ def _depthwise(kernel: str | Array, scale: Sizes, channels: int) -> Array:
     """The kernel as float32 weights (channels, 1, k, k)."""
     if isinstance(kernel, str):
         if kernel not in KERNELS:
-            raise errors.KernelError(f"kernel {kernel!r} is unknown; choose one of {', '.join(KERNELS)} or give an array")
+            known = ", ".join(KERNELS)
+            raise errors.KernelError(f"kernel {kernel!r} is unknown; choose one of {known}, or give an array (.npy)")
         return KERNELS[kernel](scale, channels=channels)
     weight: Array = as_array("kernel", kernel)
     if weight.ndim == 2:
@@ -165,4 +165,4 @@ def _finite(weight: Array) -> Array:
     with np.errstate(over="ignore"):  # what is too large for float32 is refused below
         if weight.dtype.kind in "biuf" and np.isfinite(narrow := weight.astype(np.float32)).all():
             return narrow
-    raise errors.KernelError(f"kernel must hold finite real numbers (it has dtype {weight.dtype}); pixels are computed in float32")
+    raise errors.KernelError(f"kernel (dtype {weight.dtype}) must hold real numbers that are finite in float32")

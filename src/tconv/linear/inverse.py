@@ -112,7 +112,8 @@ def generalised_inverse(
 
     Raises:
         RankError: arrays that are not matrices, or do not fit together.
-        TconvError: Y Yg Y is not Y.
+        DtypeError: arrays without numbers.
+        TconvError: Y Yg Y is not Y; NaN or Inf.
         TooLargeError: Y is too large for an exact Moore-Penrose inverse.
 
     >>> family = generalised_inverse([[1, 0, 1]], [[2, 3]])
@@ -151,8 +152,12 @@ def _moore_penrose(outputs: Array) -> Array:
 
 
 def _matrix(name: str, value: Any) -> Array:
-    """`value` as an array with two dimensions."""
+    """`value` as a matrix of finite numbers."""
     matrix = as_array(name, value)
     if matrix.ndim != 2:
         raise errors.RankError(f"{name} has shape {matrix.shape}; it must be a matrix, 2 dimensions")
+    if matrix.dtype.kind not in "biufc":
+        raise errors.DtypeError(f"{name} has dtype {matrix.dtype}; give integers, floats or complex numbers")
+    if not np.isfinite(matrix).all():
+        raise errors.TconvError(f"{name} holds NaN or Inf; give finite numbers")
     return matrix

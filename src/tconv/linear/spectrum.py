@@ -14,7 +14,7 @@ from tconv import errors
 from tconv.arrays import Array
 
 DENSE_LIMIT = 5_000**2
-"""Entries up to which a dense answer is given: 200 MB per matrix in double precision, and a minute or two."""
+"""Entries up to which a dense answer is given: about a minute and 2 GB, in double precision."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 SPARSE_LIMIT = 10**8
-"""Entries up to which the sparse matrix is made: about 5 GB on the way."""
+"""Entries up to which the sparse matrix is made: that takes about 6 GB on the way."""
 
 
 class TransposedConvolution(LinearOperator):
