@@ -5,6 +5,7 @@ Everything follows from one relation: input i and kernel tap k meet at output o,
     o = stride*i + dilation*k - crop_lo
 """
 
+from importlib import import_module
 from typing import Any
 
 from tconv import dialects, errors, forms, kernels, native
@@ -38,13 +39,12 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "solve",
+    "undo",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """`tconv.operator` needs SciPy, which `import tconv` must not load."""
-    if name == "operator":
-        from tconv.linear import operator
-
-        return operator
+    """`tconv.operator` and `tconv.undo` need SciPy, which `import tconv` must not load."""
+    if name in ("operator", "undo"):
+        return getattr(import_module("tconv.linear"), name)
     raise AttributeError(f"module 'tconv' has no attribute {name!r}")

@@ -20,7 +20,7 @@ from tconv.solver import Layer, solve
 MOST = 10**6  # pairs and cells that are counted
 ROWS, COLUMNS = 32, 80  # the part of the map that is shown
 HEAT = ("white on color(24)", "white on color(30)", "black on color(72)", "black on color(114)", "black on color(185)")
-HOLE = "white on color(160)"
+HOLE = "white on color(124)"
 
 
 def coverage(
@@ -85,10 +85,11 @@ def _heat(counts: Sequence[int], most: int) -> Text:
     """One row: the more contributions, the brighter; red where there is none."""
     width = len(str(most)) + 2
     line = Text(no_wrap=True)
-    for count in counts[: (COLUMNS - 10) // width]:
+    shown = COLUMNS // width - 1
+    for count in counts[:shown]:
         shade = HEAT[(count * len(HEAT) - 1) // max(most, 1)] if count else HOLE
         line.append(f" {count:>{width - 2}} ", shade)
-    return line + Text(" …", "dim") if len(counts) > (COLUMNS - 10) // width else line
+    return line + Text(" …", "dim") if len(counts) > shown else line
 
 
 def _facts(layer: Geometry, cells: Sizes, counted: Coverage) -> Iterator[tuple[str, str | Text]]:

@@ -73,7 +73,7 @@ def _arrays(x: str | None, w: str | None, in_size: str | None, kernel: str | Non
         ndim = min(inputs.ndim, 2)
         return inputs, _weight(_sizes("--kernel", kernel), ndim), ndim
     assert weight is not None
-    ndim = weight.ndim if weight.ndim <= 2 else weight.ndim - 2
+    ndim = _spatial_axes(None, weight)
     return _input(_sizes("--in", in_size), ndim), weight, ndim
 
 
@@ -87,10 +87,10 @@ def _at_least_one_axis(option: str, array: Array) -> Array:
     return array
 
 
-def _spatial_axes(x: Array, w: Array) -> int:
-    """How many there are: channels add one axis to the input, a batch another, and channels add two to the kernel."""
-    ndim = w.ndim if x.ndim == w.ndim <= 2 else w.ndim - 2
-    if ndim < 1 or x.ndim not in (ndim, ndim + 1, ndim + 2):
+def _spatial_axes(x: Array | None, w: Array) -> int:
+    """How many there are: channels add two axes to the kernel; to the input one, and a batch another."""
+    ndim = w.ndim if w.ndim <= 2 else w.ndim - 2
+    if x is not None and x.ndim not in (ndim, ndim + 1, ndim + 2):
         raise errors.RankError(
             f"--x with shape {x.shape} and --w with shape {w.shape} do not fit; give (*size) and (*kernel), or "
             f"(channels, *size) and (in_channels, out_channels, *kernel)"

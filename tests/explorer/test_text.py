@@ -1,0 +1,104 @@
+"""The trace as text: golden files at 80 columns, and what must hold at any width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tconv import Geometry, errors
+from tconv.explorer import Trace, trace
+from tconv.explorer.sections import SECTIONS
+from tconv.explorer.text import text
+from tconv.forms import FORMS
+
+W = [[0, 1, 1], [0, 1, 0], [1, 0, 1]]
+CASES: dict[str, tuple[Callable[[], Trace], str]] = {
+    "worked_example": (lambda: trace(Geometry((3, 3)), [[2, 3], [1, 3]], W), "all"),
+    "stride_2_cropped": (
+        lambda: trace(Geometry.from_torch(3, 2, 1, 1, ndim=2), [[2, 3], [1, 3]], W),
+        "all",
+    ),
+    "one_axis": (lambda: trace(Geometry.from_torch(3, 2, 1, 1), [1, 2, 3], [1, 2, 3]), "all"),
+    "holes_and_bias": (lambda: trace(Geometry(2, 3, 1, (0, -1)), [1, 2, 3], [1, -2], 5), "all"),
+    "beyond_the_canvas": (
+        lambda: trace(Geometry((2, 3), (2, 1), (2, 1), ((1, -1), (0, 0))), [[1, 2, 3], [4, 5, 6]], [[1, 2, 3], [-4, 5, 6]]),
+        "scatter",
+    ),
+    "channels_and_floats": (
+        lambda: trace(
+            Geometry(3, 2), [[1, 2, 3], [0.5, 0.25, 1 / 3]], np.arange(12).reshape(2, 2, 3) - 4, [1, 0.5]
+        ),
+        "all",
+    ),
+    "too_wide": (lambda: trace(Geometry(3, 2), np.arange(30), [1, 2, 1]), "scatter"),
+    "many": (lambda: trace(Geometry((3, 3), 2), np.ones((4, 4), int), W), "all"),
+}
+
+
+def printed(seen: Trace, form: str = "all", width: int = 80, colour: bool = False) -> str:
+    console = Console(
+        file=StringIO(), width=width, highlight=False, force_terminal=colour, color_system="standard" if colour else None
+    )
+    with console.capture() as captured:
+        console.print(text(seen, form))
+    return "".join(line.rstrip() + "\n" for line in captured.get().splitlines())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(name: str, golden: Callable[[str, str], None]) -> None:
+    case, form = CASES[name]
+    golden(name, printed(case(), form))
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("name", CASES)
+def test_fits_the_page(name: str, width: int) -> None:
+    case, form = CASES[name]
+    assert max(map(len, printed(case(), form, width).splitlines())) <= width
+
+
+def test_every_form_has_a_section() -> None:
+    assert set(SECTIONS) == {*FORMS, "agreement"}
+
+
+@pytest.mark.parametrize("form", SECTIONS)
+def test_one_section_alone(form: str) -> None:
+    seen = CASES["one_axis"][0]()
+    alone = printed(seen, form.replace("_", "-"))
+    whole = printed(seen)
+    assert alone.count("─ ") == 0
+    assert f"\n{form}: " in alone and f"\n{form}: " in whole
+    assert [other for other in SECTIONS if f"\n{other}: " in alone] == [form]
+
+
+def test_unknown_form() -> None:
+    with pytest.raises(errors.TconvError) as caught:
+        text(CASES["one_axis"][0](), "fft")
+    assert str(caught.value) == (
+        "form 'fft' is unknown; choose all or one of scatter, gather, taps, zero_insert, matrix, col2im, phases, "
+        "adjoint, agreement"
+    )
+
+
+def test_plain_text_has_no_colour_and_the_terminal_has() -> None:
+    seen = CASES["holes_and_bias"][0]()
+    assert "\x1b" not in printed(seen)
+    assert "\x1b[31m5°" in printed(seen, colour=True).replace("  ", "").replace(" ", "")
+
+
+def test_long_lists_are_cut_in_all_and_whole_alone() -> None:
+    seen = CASES["many"][0]()
+    assert "... and 41 more; --form gather shows them all" in printed(seen)
+    assert "more; --form" not in printed(seen, "gather")
+    assert printed(seen, "gather").count("y[") == 81
+
+
+def test_disagreement_stands_out() -> None:
+    right = CASES["one_axis"][0]()
+    wrong = Trace(right.geometry, right.x, right.weight, None, right.y + 1)
+    assert "These do not compute the y above: scatter, " in printed(wrong, "agreement")
+    assert "✗ gather differs by 1" in printed(wrong, "agreement")

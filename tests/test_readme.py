@@ -1,0 +1,65 @@
+"""What the README says can be copied and run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+LINES = [
+    shlex.split(line, comments=True)
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+]
+COMMANDS = [line for line in LINES if line[0] == "tconv"]
+
+
+def test_every_line_is_a_command_we_know() -> None:
+    assert {line[0] for line in LINES} == {"make", "tconv"}
+    assert len(COMMANDS) >= 7
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_command(command: list[str], tmp_path: Path) -> None:
+    from skimage import data
+    from skimage.io import imsave
+
+    imsave(tmp_path / "photo.jpg", data.astronaut()[:64, :96])
+    tconv = Path(sys.executable).parent / "tconv"
+    done = subprocess.run([tconv, *command[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout and not done.stderr
+    for output in [command[n + 1] for n, word in enumerate(command) if word == "-o"]:
+        assert (tmp_path / output).stat().st_size > 1000
+
+
+def test_python() -> None:
+    """The blocks run one after the other; a comment behind a print is what it prints."""
+    code = "".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {})
+    promised = re.findall(r"^print\(.*\)\s+# (.*?)(?:: a .*)?$", code, re.MULTILINE)
+    assert len(promised) == 3
+    assert printed.getvalue().splitlines() == [text.strip() for text in promised]
+
+
+@pytest.mark.parametrize("target", [line[1] for line in LINES if line[0] == "make"])
+def test_make_target_exists(target: str) -> None:
+    assert shutil.which("make")
+    plan = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert plan.returncode == 0, plan.stderr
+
+
+def test_links_and_pictures_exist() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
