@@ -1,4 +1,4 @@
-"""Golden files: what the explorer prints, reviewed as text. `pytest tests/explorer --update-golden` writes them anew."""
+"""Golden files: what the explorer prints, reviewed as text; `pytest tests/explorer --update-golden` writes them."""
 
 from __future__ import annotations
 

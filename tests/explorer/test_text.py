@@ -25,13 +25,13 @@ CASES: dict[str, tuple[Callable[[], Trace], str]] = {
     "one_axis": (lambda: trace(Geometry.from_torch(3, 2, 1, 1), [1, 2, 3], [1, 2, 3]), "all"),
     "holes_and_bias": (lambda: trace(Geometry(2, 3, 1, (0, -1)), [1, 2, 3], [1, -2], 5), "all"),
     "beyond_the_canvas": (
-        lambda: trace(Geometry((2, 3), (2, 1), (2, 1), ((1, -1), (0, 0))), [[1, 2, 3], [4, 5, 6]], [[1, 2, 3], [-4, 5, 6]]),
+        lambda: trace(
+            Geometry((2, 3), (2, 1), (2, 1), ((1, -1), (0, 0))), [[1, 2, 3], [4, 5, 6]], [[1, 2, 3], [-4, 5, 6]]
+        ),
         "scatter",
     ),
     "channels_and_floats": (
-        lambda: trace(
-            Geometry(3, 2), [[1, 2, 3], [0.5, 0.25, 1 / 3]], np.arange(12).reshape(2, 2, 3) - 4, [1, 0.5]
-        ),
+        lambda: trace(Geometry(3, 2), [[1, 2, 3], [0.5, 0.25, 1 / 3]], np.arange(12).reshape(2, 2, 3) - 4, [1, 0.5]),
         "all",
     ),
     "too_wide": (lambda: trace(Geometry(3, 2), np.arange(30), [1, 2, 1]), "scatter"),
@@ -41,7 +41,11 @@ CASES: dict[str, tuple[Callable[[], Trace], str]] = {
 
 def printed(seen: Trace, form: str = "all", width: int = 80, colour: bool = False) -> str:
     console = Console(
-        file=StringIO(), width=width, highlight=False, force_terminal=colour, color_system="standard" if colour else None
+        file=StringIO(),
+        width=width,
+        highlight=False,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
     )
     with console.capture() as captured:
         console.print(text(seen, form))

@@ -130,6 +130,12 @@ def test_numbers_are_64_bit() -> None:
         assert seen.y.dtype == (np.float64 if np.dtype(dtype).kind == "f" else wide)
 
 
+def test_large_integers_become_floats_before_they_wrap() -> None:
+    seen = trace(Geometry(2), [2**40, 3], [2**40, 1])
+    assert seen.y.tolist() == [[2.0**80, 2.0**40 + 3 * 2.0**40, 3.0]]
+    assert all(each.agrees for each in seen.agreement)
+
+
 @pytest.mark.parametrize(
     ("geometry", "x", "w", "law", "message"),
     [
@@ -152,7 +158,7 @@ def test_numbers_are_64_bit() -> None:
             [1.0, np.nan],
             [1.0, 1.0],
             errors.DtypeError,
-            "x has a NaN or an infinity; only finite numbers can be explained",
+            "x has a NaN, or a number beyond 1e60; only smaller ones can be explained",
         ),
         (
             Geometry(2),

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     import cyclopts
 
 COMMANDS = {
-    "explain": "Show every form of a small transposed convolution, number by number.",
-    "size": "Say how large the output is, and all that follows from the sizes.",
+    "explain": "Show every form of a small layer, number by number.",
+    "size": "Say how large the output is, and what follows from the sizes.",
     "solve": "Find every layer that turns one size into another.",
-    "coverage": "Show where outputs get more contributions than others: checkerboards and holes.",
+    "coverage": "Show where checkerboards and holes come from.",
     "invert": "Try to undo a transposed convolution, and say what is possible.",
     "upsample": "Enlarge a photograph with a transposed convolution.",
     "demo": "Show on a photograph what tconv does.",
@@ -84,10 +84,10 @@ def _app(arguments: list[str]) -> cyclopts.App:
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
     )
-    for name, summary in COMMANDS.items():
+    for place, (name, summary) in enumerate(COMMANDS.items()):
         module = name.replace("-", "_")
         called = name in arguments[:1]
-        app.command(f"tconv.cli.{module}:{module}", name=name, help=None if called else summary)
+        app.command(f"tconv.cli.{module}:{module}", name=name, help=None if called else summary, sort_key=place)
     return app
 
 

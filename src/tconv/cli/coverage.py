@@ -15,7 +15,7 @@ from tconv.cli.screen import show
 from tconv.explorer import words
 from tconv.explorer.grids import Facts
 from tconv.geometry import Axis, Coverage, Geometry, Sizes
-from tconv.solver import Layer, solve
+from tconv.solver import Layer
 
 MOST = 10**6  # pairs and cells that are counted
 ROWS, COLUMNS = 32, 80  # the part of the map that is shown
@@ -44,7 +44,7 @@ def coverage(
     """
     cells = integers("--in", in_size)
     layer = geometry.geometry(integers("--kernel", kernel), len(cells))
-    cells = layer.sizes("in", cells)
+    cells = layer.sizes("--in", cells)
     _check_size(layer, cells)
     counted = layer.coverage(cells)
     show(Text(f"{words.by(cells)} -> {words.by(layer.output_size(cells))}", "bold"), Text(str(layer), "dim"), Text())
@@ -129,33 +129,23 @@ def _why_holes(axis: Axis) -> str:
 
 def _change(axis: Axis, n: int) -> str:
     """The nearest layers with the same stride and output size that are even."""
-    if _is_even(axis):
+    if axis.coverage(1).is_even:
         return "nothing, this axis is even"
-    larger, smaller = (axis.kernel + 1, axis.extent + axis.stride), (max(1, axis.kernel - axis.stride), axis.kernel)
-    found = [layer for kernels in (larger, smaller) if (layer := _even_layer(axis, n, kernels))]
-    if not found:
-        return f"take a kernel that is a multiple of {axis.stride}, and a dilation that shares no factor with it"
-    return f"the same {axis.output_size(n)} cells, evenly: " + "; or ".join(map(str, found))
+    found = [layer for larger in (True, False) if (layer := _even_layer(axis, n, larger))]
+    return f"the same {axis.output_size(n)} cells, evenly: {'; or '.join(map(str, found))}"
 
 
-def _even_layer(axis: Axis, n: int, kernels: tuple[int, int]) -> Layer | None:
-    """The best one with these kernels; with dilation 1 if this dilation cannot."""
-    for dilation in dict.fromkeys((axis.dilation, 1)):
-        padding, extra = (0, dilation * kernels[1]), (0, max(axis.stride, dilation) - 1)
-        found = solve(
-            n,
-            axis.output_size(n),
-            kernel=kernels,
-            stride=axis.stride,
-            padding=padding,
-            output_padding=extra,
-            dilation=dilation,
-            limit=1,
-        )
-        if found and not found.best[0].uneven and not found.best[0].wasteful:
-            return found.best[0][0]
+def _even_layer(axis: Axis, n: int, larger: bool) -> Layer | None:
+    """The nearest one with a larger kernel, or a smaller one.
+
+    Even are the kernels that are multiples of the stride, if the dilation shares no factor with it.
+    """
+    stride, dilation = axis.stride, axis.dilation if gcd(axis.stride, axis.dilation) == 1 else 1
+    kernel = axis.kernel // stride * stride + stride * larger
+    while kernel:
+        surplus = Axis(kernel, stride, dilation).full_size(n) - axis.output_size(n)
+        if surplus >= 0:
+            padding = (surplus + 1) // 2
+            return Layer(kernel, stride, padding, 2 * padding - surplus, dilation)
+        kernel = kernel + stride if larger else 0
     return None
-
-
-def _is_even(axis: Axis) -> bool:
-    return len({len(phase.taps) for phase in axis.phases()}) == 1

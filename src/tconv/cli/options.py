@@ -97,6 +97,7 @@ def _load(option: str, path: str) -> Array:
     except (ValueError, EOFError, SyntaxError) as error:
         raise errors.ArgumentTypeError(f"--{option} {path} is not a .npy file of numbers: {error}") from None
     if not isinstance(loaded, np.ndarray):
+        loaded.close()
         raise errors.ArgumentTypeError(f"--{option} {path} holds several arrays (.npz); save one with numpy.save")
     array: Array = loaded
     return array

@@ -69,19 +69,17 @@ def race(rounds: int = 7) -> dict[str, tuple[float, ...]]:
     return {name: tuple(map(median, zip(*(t for n, t in turns if n == name), strict=True))) for name in names}
 
 
-def _start(name: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tconv.cli.race", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+def _start(name: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tconv.cli.race", name]
+    return subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-def _turn(name: str, process: subprocess.Popen[str]) -> list[float]:
+def _turn(name: str, process: subprocess.Popen[bytes]) -> list[float]:
     """Let one contender run all layers once: seconds per layer."""
     assert process.stdin is not None and process.stdout is not None
     sleep(PAUSE)
     try:
-        process.stdin.write("go\n")
-        process.stdin.flush()
+        process.stdin.write(b"go\n")
         seconds: list[float] = json.loads(process.stdout.readline())
     except (OSError, ValueError):
         raise errors.TconvError(f"the timing of {name} stopped with status {process.wait()}") from None

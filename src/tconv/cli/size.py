@@ -20,7 +20,7 @@ from tconv.geometry import Axis, Forward, Geometry, Sizes, receptive_field
 from tconv.unet_plan import plan_unet
 
 FORMULA = "stride*(in-1) + dilation*(kernel-1) + 1 - crop_lo - crop_hi"
-COUNTED = 10**5  # kernels and strides up to here are walked through, one by one
+COUNTED = 10**6  # pairs of a tap and a phase that are walked through
 
 
 class Channels(NamedTuple):
@@ -74,7 +74,7 @@ def size(
     taps = integers("--kernel", kernel)
     layer = geometry.geometry(taps, len(cells))
     plain = replace(geometry, output_padding="0").geometry(taps, layer.ndim)
-    cells = layer.sizes("in", cells)
+    cells = layer.sizes("--in", cells)
     if min(cells) < 1:
         raise errors.InputSizeError(f"--in {in_size} must be at least 1 in every axis")
     if output_size is not None:
@@ -95,7 +95,7 @@ def _facts(layer: Geometry, plain: Geometry, cells: Sizes, channels: Channels) -
     yield "four steps", "\n".join(words.per_axis(layer, cells, words.steps))
     yield "forward", "\n".join(words.per_axis(plain, cells, _forward))
     yield "reachable", "\n".join(words.per_axis(plain, cells, _reachable))
-    if max(*layer.kernel, *layer.stride) <= COUNTED:
+    if max(axis.kernel * axis.stride for axis in layer.axes) <= COUNTED:
         field = receptive_field([layer])
         many = "1 input cell" if set(field) == {1} else f"{words.by(field)} input cells"
         yield "receptive field", f"an output cell sees {many} at most"

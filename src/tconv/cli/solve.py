@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -17,12 +19,14 @@ from tconv.explorer.grids import Facts
 from tconv.solver import Bound, Chain, Layer, Solutions
 from tconv.solver import solve as search
 
+LARGEST = 1000  # of a bound: a search through more takes minutes
 Pairs = tuple[tuple[int, int], ...]
 
 
 def solve(
     in_size: str,
     out_size: str,
+    /,
     *,
     kernel: str = "1..7",
     stride: str = "1..4",
@@ -30,12 +34,12 @@ def solve(
     output_padding: str = "0..3",
     dilation: str = "1",
     layers: int = 1,
-    together: bool = False,
+    together: Annotated[bool, Parameter(negative="")] = False,
     limit: int = 10,
 ) -> int:
-    """Find every layer that turns one size into another, best first; or say why there is none.
+    """Find every layer that turns one size into another, or say why there is none.
 
-    First come layers that cover every output evenly (no checkerboard), then
+    First come the layers that cover every output evenly (no checkerboard), then
     those that waste nothing, then those with the fewest multiplications (MACs).
 
         tconv solve 6 12
@@ -65,7 +69,7 @@ def solve(
         dilation=_bound("--dilation", dilation),
         layers=layers,
         together=together,
-        limit=limit,
+        limit=min(limit, 10**6),
     )
     for axis, pairs, chains in _groups(found):
         if chains:
@@ -83,8 +87,10 @@ def _bound(option: str, text: str) -> Bound:
     ends = re.fullmatch(r"(-?\d{1,18})(?:\.\.(-?\d{1,18}))?", text.strip())
     if not ends:
         raise errors.ArgumentTypeError(f"{option} {text!r} is not an integer, nor bounds such as 1..5")
-    lo, hi = ends.groups()
-    return int(lo) if hi is None else (int(lo), int(hi))
+    lo, hi = (int(end or ends[1]) for end in ends.groups())
+    if max(lo, hi) > LARGEST:
+        raise errors.TooLargeError(f"{option} {text} goes beyond {LARGEST}, the most that is searched; narrow it")
+    return lo, hi
 
 
 def _groups(found: Solutions) -> Iterator[tuple[str, Pairs, tuple[Chain, ...]]]:
@@ -101,6 +107,7 @@ def _title(found: Solutions, axis: str, pairs: Pairs, chains: tuple[Chain, ...])
     asked = " and ".join(f"{n} -> {out}" for n, out in dict.fromkeys(pairs))
     by = f" by {found.layers} layers" if found.layers > 1 else ""
     count = f"the best {len(chains)}" if len(chains) == found.limit else f"all {len(chains)} solutions"
+    count = "the only solution" if count == "all 1 solutions" else count
     return Text(f"{axis}{asked}{by}: {count}", "bold")
 
 

@@ -31,6 +31,11 @@ class Section:
     left_out: int = 0
 
 
+def left_out(count: int, most: int | None) -> int:
+    """How many of `count` entries are not shown."""
+    return 0 if most is None else max(0, count - most)
+
+
 def rows(plane: Array, style: str = "") -> Rows:
     """A 1-D or 2-D array as cells."""
     return [[Cell(number(value), style) for value in row] for row in np.atleast_2d(plane)]

@@ -13,7 +13,7 @@ from tconv.explorer import words
 from tconv.explorer.grids import Facts, Flow, number
 from tconv.explorer.marks import HOLE, Section, inputs, kernels, outputs
 from tconv.explorer.sections import SECTIONS
-from tconv.explorer.trace import LARGEST, Trace
+from tconv.explorer.trace import Trace
 
 MOST = 40  # entries of one section where all are shown
 
@@ -33,7 +33,7 @@ def text(trace: Trace, form: str = "all") -> Group:
     if chosen == "all":
         sections = [section(trace, MOST) for section in SECTIONS.values()]
     else:
-        sections = [SECTIONS[chosen](trace, 4 * LARGEST)]
+        sections = [SECTIONS[chosen](trace, None)]
     return Group(*_heading(trace), *(part for each in sections for part in _section(each)))
 
 
@@ -48,7 +48,7 @@ def _heading(trace: Trace) -> Iterator[RenderableType]:
     facts = [("input i and tap k meet at", "\n".join(relation)), ("output size", "\n".join(size))]
     if trace.bias is not None:
         bias = ", ".join(map(number, trace.bias))
-        facts.append(("bias", f"{bias} on every cell of y; below, only gather shows it"))
+        facts.append(("bias", f"{bias} on every cell; below only gather shows it"))
     if not all(s.products for s in trace.sums):
         facts.append((f"marked {HOLE}", "no input reaches this cell"))
     yield Facts(facts)

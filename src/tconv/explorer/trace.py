@@ -9,8 +9,8 @@ steps of the forms are without it.
 array([[ 0,  0,  1],
        [ 0,  4,  6],
        [ 4, 12,  9]])
->>> seen.sums[4].products
-(Product(channel=0, i=(0, 1), k=(1, 0), x=1, w=2), Product(channel=0, i=(1, 0), k=(0, 1), x=2, w=1))
+>>> seen.sums[1].products
+(Product(channel=0, i=(0, 0), k=(0, 1), x=0, w=1), Product(channel=0, i=(0, 1), k=(0, 0), x=1, w=0))
 """
 
 from __future__ import annotations
@@ -71,25 +71,21 @@ class Trace:
     @cached_property
     def stamps(self) -> tuple[Stamp, ...]:
         """Scatter: what each input adds to the canvas."""
-        found = []
+        axes, found = self.geometry.axes, []
         for i in np.ndindex(self.in_size):
-            cells = tuple(
-                range(axis.stride * n, axis.stride * n + axis.extent, axis.dilation)
-                for axis, n in zip(self.geometry.axes, i, strict=True)
-            )
-            value = self.x[at(i)][None, None]
-            found.append(Stamp(i, cells, scatter.stamp(value, self.weight[None])[0, 0]))
+            starts = [axis.stride * n for axis, n in zip(axes, i, strict=True)]
+            cells = tuple(range(s, s + axis.extent, axis.dilation) for axis, s in zip(axes, starts, strict=True))
+            found.append(Stamp(i, cells, scatter.stamp(self.x[at(i)][None, None], self.weight[None])[0, 0]))
         return tuple(found)
 
     @cached_property
     def taps(self) -> tuple[Stamp, ...]:
         """Taps: what each kernel tap adds to the canvas."""
-        found = []
+        axes, found = self.geometry.axes, []
         for k in np.ndindex(self.geometry.kernel):
-            cells = tuple(
-                range(axis.dilation * tap, axis.dilation * tap + axis.stride * (n - 1) + 1, axis.stride)
-                for axis, tap, n in zip(self.geometry.axes, k, self.in_size, strict=True)
-            )
+            starts = [axis.dilation * tap for axis, tap in zip(axes, k, strict=True)]
+            spread = zip(axes, starts, self.in_size, strict=True)
+            cells = tuple(range(s, s + axis.stride * (n - 1) + 1, axis.stride) for axis, s, n in spread)
             found.append(Stamp(k, cells, mix(self.x[None, None], self.weight[at(k)][None])[0, 0]))
         return tuple(found)
 
@@ -130,11 +126,10 @@ class Trace:
         inserted = zero_insert.insert_zeros(self.geometry, self.x[None, None])
         padded = zero_insert.pad(self.geometry, inserted)
         flipped = zero_insert.flip(self.weight[None])
-        mask = zero_insert.insert_zeros(self.geometry, np.ones_like(self.x)[None, None])
-        given = zero_insert.pad(self.geometry, mask)[0, 0, 0] != 0
-        sizes = self.geometry.four_steps(self.in_size)
+        ones = zero_insert.insert_zeros(self.geometry, np.ones_like(self.x)[None, None])
+        given = zero_insert.pad(self.geometry, ones)[0, 0, 0] != 0
         result = FORMS["zero_insert"](self.geometry, self.x, self.weight)
-        return Steps(sizes, inserted[0, 0], padded[0, 0], given, flipped[0], result)
+        return Steps(self.geometry.four_steps(self.in_size), inserted[0, 0], padded[0, 0], given, flipped[0], result)
 
     @cached_property
     def matrix(self) -> Array:
@@ -223,14 +218,14 @@ def trace(geometry: Geometry, x: Any, weight: Any, bias: Any = None) -> Trace:
 
 
 def _numbers(name: str, value: Any) -> Array:
-    """`value` as int64 or float64, finite: a NaN times an inserted zero would be a NaN in some forms only."""
+    """`value` as int64 or float64, so small that nothing overflows; NaN times an inserted zero would be NaN."""
     array = as_array(name, value)
     if array.dtype.kind in "cO":
         raise errors.DtypeError(f"{name} has dtype {array.dtype}; only integers and floats can be explained")
-    array = array.astype(np.int64 if array.dtype.kind in "biu" else np.float64)
-    if not np.isfinite(array).all():
-        raise errors.DtypeError(f"{name} has a NaN or an infinity; only finite numbers can be explained")
-    return array
+    wide = array.astype(np.float64)
+    if not (abs(wide) <= 1e60).all():
+        raise errors.DtypeError(f"{name} has a NaN, or a number beyond 1e60; only smaller ones can be explained")
+    return array.astype(np.int64) if array.dtype.kind in "biu" and (abs(wide) <= 1e5).all() else wide
 
 
 def _check_size(geometry: Geometry, x: Sizes, weight: Sizes) -> None:

@@ -34,9 +34,7 @@ def relation(axis: Axis) -> str:
 def size(axis: Axis, in_size: int) -> str:
     """The output size with its numbers: `2*(6-1) + 1*(3-1) + 1 - 1 - 0 = 12`."""
     crops = "".join(f" - {crop}" if crop >= 0 else f" - ({crop})" for crop in (axis.crop_lo, axis.crop_hi))
-    return (
-        f"{axis.stride}*({in_size}-1) + {axis.dilation}*({axis.kernel}-1) + 1{crops} = {axis.output_size(in_size)}"
-    )
+    return f"{axis.stride}*({in_size}-1) + {axis.dilation}*({axis.kernel}-1) + 1{crops} = {axis.output_size(in_size)}"
 
 
 def steps(axis: Axis, in_size: int) -> str:

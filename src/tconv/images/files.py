@@ -166,7 +166,8 @@ def writer(path: str | Path, picture: Picture, like: Reader) -> Iterator[Callabl
             target = pyvips.Target.new_to_descriptor(file.fileno())
             getattr(like.describe(image), saver)(target, **_options(saver, picture))
         except pyvips.Error as error:
-            raise ImageFileError(f"{path} cannot be written: {' '.join(str(error).split())}") from error
+            reason = ", ".join(str(error).splitlines()[1:3]).strip()  # what follows repeats it
+            raise ImageFileError(f"{path} cannot be written: {reason}") from error
 
     try:
         png = StoredPng(picture.height, picture.width, picture.channels, picture.bits)

@@ -20,7 +20,8 @@ from tconv.images.files import Picture, Reader, check_target, writer
 from tconv.layer import Layer, prepare
 
 KERNELS = {"nearest": kernels.nearest, "bilinear": kernels.bilinear, "bicubic": kernels.bicubic}
-BAND_BYTES = 2**25  # of float32 output at a time
+BAND_BYTES = 2**25  # of float32 output at a time, unless one row of input gives more
+LARGEST_SCALE = 64  # a bicubic kernel then has 256 x 256 taps
 
 Report = Callable[[int, int], object]
 
@@ -47,9 +48,11 @@ class Upsampler:
         Raises:
             KernelError: an unknown name, or an array of a wrong shape or with values that are not finite numbers, or
                 smaller than the scale.
-            StrideError, LengthError, ArgumentTypeError: about the scale.
+            StrideError, LengthError, ArgumentTypeError: about the scale, which may be 1 to 64.
         """
         self.scale: Sizes = per_axis("scale", scale, 2)
+        if max(self.scale) > LARGEST_SCALE:
+            raise errors.StrideError(f"scale {self.scale} must be at most {LARGEST_SCALE}; enlarge in several steps")
         self._weight = _depthwise(kernel, self.scale, channels)
         size = self._weight.shape[2:]
         if size[0] < self.scale[0] or size[1] < self.scale[1]:

@@ -1,6 +1,6 @@
 """One file per form, as in `tconv.forms`: a trace's numbers as grids and sums, under a sentence that says what is seen.
 
-Every section is a function of the trace and of how many stamps, sums or rows to show at `most`.
+Every section is a function of the trace and of how many stamps, sums or rows to show at `most`; None: all.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from tconv.explorer.sections.stamps import scatter, taps
 from tconv.explorer.sections.zero_insert import zero_insert
 from tconv.explorer.trace import Trace
 
-SECTIONS: dict[str, Callable[[Trace, int], Section]] = {
+SECTIONS: dict[str, Callable[[Trace, int | None], Section]] = {
     "scatter": scatter,
     "gather": gather,
     "taps": taps,

@@ -10,7 +10,7 @@ from tconv.explorer.marks import Section, grids, inputs
 from tconv.explorer.trace import Trace
 
 
-def adjoint(trace: Trace, most: int) -> Section:
+def adjoint(trace: Trace, most: int | None) -> Section:
     z, cz, left, right, back = trace.pairing
     equal = np.isclose(left, right)
     law = Text.assemble(

@@ -9,7 +9,7 @@ from tconv.explorer.marks import Section
 from tconv.explorer.trace import Trace
 
 
-def agreement(trace: Trace, most: int) -> Section:
+def agreement(trace: Trace, most: int | None) -> Section:
     wrong = [each.name for each in trace.agreement if not each.agrees]
     exact = all(each.difference == 0 for each in trace.agreement)
     says = f"All {len(trace.agreement)} ways to compute y were run just now, and agree"

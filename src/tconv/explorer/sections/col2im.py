@@ -10,11 +10,11 @@ from rich.console import RenderableType
 
 from tconv.explorer import words
 from tconv.explorer.grids import Cell, Flow, Grid, Line, colour, number
-from tconv.explorer.marks import Section
+from tconv.explorer.marks import Section, left_out
 from tconv.explorer.trace import Trace
 
 
-def col2im(trace: Trace, most: int) -> Section:
+def col2im(trace: Trace, most: int | None) -> Section:
     taps, inputs = prod(trace.geometry.kernel), prod(trace.in_size)
     products = trace.column.products.reshape(len(trace.y), taps, inputs)
     goes_to = trace.column.goes_to.reshape(taps, inputs)
@@ -32,7 +32,7 @@ def col2im(trace: Trace, most: int) -> Section:
         "How most frameworks compute it: multiply every tap (row) with every input (column), then add each product to "
         "its output cell.",
         body,
-        max(0, taps - most),
+        left_out(taps, most),
     )
 
 

@@ -7,12 +7,12 @@ from rich.text import Text
 
 from tconv.explorer import words
 from tconv.explorer.grids import Columns, colour, factor, number
-from tconv.explorer.marks import Section
+from tconv.explorer.marks import Section, left_out
 from tconv.explorer.records import Sum
 from tconv.explorer.trace import Trace
 
 
-def gather(trace: Trace, most: int) -> Section:
+def gather(trace: Trace, most: int | None) -> Section:
     holes = sum(not s.products for s in trace.sums)
     says = "Each output adds up the products of the inputs and taps that meet there."
     if holes:
@@ -21,7 +21,7 @@ def gather(trace: Trace, most: int) -> Section:
         "gather: every output collects its sum",
         says,
         [Columns([_sum(trace, s) for s in trace.sums[:most]])],
-        max(0, len(trace.sums) - most),
+        left_out(len(trace.sums), most),
     )
 
 

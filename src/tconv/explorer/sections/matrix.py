@@ -8,12 +8,12 @@ from rich.text import Text
 
 from tconv.explorer import words
 from tconv.explorer.grids import EMPTY, Cell, Flow, Grid, Line, colour, number
-from tconv.explorer.marks import Section
+from tconv.explorer.marks import Section, left_out
 from tconv.explorer.trace import Trace
 from tconv.geometry import Sizes
 
 
-def matrix(trace: Trace, most: int) -> Section:
+def matrix(trace: Trace, most: int | None) -> Section:
     shown = trace.matrix[:most]
     cells = [
         [Cell(number(v), colour(column)) if c else EMPTY for column, (v, c) in enumerate(zip(vs, cs, strict=True))]
@@ -31,7 +31,7 @@ def matrix(trace: Trace, most: int) -> Section:
             Flow([Grid(cells, f"C^T ({rows}x{columns})", outs[:most]), Grid(x, "x", ins[:most]), Grid(y, "C^T x")]),
             Text(f"{trace.connected.sum()} of {trace.matrix.size} entries hold a tap; the others (·) are always zero."),
         ],
-        max(0, rows - most),
+        left_out(rows, most),
     )
 
 

@@ -11,14 +11,14 @@ from rich.console import RenderableType
 from tconv.arrays import Array
 from tconv.explorer import words
 from tconv.explorer.grids import EMPTY, Cell, Flow, Grid, Rows, colour, number
-from tconv.explorer.marks import Section, rows
+from tconv.explorer.marks import Section, left_out, rows
 from tconv.explorer.records import Part
 from tconv.explorer.trace import Trace
 
 LETTERS = ascii_uppercase + ascii_lowercase
 
 
-def phases(trace: Trace, most: int) -> Section:
+def phases(trace: Trace, most: int | None) -> Section:
     count = prod(trace.geometry.stride)
     says = (
         f"Stride {words.by(trace.geometry.stride)} splits the output into {count} interleaved parts. Each is a small "
@@ -31,7 +31,7 @@ def phases(trace: Trace, most: int) -> Section:
         body.append(Flow(_part(trace, n, part)))
     if len(trace.parts) > 1:
         body.append(Flow(_interleaved(trace)))
-    return Section("phases: the interleaved sub-outputs", says, body, max(0, len(trace.parts) - most))
+    return Section("phases: the interleaved sub-outputs", says, body, left_out(len(trace.parts), most))
 
 
 def _part(trace: Trace, n: int, part: Part) -> list[Grid]:

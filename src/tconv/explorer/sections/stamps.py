@@ -12,33 +12,40 @@ from rich.text import Text
 from tconv.arrays import Array
 from tconv.explorer import words
 from tconv.explorer.grids import EMPTY, Cell, Flow, Grid, Rows, colour, number
-from tconv.explorer.marks import Section
+from tconv.explorer.marks import Section, left_out
 from tconv.explorer.records import Stamp
 from tconv.explorer.trace import Trace
 from tconv.forms.contract import at
 from tconv.geometry import Sizes
 
 
-def scatter(trace: Trace, most: int) -> Section:
+def scatter(trace: Trace, most: int | None) -> Section:
+    most = _fewer(trace, most)
     labels = [_equation("x", stamp.at, trace.x[at(stamp.at)]) for stamp in trace.stamps]
     return Section(
         "scatter: every input stamps the kernel",
         "Each input adds the kernel, scaled by its value, to a canvas; where stamps overlap they add up. "
         + _crop_says(trace),
         _added(trace, trace.stamps, labels, most),
-        max(0, len(trace.stamps) - most),
+        left_out(len(trace.stamps), most),
     )
 
 
-def taps(trace: Trace, most: int) -> Section:
+def taps(trace: Trace, most: int | None) -> Section:
+    most = _fewer(trace, most)
     labels = [_equation("w", stamp.at, trace.weight[at(stamp.at)]) for stamp in trace.taps]
     return Section(
         "taps: every tap adds a copy of the input",
         "The same canvas, ordered by tap: each adds the whole input, spread by the stride, shifted to its place and "
         "scaled by the tap.",
         _added(trace, trace.taps, labels, most),
-        max(0, len(trace.taps) - most),
+        left_out(len(trace.taps), most),
     )
+
+
+def _fewer(trace: Trace, most: int | None) -> int | None:
+    """Stamps on a plane take a whole grid each: about two screens of them are enough."""
+    return most if most is None or trace.geometry.ndim == 1 else max(4, 60 // trace.canvas.shape[1])
 
 
 def _equation(array: str, index: Sizes, values: Array) -> str:
@@ -59,7 +66,7 @@ def _crop_says(trace: Trace) -> str:
     return says + "."
 
 
-def _added(trace: Trace, stamps: Sequence[Stamp], labels: list[str], most: int) -> list[RenderableType]:
+def _added(trace: Trace, stamps: Sequence[Stamp], labels: list[str], most: int | None) -> list[RenderableType]:
     """Per output channel: the stamps, and the canvas that they add up to."""
     body: list[RenderableType] = []
     for channel in range(len(trace.y)):
@@ -75,7 +82,7 @@ def _added(trace: Trace, stamps: Sequence[Stamp], labels: list[str], most: int) 
             continue
         width = max(len(cell.text) for row in total for cell in row)
         flow = [Grid(each, title, width=width) for each, title in zip(shown, titles, strict=True)]
-        result = Grid(total, "their sum", frame=_frame(trace) if _cropped(trace) else None, width=width)
+        result = Grid(total, "sum of all", frame=_frame(trace) if _cropped(trace) else None, width=width)
         body += [Flow(flow), Flow([result])] if _cropped(trace) else [Flow([*flow, result])]
     return body
 

@@ -13,7 +13,7 @@ from tconv.explorer.marks import Section, grids, kernels
 from tconv.explorer.trace import Trace
 
 
-def zero_insert(trace: Trace, most: int) -> Section:
+def zero_insert(trace: Trace, most: int | None) -> Section:
     steps = trace.steps
     sizes = words.per_axis(trace.geometry, trace.in_size, words.steps)
     everywhere = np.zeros(steps.inserted.shape[1:], bool)
@@ -41,7 +41,6 @@ def _given(trace: Trace, plane: Array, given: Array) -> Rows:
     """The values that come from x, in their colours; all else was put in."""
     colours = iter(range(trace.x[0].size))
     whole = given.sum() == trace.x[0].size  # a negative pad cuts some off, and the colours with them
-
 
     def cell(value: float, from_x: bool) -> Cell:
         return Cell(number(value), colour(next(colours)) if whole else "bold") if from_x else EMPTY
