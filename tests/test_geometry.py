@@ -172,6 +172,8 @@ def test_receptive_field_of_an_encoder_and_decoder() -> None:
     down, up = Forward(Geometry((2, 2), 2)), Geometry((2, 2), 2)
     assert receptive_field([down, up]) == (2, 2)
     assert receptive_field([Forward(Geometry(3)), Forward(Geometry(3))]) == (5,)
+    with pytest.raises(errors.TooLargeError, match="strides with the product 1,000,000,000 needs 3,000,000,000 steps"):
+        receptive_field([Geometry(3, 10**9)])
     with pytest.raises(errors.LengthError, match="at least one layer"):
         receptive_field([])
     with pytest.raises(errors.LengthError, match=r"\[1, 2\] spatial axes"):

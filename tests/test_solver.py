@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from itertools import pairwise, product
 from typing import Any, TypeAlias
 
@@ -15,7 +13,7 @@ from hypothesis import strategies as st
 
 from tconv import errors
 from tconv.geometry import Geometry
-from tconv.solver import Chain, Layer, Solutions, solve
+from tconv.solver import Chain, Layer, solve
 
 NAMES = ("kernel", "stride", "padding", "output_padding", "dilation")
 
@@ -272,19 +270,6 @@ def test_the_tables() -> None:
     )
 
 
-def test_speed() -> None:
-    """The promises, with a factor of two for a busy machine."""
-    questions: list[tuple[Callable[[], Solutions], float]] = [
-        (lambda: solve(6, 12), 0.05),
-        (lambda: solve(4, 64, layers=4), 2),
-    ]
-    for question, seconds in questions:
-        question()  # not the first import
-        start = time.perf_counter()
-        question()
-        assert time.perf_counter() - start < 2 * seconds
-
-
 # why not, word by word
 
 
@@ -444,8 +429,8 @@ def test_one_pair_of_several_is_impossible_alone() -> None:
         ((6, "12"), {}, errors.ArgumentTypeError, "out_size must be an integer, not '12' (str); sizes are counted in "),
         (((6, 7), (1, 2, 3)), {}, errors.LengthError, "in_size has 2 entries, (6, 7), for 3 spatial axes; give 1 or 3"),
         (((6, 7), (1, 2, 3)), {"together": True}, errors.LengthError, "in_size has 2 entries, (6, 7), for 3 spatial"),
-        (((), 5), {}, errors.LengthError, "in_size has 0 entries, (), for 1 spatial axes"),
-        (((), ()), {}, errors.LengthError, "in_size has 0 entries, (), for 1 spatial axes"),
+        (((), 5), {}, errors.LengthError, "in_size has 0 entries, (), for 1 spatial axis; give 1"),
+        (((), ()), {}, errors.LengthError, "in_size has 0 entries, (), for 1 spatial axis; give 1"),
         ((6, 12), {"kernel": (5, 3)}, errors.KernelError, "kernel bounds (5, 3) are empty, as 5 is above 3; write (3"),
         ((6, 12), {"kernel": 0}, errors.KernelError, "kernel 0 must be at least 1; give 1 or more"),
         ((6, 12), {"stride": (0, 2)}, errors.StrideError, "stride 0 must be at least 1; begin its bounds (0, 2) at 1"),
@@ -454,6 +439,8 @@ def test_one_pair_of_several_is_impossible_alone() -> None:
         ((6, 12), {"dilation": range(3)}, errors.DilationError, "dilation 0 must be at least 1; begin its bounds r"),
         ((6, 12), {"dilation": range(3, 3)}, errors.DilationError, "dilation bounds range(3, 3) are empty; a range"),
         ((6, 12), {"kernel": (1, 2, 3)}, errors.LengthError, "kernel bounds (1, 2, 3) must be one int, a pair (lo"),
+        ((6, 12), {"kernel": 10**12}, errors.KernelError, "kernel 1000000000000 is above 2048, the largest that is"),
+        ((6, 12), {"kernel": (1, 700), "stride": (1, 300)}, errors.TooLargeError, "the bounds leave 210,000 combina"),
         ((6, 12), {"kernel": "3"}, errors.ArgumentTypeError, "kernel must be an integer, not '3' (str)"),
         ((6, 12), {"kernel": (1.5, 2)}, errors.ArgumentTypeError, "a bound of kernel must be an integer, not 1.5 ("),
         ((6, 12), {"layers": 0}, errors.LengthError, "layers 0 must be at least 1"),

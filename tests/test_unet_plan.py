@@ -151,7 +151,7 @@ def test_the_smallest_original_unet() -> None:
         ({"size": 2**62, "depth": 2}, errors.SizeOverflowError, f"size {2**62} does not fit into 64 bits"),
         ({"size": 64, "depth": 0}, errors.LengthError, "depth 0 must be at least 1 and at most 100"),
         ({"size": 64, "depth": 1.0}, errors.ArgumentTypeError, "depth must be an integer, not 1.0 (float)"),
-        ({"size": (), "depth": 1}, errors.LengthError, "size has 0 entries, (), for 1 spatial axes"),
+        ({"size": (), "depth": 1}, errors.LengthError, "size has 0 entries, (), for 1 spatial axis; give 1"),
         ({"size": (64, 64), "depth": 1, "kernel": (2, 2, 2)}, errors.LengthError, "size has 2 entries, (64, 64), "),
         ({"size": 64, "depth": 2, "shrink": -1}, errors.PaddingError, "shrink (-1,) must not be negative; a block "),
         ({"size": 64, "depth": 2, "stride": 0}, errors.StrideError, "stride 0 must be at least 1"),

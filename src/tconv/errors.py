@@ -86,3 +86,7 @@ class DialectError(TconvError):
 
 class TooLargeError(TconvError):
     """An exact (dense) answer was asked for a matrix that is too large for it."""
+
+
+class ImageFileError(TconvError, OSError):
+    """A picture cannot be read or written; the message starts with the file's name."""

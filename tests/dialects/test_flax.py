@@ -6,7 +6,7 @@ from itertools import product
 import jax
 import numpy as np
 import pytest
-from oracle import GRID, SAMPLES_2D, SAMPLES_3D, SIZES, arrays, every_crop, scatter
+from dialects.oracle import GRID, SAMPLES_2D, SAMPLES_3D, SIZES, arrays, every_crop, scatter
 
 from tconv import errors
 from tconv.dialects import (

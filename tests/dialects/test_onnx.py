@@ -9,7 +9,7 @@ import onnx.reference
 import onnx.shape_inference
 import onnxruntime
 import pytest
-from oracle import GRID, SAMPLES_2D, SAMPLES_3D, SIZES, arrays, every_crop, scatter
+from dialects.oracle import GRID, SAMPLES_2D, SAMPLES_3D, SIZES, arrays, every_crop, scatter
 
 from tconv import errors
 from tconv.dialects import from_onnx, to_onnx

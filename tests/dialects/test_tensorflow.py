@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from oracle import GRID, SAMPLES_2D, SAMPLES_3D, SIZES, arrays, scatter
+from dialects.oracle import GRID, SAMPLES_2D, SAMPLES_3D, SIZES, arrays, scatter
 
 from tconv.dialects import from_channels_last, from_keras, to_channels_last, to_keras, weight_to_keras
 

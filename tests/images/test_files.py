@@ -12,7 +12,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from tconv.images import ImageFileError, Picture, files, upsample
+from tconv.errors import ImageFileError
+from tconv.images import Picture, files, upsample
 from tconv.images.files import Reader, check_target, writer
 
 Array = np.ndarray

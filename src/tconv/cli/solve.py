@@ -19,7 +19,6 @@ from tconv.explorer.grids import Facts
 from tconv.solver import Bound, Chain, Layer, Solutions
 from tconv.solver import solve as search
 
-LARGEST = 1000  # of a bound: a search through more takes minutes
 Pairs = tuple[tuple[int, int], ...]
 
 
@@ -88,8 +87,6 @@ def _bound(option: str, text: str) -> Bound:
     if not ends:
         raise errors.ArgumentTypeError(f"{option} {text!r} is not an integer, nor bounds such as 1..5")
     lo, hi = (int(end or ends[1]) for end in ends.groups())
-    if max(lo, hi) > LARGEST:
-        raise errors.TooLargeError(f"{option} {text} goes beyond {LARGEST}, the most that is searched; narrow it")
     return lo, hi
 
 

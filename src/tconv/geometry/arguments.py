@@ -38,9 +38,7 @@ def per_axis(name: str, value: Any, ndim: int) -> tuple[int, ...]:
     if len(entries) == 1:
         return entries * ndim
     if len(entries) != ndim:
-        raise errors.LengthError(
-            f"{name} has {len(entries)} entries, {tuple(entries)}, for {ndim} spatial axes; give 1 or {ndim}"
-        )
+        raise errors.LengthError(f"{name} has {len(entries)} entries, {tuple(entries)}, for {_axes(ndim)}")
     return entries
 
 
@@ -52,10 +50,12 @@ def pairs_per_axis(name: str, value: Any, ndim: int) -> tuple[tuple[int, int], .
         raise errors.LengthError(f"{name} must be a pair (lo, hi) or one such pair per axis, not {value!r}")
     entries = tuple((integer(name, lo), integer(name, hi)) for lo, hi in value)
     if len(entries) not in (1, ndim):
-        raise errors.LengthError(
-            f"{name} has {len(entries)} pairs, {entries}, for {ndim} spatial axes; give 1 or {ndim}"
-        )
+        raise errors.LengthError(f"{name} has {len(entries)} pairs, {entries}, for {_axes(ndim)}")
     return entries if len(entries) == ndim else entries * ndim
+
+
+def _axes(ndim: int) -> str:
+    return f"{ndim} spatial axes; give 1 or {ndim}" if ndim > 1 else "1 spatial axis; give 1"
 
 
 def at_least_one(name: str, value: int, law: type[errors.TconvError], axis: str = "") -> None:

@@ -12,6 +12,8 @@ from tconv.geometry.arguments import Ints
 from tconv.geometry.axis import Axis
 from tconv.geometry.geometry import Geometry, Sizes
 
+MOST_TRIES = 10**7  # seconds
+
 
 @dataclass(frozen=True)
 class Forward:
@@ -76,6 +78,12 @@ def _axis(layer: Geometry | Forward, number: int) -> tuple[Axis, bool]:
 def _span(layers: list[tuple[Axis, bool]]) -> int:
     """The widest interval of inputs behind one output, over all alignments."""
     alignments = prod(axis.stride for axis, transposed in layers if transposed)
+    tries = alignments * sum(axis.kernel for axis, _ in layers)
+    if tries > MOST_TRIES:
+        raise errors.TooLargeError(
+            f"the receptive field of strides with the product {alignments:,} needs {tries:,} steps, more than "
+            f"{MOST_TRIES:,}; ask for fewer layers at a time"
+        )
     widest = 0
     for o in range(alignments):
         seen = {o}

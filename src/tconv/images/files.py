@@ -38,10 +38,6 @@ LARGEST_SIDE = {PNG: 10_000_000, JPEG: 65_500, TIFF: 10_000_000}  # of libvips; 
 KEPT = ("icc-profile-data", "xmp-data", "iptc-data", "orientation")  # and every exif-*
 
 
-class ImageFileError(errors.TconvError, OSError):
-    """A picture cannot be read or written; the message starts with the file's name."""
-
-
 @dataclass(frozen=True)
 class Picture:
     """What a picture is, apart from its pixels.
@@ -86,7 +82,7 @@ class Reader:
         self.path = Path(path)
         with self.path.open("rb") as file:
             if not file.peek(1):
-                raise ImageFileError(f"{self.path} is empty")
+                raise errors.ImageFileError(f"{self.path} is empty")
             self._image = _open(self.path, file.fileno())
         self._region = pyvips.Region.new(self._image)
         self._next = 0
@@ -102,7 +98,9 @@ class Reader:
         try:
             data = self._region.fetch(0, self._next, picture.width, n)
         except pyvips.Error as error:
-            raise ImageFileError(f"{self.path} is damaged or truncated; its pixels cannot all be read") from error
+            raise errors.ImageFileError(
+                f"{self.path} is damaged or truncated; its pixels cannot all be read"
+            ) from error
         self._next += n
         return np.frombuffer(data, picture.dtype).reshape(shape)
 
@@ -128,17 +126,17 @@ def check_target(path: str | Path, picture: Picture, source: Path) -> None:
     path = Path(path)
     saver = SAVERS.get(path.suffix.lower())
     if saver is None:
-        raise ImageFileError(f"{path}: write to a name that ends in one of {', '.join(SAVERS)}")
+        raise errors.ImageFileError(f"{path}: write to a name that ends in one of {', '.join(SAVERS)}")
     if not path.parent.is_dir():
-        raise ImageFileError(f"{path}: there is no folder {path.parent}; create it first")
+        raise errors.ImageFileError(f"{path}: there is no folder {path.parent}; create it first")
     if path.is_dir():
-        raise ImageFileError(f"{path} is a folder; give a file name")
+        raise errors.ImageFileError(f"{path} is a folder; give a file name")
     if path.exists() and path.samefile(source):
-        raise ImageFileError(f"{path} is the input itself; write to another name")
+        raise errors.ImageFileError(f"{path} is the input itself; write to another name")
     if saver == JPEG and (picture.channels not in (1, 3) or picture.bits != 8):
-        raise ImageFileError(f"{path}: JPEG holds 8-bit grey or RGB, not {picture}; write a .png or .tif")
+        raise errors.ImageFileError(f"{path}: JPEG holds 8-bit grey or RGB, not {picture}; write a .png or .tif")
     if max(picture.height, picture.width) > LARGEST_SIDE[saver]:
-        raise ImageFileError(
+        raise errors.ImageFileError(
             f"{path}: {picture.width} x {picture.height} pixels are too many for this format, which ends at "
             f"{LARGEST_SIDE[saver]:,} per side" + ("; write a .png or .tif" if saver == JPEG else "")
         )
@@ -167,7 +165,7 @@ def writer(path: str | Path, picture: Picture, like: Reader) -> Iterator[Callabl
             getattr(like.describe(image), saver)(target, **_options(saver, picture))
         except pyvips.Error as error:
             reason = ", ".join(str(error).splitlines()[1:3]).strip()  # what follows repeats it
-            raise ImageFileError(f"{path} cannot be written: {reason}") from error
+            raise errors.ImageFileError(f"{path} cannot be written: {reason}") from error
 
     try:
         png = StoredPng(picture.height, picture.width, picture.channels, picture.bits)
@@ -184,18 +182,20 @@ def _open(path: Path, descriptor: int) -> Any:
         source = pyvips.Source.new_from_descriptor(descriptor)
         image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
     except pyvips.Error as error:
-        raise ImageFileError(f"{path} is not a PNG, JPEG or TIFF picture, or its first bytes are damaged") from error
+        raise errors.ImageFileError(
+            f"{path} is not a PNG, JPEG or TIFF picture, or its first bytes are damaged"
+        ) from error
     if image.get("vips-loader") not in LOADERS:
-        raise ImageFileError(f"{path} is not a PNG, JPEG or TIFF picture; convert it to one of them")
+        raise errors.ImageFileError(f"{path} is not a PNG, JPEG or TIFF picture; convert it to one of them")
     return image
 
 
 def _judge(path: Path, image: Any) -> Picture:
     """What the libvips image holds; refuses the kinds that could not be written back as they are."""
     if image.get_typeof("n-pages") and image.get("n-pages") > 1:
-        raise ImageFileError(f"{path} has {image.get('n-pages')} pages; split it into one file per page")
+        raise errors.ImageFileError(f"{path} has {image.get('n-pages')} pages; split it into one file per page")
     if image.interpretation not in COLOURS or image.format not in DTYPES or image.bands not in CHANNELS:
-        raise ImageFileError(
+        raise errors.ImageFileError(
             f"{path} has {image.bands} channels of {image.interpretation}, {image.format}; convert it to grey or RGB "
             f"with 8 or 16 bits, with or without alpha"
         )

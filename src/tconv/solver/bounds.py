@@ -15,6 +15,9 @@ from tconv.solver.chain import Layer
 
 Bound: TypeAlias = int | tuple[int, int] | range
 
+WIDEST = 2048  # the largest value that is searched; the widest layers of published models have 1,024 taps
+SHAPES = 200_000  # combinations of kernel, stride and dilation; more take minutes
+
 LAWS: dict[str, tuple[int, type[errors.TconvError]]] = {  # the least value, and the error of a smaller one
     "kernel": (1, errors.KernelError),
     "stride": (1, errors.StrideError),
@@ -44,9 +47,18 @@ class Bounds:
 
         Raises:
             ArgumentTypeError, LengthError: not of these types.
-            KernelError, StrideError, PaddingError, OutputPaddingError, DilationError: empty, or below the least value.
+            KernelError, StrideError, PaddingError, OutputPaddingError, DilationError: empty, below the least value, or
+                above 2048.
+            TooLargeError: more than 200,000 combinations of kernel, stride and dilation.
         """
-        return cls(**{name: _values(name, bound) for name, bound in bounds.items()})
+        parsed = cls(**{name: _values(name, bound) for name, bound in bounds.items()})
+        shapes = len(parsed.kernel) * len(parsed.stride) * len(parsed.dilation)
+        if shapes > SHAPES:
+            raise errors.TooLargeError(
+                f"the bounds leave {shapes:,} combinations of kernel, stride and dilation, more than the {SHAPES:,} "
+                f"that are searched; narrow one of them"
+            )
+        return parsed
 
     def including(self, name: str, value: int) -> Bounds:
         """These bounds, with one more value for one hyperparameter."""
@@ -119,4 +131,6 @@ def _values(name: str, bound: Any) -> range:
     if values[0] < least:
         cure = f"begin its bounds {bound!r} at {least}" if is_sequence(bound) else f"give {least} or more"
         raise law(f"{name} {values[0]} must be at least {least}; {cure}")
+    if values[-1] > WIDEST:
+        raise law(f"{name} {values[-1]} is above {WIDEST}, the largest that is searched; narrow its bounds")
     return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -163,6 +164,7 @@ def solve(
         InputSizeError, OutputSizeError, SizeOverflowError: a size below 1, or beyond 64 bits.
         LengthError: sizes for different numbers of axes; bounds that are not a pair; layers or limit below 1.
         KernelError, StrideError, PaddingError, OutputPaddingError, DilationError: bounds that are empty or too low.
+        TooLargeError: more than 200,000 combinations of kernel, stride and dilation.
         ArgumentTypeError: something that is not an integer.
 
     >>> print(solve(6, 12, kernel=3))
@@ -181,7 +183,7 @@ def solve(
     if layers > DEEPEST:
         raise errors.LengthError(f"layers {layers} must be at most {DEEPEST}; solve a long chain in parts")
     if limit is not None or layers > 1:
-        limit = _count("limit", CHAINS if limit is None else limit)
+        limit = min(_count("limit", CHAINS if limit is None else limit), sys.maxsize)
 
     def chains(*pairs: tuple[int, int]) -> tuple[Chain, ...]:
         return tuple(islice(Search(pairs, bounds, layers).chains(), limit))

@@ -1,6 +1,0 @@
-"""Tests import the catalogue as `cases`."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
