@@ -20,7 +20,7 @@ test-slow: .venv/test.stamp  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
 test-tensorflow: .venv/tensorflow.stamp  ## the Keras dialect against TensorFlow itself (600 MB, in .venv-tensorflow)
-	.venv-tensorflow/bin/python -m pytest -m tensorflow tests/dialects
+	.venv-tensorflow/bin/python -m pytest -m tensorflow tests/dialects/test_tensorflow.py
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
+import tempfile
 import threading
 from typing import Any
 
@@ -226,6 +229,24 @@ def test_many_threads_at_once() -> None:
     for thread in threads:
         thread.join()
     assert results == [True] * 30
+
+
+def test_after_fork() -> None:
+    """A child process computes with threads of its own, whatever the parent had running."""
+    x, w = random((1, 32, 24, 24)), random((32, 16, 4, 4))
+    script = (
+        "import os, sys, numpy as np, tconv\n"
+        "x, w = np.load(sys.argv[1]).values()\n"
+        "y = tconv.conv_transpose2d(x, w, stride=2)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(int(tconv.conv_transpose2d(x, w, stride=2).tobytes() != y.tobytes()))\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+        np.savez(file, x=x, w=w)
+        file.flush()
+        subprocess.run([sys.executable, "-c", script, file.name], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("n", [65535, 65536, 65537])

@@ -101,6 +101,11 @@ MESSAGES: list[tuple[Any, type[Exception], str]] = [
         "inhomogeneous shape after 1 dimensions. The detected shape was (2,) + inhomogeneous part.",
     ),
     (
+        lambda: call(np.ma.masked_less(X, 1)),
+        errors.ArgumentTypeError,
+        "input is a masked array, and no number stands for its masked cells; choose one: input.filled(0)",
+    ),
+    (
         lambda: call(torch.zeros(1, 2, 4, 4)),
         errors.ArgumentTypeError,
         "input is a torch.Tensor; this operator takes NumPy arrays: pass input.detach().numpy()",

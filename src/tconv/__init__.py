@@ -11,7 +11,7 @@ from typing import Any
 from tconv import dialects, errors, forms, kernels, native
 from tconv.config import show_config
 from tconv.functional import conv_transpose, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from tconv.geometry import Axis, Geometry, receptive_field
+from tconv.geometry import Axis, Forward, Geometry, receptive_field
 from tconv.layer import Layer, prepare
 from tconv.native import set_num_threads
 from tconv.solver import solve
@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Axis",
+    "Forward",
     "Geometry",
     "Layer",
     "conv_transpose",

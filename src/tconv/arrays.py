@@ -45,6 +45,10 @@ def as_array(name: str, value: Any) -> Array:
             raise errors.ArgumentTypeError(
                 f"{name} is a torch.Tensor; this operator takes NumPy arrays: pass {name}.detach().numpy()"
             )
+        if isinstance(value, np.ma.MaskedArray):
+            raise errors.ArgumentTypeError(
+                f"{name} is a masked array, and no number stands for its masked cells; choose one: {name}.filled(0)"
+            )
         try:
             value = np.asarray(value)
         except ValueError as error:
