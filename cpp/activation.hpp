@@ -1,4 +1,4 @@
-// Activations, applied in the store. Definitions are those of torch.nn.functional.
+// Activations, applied to outputs while they are in the cache. Definitions are those of torch.nn.functional.
 #pragma once
 #include <cmath>
 
@@ -18,6 +18,12 @@ T activated(Activation kind, T slope, T v) {
         case Activation::none: break;
     }
     return v;
+}
+
+template <class T>
+void activate(Activation kind, T slope, T* out, Index count, Index step) {
+    if (kind == Activation::none) return;
+    for (Index j = 0; j < count; ++j) out[j * step] = activated(kind, slope, out[j * step]);
 }
 
 }  // namespace tconv

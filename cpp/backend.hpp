@@ -1,21 +1,39 @@
-// A backend is one instruction set's instance of the micro-kernel in tap.inl, as a value that can be named and chosen.
+// A backend is one instruction set's instance of the micro-kernels in isa/kernels.inl, as a value that can be named.
 #pragma once
 #include <cstdint>
 
 namespace tconv {
 
-// acc[block][width] += sum over `channels` of w[channel][block] (outer) x[channel*x_stride + 0..width)
-template <class T>
-using TapKernel = void (*)(T* acc, const T* x, std::int64_t x_stride, const T* w, std::int64_t channels);
+using Index = std::int64_t;
 
-// Output channels are taken in blocks of 8, 4, 2 and 1; one kernel for each.
-constexpr int block_count = 4;
-constexpr int block_sizes[block_count] = {8, 4, 2, 1};
+constexpr int max_rows = 8;     // of a tile, over all backends
+constexpr int max_vectors = 4;  // of a tile, over all backends
 
+// A run of neighbouring lanes of a panel that have an input; lanes in no piece are zero.
+struct Piece {
+    Index lane, count;
+    Index source;  // elements from the first channel's origin to the first lane's input
+};
+
+// A tile is rows x (vectors * lanes) sums, kept in registers while the kernel walks over taps and channels.
 template <class T>
 struct Kernels {
-    std::int64_t width;  // cells per strip
-    TapKernel<T> tap[block_count];
+    Index lanes;    // elements per vector
+    Index rows;     // the largest tile: rows, with up to `vectors`
+    Index vectors;
+
+    // Pixels in lanes. c[row*c_step + lane] = sum over s and channel of
+    //     w[s][channel][row] * panel[segments[s]][channel][lane]
+    void (*pixels[max_rows][max_vectors])(T* c, Index c_step, const T* panel, const Index* segments, Index count,
+                                          Index channels, const T* w);
+    // Outputs of one cell in lanes. c[row*width + lane] = sum over tap and channel of
+    //     x[tap*rows + row][channel*step] * w[tap][channel][lane]
+    void (*cells[max_rows][max_vectors])(T* c, const T* const* x, Index taps, Index step, Index channels, const T* w);
+    // Fill a panel for one shift: panel[channel][lane], `width` lanes, from the pieces.
+    void (*gather)(T* panel, Index width, const T* x, Index channel_step, Index step, Index channels,
+                   const Piece* pieces, Index count, bool gaps);
+    // Interleave `phases` rows of c into neighbouring outputs: out[(j*phases + phase)*step] = c[phase*c_step + j] + bias.
+    void (*interleave)(T* out, Index step, const T* c, Index c_step, Index phases, Index count, T bias);
 };
 
 struct Backend {
@@ -24,8 +42,6 @@ struct Backend {
     Kernels<float> f32;
     Kernels<double> f64;
 };
-
-constexpr int widest_strip = 32;  // the largest `width` of all backends
 
 extern const Backend portable_backend;
 #if defined(__x86_64__)

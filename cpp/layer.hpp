@@ -1,40 +1,49 @@
-// A prepared layer: weights packed once for the chosen backend, then run on any input size.
+// A prepared layer: keeps the weights, packs them in the way that its first inputs call for, and runs on any input size.
 #pragma once
-#include <string>
-#include <vector>
+#include <memory>
+#include <mutex>
 
 #include "backend.hpp"
-#include "phases.hpp"
 #include "problem.hpp"
 
 namespace tconv {
 
 template <class T>
+class Pixels;
+template <class T>
+class CellLanes;
+
+template <class T>
 class Layer {
    public:
-    // `weight` (in, out/groups, *kernel) and `bias` (out) are contiguous and copied. `backend` is null for the reference.
+    // `weight` (in, out/groups, *kernel) and `bias` (out, or null) are contiguous and copied. `backend` is null for the
+    // reference.
     Layer(const T* weight, const T* bias, Index in_channels, Index out_channels, Index groups, std::vector<Axis> axes,
           Activation activation, T slope, const Backend* backend);
+    ~Layer();
 
     void run(const View<const T>& x, const View<T>& y) const;
 
-    const std::vector<Axis>& axes() const { return axes_; }
-    Index in_channels() const { return in_channels_ * groups_; }
-    Index out_channels() const { return out_channels_ * groups_; }
+    const std::vector<Axis>& axes() const { return constants_.axes; }
+    Index in_channels() const { return constants_.in_channels * constants_.groups; }
+    Index out_channels() const { return constants_.out_channels * constants_.groups; }
 
    private:
-    void pack(const T* weight, const Kernels<T>& kernels);
-    void run_blocks(const View<const T>& x, const View<T>& y, double multiplications) const;
-    void run_reference(const View<const T>& x, const View<T>& y, double multiplications) const;
+    enum class Way { pixels, channels, channels_alike, phases };
 
-    Index in_channels_, out_channels_, groups_;  // channels per group
-    std::vector<Axis> axes_;
-    Activation activation_;
-    T slope_;
-    Index width_ = 0;         // 0: reference
-    std::vector<T> weight_;   // packed; as given for the reference
-    std::vector<T> bias_;
-    std::vector<PackedBlock<T>> blocks_;
+    Way choose(const View<const T>& x, const View<T>& y) const;
+    void run_reference(const View<const T>& x, const View<T>& y, double multiplications) const;
+    void run_cells(Way way, const View<const T>& x, const View<T>& y, double multiplications) const;
+    void fill(const View<T>& y) const;
+
+    std::vector<T> weight_, bias_;
+    Constants<T> constants_;
+    const Kernels<T>* kernels_;  // null: the reference
+    bool holes_, finite_;
+
+    mutable std::mutex packing_;
+    mutable std::unique_ptr<Pixels<T>> pixels_;
+    mutable std::unique_ptr<CellLanes<T>> cells_[4];  // by Way
 };
 
 extern template class Layer<float>;

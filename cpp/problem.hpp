@@ -1,11 +1,10 @@
 // What one call is about, as plain numbers received from Python. Sizes are never recomputed here.
 #pragma once
-#include <cstdint>
 #include <vector>
 
-namespace tconv {
+#include "backend.hpp"
 
-using Index = std::int64_t;
+namespace tconv {
 
 // One spatial axis: o = stride*i + dilation*k - crop_lo, kept when 0 <= o < out (see geometry/axis.py).
 struct Axis {
@@ -28,10 +27,25 @@ struct View {
     }
 };
 
-// Rows and their sources along the axes before the last: which input row meets which output row through which tap.
-struct RowPair {
-    Index x_offset;  // elements from the start of a channel to the input row
-    Index tap;       // flat index of the tap on these axes
+// What stays the same from call to call, channels counted per group. `bias` is null or has one value per output channel.
+template <class T>
+struct Constants {
+    std::vector<Axis> axes;
+    Index groups, in_channels, out_channels;
+    const T* weight;  // (groups*in_channels, out_channels, *kernel), contiguous
+    const T* bias;
+    Activation activation;
+    T slope;
+
+    Index taps() const {
+        Index product = 1;
+        for (const Axis& axis : axes) product *= axis.kernel;
+        return product;
+    }
+    T bias_of(Index channel) const { return bias ? bias[channel] : T(0); }
 };
+
+inline Index floor_div(Index a, Index b) { return a / b - ((a % b != 0) && ((a < 0) != (b < 0))); }
+inline Index ceil_div(Index a, Index b) { return -floor_div(-a, b); }
 
 }  // namespace tconv

@@ -1,14 +1,16 @@
-// The relation on all axes but the last, which is walked as rows.
+// The relation on all axes but the last, which the reference walks as rows.
 #pragma once
 #include <utility>
-#include <vector>
 
 #include "problem.hpp"
 
 namespace tconv {
 
-inline Index floor_div(Index a, Index b) { return a / b - ((a % b != 0) && ((a < 0) != (b < 0))); }
-inline Index ceil_div(Index a, Index b) { return -floor_div(-a, b); }
+// Which input row meets an output row through which tap.
+struct RowPair {
+    Index x_offset;  // elements from the start of a channel to the input row
+    Index tap;       // flat index of the tap on these axes
+};
 
 // All (input row, tap) that meet at the output row with flat index `row`; `y_offset` receives where that row starts.
 template <class T>

@@ -1,29 +1,118 @@
 #include "threads.hpp"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <cstdlib>
+#include <deque>
 #include <exception>
+#include <memory>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 namespace tconv {
 namespace {
 
 std::atomic<int> chosen{0};
 
-// Threads live for one call only: nothing to lose in a fork, nothing left spinning beside other libraries. Starting one
-// takes tens of microseconds, so smaller work stays on the calling thread.
-constexpr double worth_a_thread = 2e6;
-
 int available() {
     if (const char* text = std::getenv("OMP_NUM_THREADS"))
         if (const int count = std::atoi(text); count > 0) return count;
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-    return std::max(1u, std::thread::hardware_concurrency());
+    return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
+
+// One call's tasks. Whoever has time takes the next; the caller waits until all are done.
+struct Job {
+    Job(Index tasks, const std::function<void(Index)>& work) : count(tasks), body(work) {}
+
+    const Index count;
+    const std::function<void(Index)>& body;
+    std::atomic<Index> next{0}, done{0};
+    std::atomic<bool> failed{false};
+    std::exception_ptr error;  // of the first task that failed; read when all are done
+
+    void work() noexcept {
+        for (Index task; (task = next.fetch_add(1)) < count; done.fetch_add(1)) try {
+                body(task);
+            } catch (...) {
+                if (!failed.exchange(true)) error = std::current_exception();
+            }
+    }
+};
+
+// Workers sleep until there is a job: nothing spins beside other libraries. Jobs of several callers queue; each caller
+// works on its own, so nobody waits for a worker that is busy elsewhere.
+class Pool {
+   public:
+    void run(const std::shared_ptr<Job>& job, int helpers) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            while (workers_ < helpers) start();
+            helpers = std::min(helpers, workers_);
+            for (int i = 0; i < helpers; ++i) queue_.push_back(job);
+        }
+        for (int i = 0; i < helpers; ++i) wake_.notify_one();
+        job->work();
+        for (int spins = 0; job->done.load() < job->count; ++spins)
+            if (spins > 200) std::this_thread::yield();
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            std::erase(queue_, job);
+        }
+        if (job->error) std::rethrow_exception(job->error);
+    }
+
+   private:
+    void start() {
+        try {
+            std::thread([this] { serve(); }).detach();
+            ++workers_;
+        } catch (const std::exception&) {
+            workers_ = std::max(workers_, 1 << 20);  // no further thread to be had: do not try again
+        }
+    }
+
+    void serve() {
+        for (;;) {
+            std::shared_ptr<Job> job;
+            {
+                std::unique_lock<std::mutex> lock(mutex_);
+                wake_.wait(lock, [this] { return !queue_.empty(); });
+                job = std::move(queue_.front());
+                queue_.pop_front();
+            }
+            job->work();
+        }
+    }
+
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::deque<std::shared_ptr<Job>> queue_;
+    int workers_ = 0;
+};
+
+// Never destroyed: workers may sleep in it until the process ends. A forked child has no workers and gets a new one.
+std::atomic<Pool*> pool{nullptr};
+
+Pool& the_pool() {
+    static const int registered = pthread_atfork(nullptr, nullptr, [] { pool = nullptr; });
+    static_cast<void>(registered);
+    Pool* found = pool;
+    if (!found) {
+        auto fresh = std::make_unique<Pool>();
+        if (pool.compare_exchange_strong(found, fresh.get())) found = fresh.release();
+    }
+    return *found;
+}
+
+// Waking a worker takes some ten microseconds; smaller work stays on the calling thread.
+constexpr double worth_a_thread = 1e6;
 
 }  // namespace
 
@@ -34,20 +123,15 @@ int num_threads() {
 
 void set_num_threads(int count) { chosen = count; }
 
-void parallel(Index count, double multiplications, const std::function<void(Index, Index)>& body) {
-    const Index parts = std::min({static_cast<Index>(num_threads()), count,
-                                  static_cast<Index>(std::min(multiplications / worth_a_thread, 1e6)) + 1});
-    std::vector<std::thread> others;
-    Index started = 1;
-    try {
-        for (; started < parts; ++started)
-            others.emplace_back(body, count * started / parts, count * (started + 1) / parts);
-    } catch (const std::exception&) {
-        // No further thread to be had: this one does the rest.
+void parallel(Index count, double multiplications, const std::function<void(Index)>& body) {
+    const double share = multiplications / worth_a_thread;
+    const int threads = count < 2 || share < 2 ? 1 : static_cast<int>(std::min({double(num_threads()), double(count), share}));
+    if (threads < 2) {
+        for (Index task = 0; task < count; ++task) body(task);
+        return;
     }
-    body(0, count / parts);
-    if (started < parts) body(count * started / parts, count);
-    for (std::thread& other : others) other.join();
+    const auto job = std::make_shared<Job>(count, body);
+    the_pool().run(job, threads - 1);
 }
 
 }  // namespace tconv

@@ -2,15 +2,15 @@
 #pragma once
 #include <functional>
 
-#include "problem.hpp"
+#include "backend.hpp"
 
 namespace tconv {
 
 int num_threads();
 void set_num_threads(int count);  // 0: back to the default
 
-// Call body(begin, end) on disjoint ranges that cover 0..count; the ranges depend on nothing but the thread count, and
-// each output is written by one call, so that results do not depend on the number of threads.
-void parallel(Index count, double multiplications, const std::function<void(Index, Index)>& body);
+// Call body(task) once for every task 0..count, on the calling thread and, if the work is worth it, on threads of the
+// pool. Which thread does what may differ from call to call; each output belongs to one task, so results do not.
+void parallel(Index count, double multiplications, const std::function<void(Index)>& body);
 
 }  // namespace tconv

@@ -1,0 +1,102 @@
+#include "phases.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace tconv {
+namespace {
+
+struct AxisTap {
+    Index offset, k;
+};
+using AxisPhases = std::map<Index, std::vector<AxisTap>>;  // by residue; only those with taps
+
+AxisPhases phases_of(const Axis& axis) {
+    AxisPhases phases;
+    for (Index k = 0; k < axis.kernel; ++k)
+        phases[axis.dilation * k % axis.stride].push_back({axis.dilation * k / axis.stride, k});
+    return phases;
+}
+
+bool read_alike(const std::vector<AxisTap>& a, const std::vector<AxisTap>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](const AxisTap& s, const AxisTap& t) { return s.offset == t.offset; });
+}
+
+// The residues of the last axis in runs of (first, count).
+std::vector<std::pair<Index, Index>> runs(const Axis& axis, const AxisPhases& phases, Grouping grouping) {
+    if (grouping == Grouping::all) return {{0, axis.stride}};
+    std::vector<std::pair<Index, Index>> found;
+    for (const auto& [residue, taps] : phases) {
+        const bool joins = grouping == Grouping::alike && !found.empty() &&
+                           found.back().first + found.back().second == residue &&
+                           read_alike(phases.at(residue - 1), taps);
+        if (joins)
+            ++found.back().second;
+        else
+            found.push_back({residue, 1});
+    }
+    return found;
+}
+
+std::vector<Tap> joined(const std::vector<Tap>& outer, const std::vector<AxisTap>& last, Index kernel) {
+    std::vector<Tap> taps;
+    for (const Tap& tap : outer)
+        for (const AxisTap& next : last) {
+            Tap both{tap.offset, tap.weight * kernel + next.k};
+            both.offset.push_back(next.offset);
+            taps.push_back(std::move(both));
+        }
+    return taps;
+}
+
+}  // namespace
+
+std::vector<PhaseGroup> group_phases(const std::vector<Axis>& axes, Grouping grouping) {
+    std::vector<std::pair<std::vector<Index>, std::vector<Tap>>> outer{{{}, {Tap{{}, 0}}}}, next;
+    for (std::size_t a = 0; a + 1 < axes.size(); ++a) {
+        next.clear();
+        for (const auto& [residues, taps] : outer)
+            for (const auto& [residue, more] : phases_of(axes[a])) {
+                auto longer = residues;
+                longer.push_back(residue);
+                next.emplace_back(std::move(longer), joined(taps, more, axes[a].kernel));
+            }
+        outer = next;
+    }
+    const Axis& last = axes.back();
+    const AxisPhases phases = phases_of(last);
+    std::vector<PhaseGroup> groups;
+    for (const auto& [residues, taps] : outer)
+        for (const auto& [first, count] : runs(last, phases, grouping)) {
+            PhaseGroup group{residues, {}};
+            group.residue.push_back(first);
+            for (Index residue = first; residue < first + count; ++residue) {
+                const auto own = phases.find(residue);
+                group.taps.push_back(own == phases.end() ? std::vector<Tap>{} : joined(taps, own->second, last.kernel));
+            }
+            groups.push_back(std::move(group));
+        }
+    return groups;
+}
+
+bool has_holes(const std::vector<Axis>& axes) {
+    for (const Axis& axis : axes)
+        if (static_cast<Index>(phases_of(axis).size()) < axis.stride) return true;
+    return false;
+}
+
+Cells cells_of(const std::vector<Axis>& axes, const PhaseGroup& group, const std::vector<Index>& out_size) {
+    Cells cells;
+    for (std::size_t a = 0; a < axes.size(); ++a) {
+        const Index lowest = group.residue[a], highest = lowest + (a + 1 == axes.size() ? group.phases() - 1 : 0);
+        const Index first = ceil_div(axes[a].crop_lo - highest, axes[a].stride);
+        const Index last = floor_div(out_size[a] - 1 + axes[a].crop_lo - lowest, axes[a].stride);
+        cells.first.push_back(first);
+        cells.count.push_back(std::max<Index>(0, last - first + 1));
+        cells.total *= cells.count.back();
+    }
+    return cells;
+}
+
+}  // namespace tconv
