@@ -32,6 +32,10 @@ struct Kernels {
     // Fill a panel for one shift: panel[channel][lane], `width` lanes, from the pieces.
     void (*gather)(T* panel, Index width, const T* x, Index channel_step, Index step, Index channels,
                    const Piece* pieces, Index count, bool gaps);
+    // c[j] = sum over tap of w[tap] * x[tap][j], for begin <= j < end
+    void (*stencil)(T* c, const T* const* x, const T* w, Index taps, Index begin, Index end);
+    // out[j] = bias[j] + sum over tap of w[tap][j] * x[tap][j]; no bias if null
+    void (*blend)(T* out, const T* const* x, const T* const* w, const T* bias, Index taps, Index count);
     // Interleave `phases` rows of c into neighbouring outputs: out[(j*phases + phase)*step] = c[phase*c_step + j] + bias.
     void (*interleave)(T* out, Index step, const T* c, Index c_step, Index phases, Index count, T bias);
 };

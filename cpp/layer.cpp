@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cells.hpp"
+#include "depthwise.hpp"
 #include "pixels.hpp"
 #include "reference.hpp"
 #include "threads.hpp"
@@ -59,6 +60,7 @@ void Layer<T>::run(const View<const T>& x, const View<T>& y) const {
     // Inputs beyond the border count as zero, and zero times Inf is NaN where the definition has no product at all.
     if (!kernels_ || !finite_) return run_reference(x, y, multiplications);
     const Way way = choose(x, y);
+    if (way == Way::depthwise) return depthwise_->run(x, y, multiplications);
     if (holes_) fill(y);
     if (way != Way::pixels) return run_cells(way, x, y, multiplications);
     pixels_->run(x, y, multiplications);
@@ -67,6 +69,11 @@ void Layer<T>::run(const View<const T>& x, const View<T>& y) const {
 template <class T>
 typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y) const {
     const Index stride = constants_.axes.back().stride, channels = constants_.out_channels;
+    if (Depthwise<T>::can_run(constants_, x, y)) {
+        const std::lock_guard<std::mutex> lock(packing_);
+        if (!depthwise_) depthwise_ = std::make_unique<Depthwise<T>>(constants_, *kernels_);
+        return Way::depthwise;
+    }
     const bool channels_last = x.strides[1] == 1 && y.strides[1] == 1 && x.shape[1] > 1;
     Index pixels = 1;
     for (std::size_t a = 2; a < x.shape.size(); ++a) pixels *= x.shape[a];

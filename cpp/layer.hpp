@@ -12,6 +12,8 @@ template <class T>
 class Pixels;
 template <class T>
 class CellLanes;
+template <class T>
+class Depthwise;
 
 template <class T>
 class Layer {
@@ -29,7 +31,7 @@ class Layer {
     Index out_channels() const { return constants_.out_channels * constants_.groups; }
 
    private:
-    enum class Way { pixels, channels, channels_alike, phases };
+    enum class Way { pixels, channels, channels_alike, phases, depthwise };
 
     Way choose(const View<const T>& x, const View<T>& y) const;
     void run_reference(const View<const T>& x, const View<T>& y, double multiplications) const;
@@ -44,6 +46,7 @@ class Layer {
     mutable std::mutex packing_;
     mutable std::unique_ptr<Pixels<T>> pixels_;
     mutable std::unique_ptr<CellLanes<T>> cells_[4];  // by Way
+    mutable std::unique_ptr<Depthwise<T>> depthwise_;
 };
 
 extern template class Layer<float>;

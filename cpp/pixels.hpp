@@ -34,26 +34,27 @@ class Pixels {
 
     void run(const View<const T>& x, const View<T>& y, double multiplications) const {
         const std::vector<Index> out_size(y.shape.begin() + 2, y.shape.end());
-        const Index channel_blocks = ceil_div(layer_.out_channels, pixel_channels);
         std::vector<Cells> cells;
-        std::vector<Index> first_task{0};
-        const Index images = x.shape[0] * layer_.groups, lanes = width_;
+        std::vector<Index> first_block{0};  // of each group
         for (const Group& group : groups_) {
             cells.push_back(cells_of(layer_.axes, group.phases, out_size));
-            first_task.push_back(first_task.back() + ceil_div(cells.back().total, lanes));
+            first_block.push_back(first_block.back() + ceil_div(cells.back().total, width_));
         }
-        // Few blocks of pixels: share the channels as well.
-        const Index blocks = images * first_task.back(), wanted = 4 * num_threads();
-        const Index shares = std::clamp<Index>(ceil_div(wanted, std::max<Index>(blocks, 1)), 1, channel_blocks);
-        parallel(blocks * shares, multiplications, [&](Index task) {
-            const Index share = task % shares, block = task / shares % first_task.back();
-            const Index image = task / shares / first_task.back();
-            const auto found = std::upper_bound(first_task.begin(), first_task.end(), block) - first_task.begin() - 1;
+        // Few blocks of pixels: share the images and channel groups of a block as well, then its channels.
+        const Index images = x.shape[0] * layer_.groups, channel_blocks = ceil_div(layer_.out_channels, pixel_channels);
+        const Index blocks = std::max<Index>(first_block.back(), 1), wanted = num_threads() > 1 ? 4 * num_threads() : 1;
+        const Index image_shares = std::clamp<Index>(ceil_div(wanted, blocks), 1, images);
+        const Index shares = std::clamp<Index>(ceil_div(wanted, blocks * image_shares), 1, channel_blocks);
+        // No block at all: the window shows nothing but holes.
+        parallel(first_block.back() * image_shares * shares, multiplications, [&](Index task) {
+            const Index share = task % shares, part = task / shares % image_shares, number = task / shares / image_shares;
+            const auto found = std::upper_bound(first_block.begin(), first_block.end(), number) - first_block.begin() - 1;
             const auto which = static_cast<std::size_t>(found);
-            const Index begin = channel_blocks * share / shares, end = channel_blocks * (share + 1) / shares;
-            Block(*this, x, y, groups_[which], cells[which], image / layer_.groups, image % layer_.groups,
-                  (block - first_task[which]) * lanes)
-                .compute(begin, end);
+            thread_local Block block;
+            locate(block, groups_[which], cells[which], x, y, (number - first_block[which]) * width_);
+            for (Index image = images * part / image_shares; image < images * (part + 1) / image_shares; ++image)
+                compute(block, groups_[which], x, y, image / layer_.groups, image % layer_.groups,
+                        channel_blocks * share / shares, channel_blocks * (share + 1) / shares);
         });
     }
 
@@ -126,123 +127,123 @@ class Pixels {
         return to;
     }
 
-    // A block of neighbouring cells of one group, in one image and channel group.
-    class Block {
-       public:
-        Block(const Pixels& all, const View<const T>& x, const View<T>& y, const Group& group, const Cells& cells,
-              Index n, Index g, Index first)
-            : all_(all), layer_(all.layer_), x_(x), y_(y), group_(group), n_(n), g_(g) {
-            const Index count = std::min(all.width_, cells.total - first);
-            vectors_ = ceil_div(count, all.kernels_.lanes);
-            width_ = vectors_ * all.kernels_.lanes;
-            const Index row_length = cells.count.back();
-            for (Index lane = 0; lane < count;) {
-                Run run{lane, std::min(count - lane, row_length - (first + lane) % row_length), {}};
-                Index rest = (first + lane) / row_length;
-                run.cell.resize(cells.first.size());
-                run.cell.back() = cells.first.back() + (first + lane) % row_length;
-                for (std::size_t a = cells.first.size() - 1; a-- > 0; rest /= cells.count[a])
-                    run.cell[a] = cells.first[a] + rest % cells.count[a];
-                lane += run.count;
-                runs_.push_back(std::move(run));
-            }
-        }
-
-        // The output channels of blocks begin..end.
-        void compute(Index begin, Index end) {
-            thread_local std::vector<T> panel, sums;
-            fill(panel);
-            const Index phases = group_.phases.phases();
-            sums.resize(static_cast<std::size_t>(pixel_channels * phases * width_));
-            const Index per_channel = group_.weight_size / layer_.out_channels;
-            for (Index block = begin; block < end; ++block) {
-                const Index first = block * pixel_channels;
-                const Index channels = std::min(pixel_channels, layer_.out_channels - first);
-                const T* w = all_.weight_.data() + group_.weight + g_ * group_.weight_size + first * per_channel;
-                all_.tiles(group_, channels, [&](Index set, const std::vector<Index>& segments, Index row, Index rows) {
-                    const Index step = group_.alike ? width_ : phases * width_;
-                    all_.kernels_.pixels[rows - 1][vectors_ - 1](
-                        sums.data() + (group_.alike ? 0 : set * width_) + row * step, step, panel.data(), segments.data(),
-                        static_cast<Index>(segments.size()), layer_.in_channels, w);
-                    w += static_cast<Index>(segments.size()) * layer_.in_channels * rows;
-                });
-                for (Index c = 0; c < channels; ++c)
-                    store(sums.data() + c * phases * width_, g_ * layer_.out_channels + first + c);
-            }
-        }
-
-       private:
-        struct Run {
+    // Neighbouring cells of one group: where their inputs and outputs lie, relative to the first element of an image and
+    // channel. The same for every image, channel and channel group.
+    struct Block {
+        struct Run {  // cells of one row
             Index lane, count;
-            std::vector<Index> cell;  // of the first lane
+            Index y;          // where the output row begins
+            Index o;          // output index of the first cell's first phase
+            Index low, high;  // cells whose phases all lie in the window
         };
 
-        void fill(std::vector<T>& panel) const {
-            thread_local std::vector<Piece> pieces;
-            const Index one = layer_.in_channels * width_;
-            panel.resize(group_.shifts.size() * static_cast<std::size_t>(one));
-            const T* image = x_.at(n_, g_ * layer_.in_channels);
-            const std::size_t last = layer_.axes.size() - 1;
-            for (std::size_t shift = 0; shift < group_.shifts.size(); ++shift) {
-                const auto& offset = group_.shifts[shift];
-                pieces.clear();
-                Index filled = 0;
-                for (const Run& run : runs_) {
-                    const Index i = run.cell[last] - offset[last], in = x_.shape[last + 2];
-                    const Index low = std::max<Index>(0, -i), high = std::min(run.count, in - i);
-                    Index source = (i + low) * x_.strides[last + 2];
-                    bool inside = low < high;
-                    for (std::size_t a = 0; a < last; ++a) {
-                        const Index at = run.cell[a] - offset[a];
-                        inside = inside && at >= 0 && at < x_.shape[a + 2];
-                        source += at * x_.strides[a + 2];
-                    }
-                    if (!inside) continue;
-                    pieces.push_back({run.lane + low, high - low, source});
-                    filled += high - low;
-                }
-                all_.kernels_.gather(panel.data() + static_cast<Index>(shift) * one, width_, image, x_.strides[1],
-                                     x_.strides[last + 2], layer_.in_channels, pieces.data(),
-                                     static_cast<Index>(pieces.size()), filled < width_);
-            }
-        }
-
-        // The sums of one output channel, [phase][lane], to where they belong.
-        void store(const T* sums, Index channel) const {
-            const std::size_t last = layer_.axes.size() - 1;
-            const Index phases = group_.phases.phases(), step = y_.strides[last + 2], out = y_.shape[last + 2];
-            const T bias = layer_.bias_of(channel);
-            for (const Run& run : runs_) {
-                T* row = y_.at(n_, channel);
-                for (std::size_t a = 0; a < last; ++a) {
-                    const Axis& axis = layer_.axes[a];
-                    row += (axis.stride * run.cell[a] + group_.phases.residue[a] - axis.crop_lo) * y_.strides[a + 2];
-                }
-                const Index o = phases * run.cell[last] - layer_.axes[last].crop_lo;  // of the first lane, first phase
-                const Index low = o < 0 ? ceil_div(-o, phases) : 0;
-                const Index high = std::max(low, std::min(run.count, floor_div(out - o, phases)));
-                const T* from = sums + run.lane;
-                for (const Index cell : {low - 1, high})  // the cells that the window cuts through
-                    if (cell >= 0 && cell < run.count)
-                        for (Index phase = 0; phase < phases; ++phase)
-                            if (const Index at = o + cell * phases + phase; at >= 0 && at < out) {
-                                row[at * step] = from[phase * width_ + cell] + bias;
-                                activate(layer_.activation, layer_.slope, row + at * step, 1, step);
-                            }
-                T* to = row + (o + low * phases) * step;
-                all_.kernels_.interleave(to, step, from + low, width_, phases, high - low, bias);
-                activate(layer_.activation, layer_.slope, to, (high - low) * phases, step);
-            }
-        }
-
-        const Pixels& all_;
-        const Constants<T>& layer_;
-        const View<const T>& x_;
-        const View<T>& y_;
-        const Group& group_;
-        Index n_, g_, vectors_, width_;
-        std::vector<Run> runs_;
+        Index vectors, width;
+        std::vector<Run> runs;
+        std::vector<Piece> pieces;  // of all shifts
+        std::vector<Index> begin;   // of each shift's pieces
+        std::vector<bool> gaps;     // of each shift: whether some lane has no input
     };
+
+    void locate(Block& block, const Group& group, const Cells& cells, const View<const T>& x, const View<T>& y,
+                Index first) const {
+        const std::size_t last = layer_.axes.size() - 1;
+        const Index total = std::min(width_, cells.total - first), row_length = cells.count[last];
+        const Index phases = group.phases.phases(), out = y.shape[last + 2];
+        block.vectors = ceil_div(total, kernels_.lanes);
+        block.width = block.vectors * kernels_.lanes;
+        block.runs.clear();
+        block.pieces.clear();
+        block.begin.assign(1, 0);
+        block.gaps.clear();
+        thread_local std::vector<Index> at;  // the cell on every axis, run by run
+        at.clear();
+        for (Index lane = 0; lane < total;) {
+            const Index column = (first + lane) % row_length, count = std::min(total - lane, row_length - column);
+            const std::size_t place = at.size();
+            at.resize(place + last + 1);
+            at[place + last] = cells.first[last] + column;
+            Index rest = (first + lane) / row_length, offset = 0;
+            for (std::size_t a = last; a-- > 0; rest /= cells.count[a]) {
+                const Index q = at[place + a] = cells.first[a] + rest % cells.count[a];
+                const Axis& axis = layer_.axes[a];
+                offset += (axis.stride * q + group.phases.residue[a] - axis.crop_lo) * y.strides[a + 2];
+            }
+            const Index o = phases * at[place + last] - layer_.axes[last].crop_lo;
+            const Index low = o < 0 ? ceil_div(-o, phases) : 0;
+            block.runs.push_back({lane, count, offset, o, low, std::max(low, std::min(count, floor_div(out - o, phases)))});
+            lane += count;
+        }
+        for (const auto& shift : group.shifts) {
+            Index filled = 0;
+            for (std::size_t run = 0; run < block.runs.size(); ++run) {
+                const Index* cell = at.data() + run * (last + 1);
+                const Index i = cell[last] - shift[last], count = block.runs[run].count;
+                const Index low = std::max<Index>(0, -i), high = std::min(count, x.shape[last + 2] - i);
+                Index source = (i + low) * x.strides[last + 2];
+                bool inside = low < high;
+                for (std::size_t a = 0; a < last; ++a) {
+                    const Index from = cell[a] - shift[a];
+                    inside = inside && from >= 0 && from < x.shape[a + 2];
+                    source += from * x.strides[a + 2];
+                }
+                if (!inside) continue;
+                block.pieces.push_back({block.runs[run].lane + low, high - low, source});
+                filled += high - low;
+            }
+            block.begin.push_back(static_cast<Index>(block.pieces.size()));
+            block.gaps.push_back(filled < block.width);
+        }
+    }
+
+    // The channel blocks begin..end of image n and channel group g.
+    void compute(const Block& block, const Group& group, const View<const T>& x, const View<T>& y, Index n, Index g,
+                 Index begin, Index end) const {
+        thread_local std::vector<T> panel, sums;
+        const std::size_t last = layer_.axes.size() - 1;
+        const Index phases = group.phases.phases(), one = layer_.in_channels * block.width;
+        panel.resize(group.shifts.size() * static_cast<std::size_t>(one));
+        sums.resize(static_cast<std::size_t>(pixel_channels * phases * block.width));
+        for (std::size_t shift = 0; shift < group.shifts.size(); ++shift)
+            kernels_.gather(panel.data() + static_cast<Index>(shift) * one, block.width, x.at(n, g * layer_.in_channels),
+                            x.strides[1], x.strides[last + 2], layer_.in_channels,
+                            block.pieces.data() + block.begin[shift], block.begin[shift + 1] - block.begin[shift],
+                            block.gaps[shift]);
+        const Index per_channel = group.weight_size / layer_.out_channels;
+        for (Index first = begin * pixel_channels; first < std::min(end * pixel_channels, layer_.out_channels);
+             first += pixel_channels) {
+            const Index channels = std::min(pixel_channels, layer_.out_channels - first);
+            const T* w = weight_.data() + group.weight + g * group.weight_size + first * per_channel;
+            tiles(group, channels, [&](Index set, const std::vector<Index>& segments, Index row, Index rows) {
+                const Index step = group.alike ? block.width : phases * block.width;
+                kernels_.pixels[rows - 1][block.vectors - 1](
+                    sums.data() + (group.alike ? 0 : set * block.width) + row * step, step, panel.data(),
+                    segments.data(), static_cast<Index>(segments.size()), layer_.in_channels, w);
+                w += static_cast<Index>(segments.size()) * layer_.in_channels * rows;
+            });
+            for (Index c = 0; c < channels; ++c)
+                store(block, sums.data() + c * phases * block.width, phases, y, n, g * layer_.out_channels + first + c);
+        }
+    }
+
+    // The sums of one output channel, [phase][lane], to where they belong.
+    void store(const Block& block, const T* sums, Index phases, const View<T>& y, Index n, Index channel) const {
+        const Index step = y.strides.back(), out = y.shape.back();
+        const T bias = layer_.bias_of(channel);
+        for (const typename Block::Run& run : block.runs) {
+            T* row = y.at(n, channel) + run.y;
+            const T* from = sums + run.lane;
+            for (const Index cell : {run.low - 1, run.high})  // the cells that the window cuts through
+                if (cell >= 0 && cell < run.count)
+                    for (Index phase = 0; phase < phases; ++phase)
+                        if (const Index at = run.o + cell * phases + phase; at >= 0 && at < out) {
+                            row[at * step] = from[phase * block.width + cell] + bias;
+                            activate(layer_.activation, layer_.slope, row + at * step, 1, step);
+                        }
+            T* to = row + (run.o + run.low * phases) * step;
+            kernels_.interleave(to, step, from + run.low, block.width, phases, run.high - run.low, bias);
+            activate(layer_.activation, layer_.slope, to, (run.high - run.low) * phases, step);
+        }
+    }
 
     const Constants<T>& layer_;
     const Kernels<T>& kernels_;

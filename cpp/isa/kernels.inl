@@ -75,6 +75,53 @@ void gather(T* panel, Index width, const T* x, Index channel_step, Index step, I
     }
 }
 
+template <class T, int vectors>
+void stencil_at(T* c, const T* const* x, const T* w, Index taps, Index j) {
+    constexpr int lanes = Vec<T>::lanes;
+    typename Vec<T>::type sum[vectors] = {};
+    for (Index tap = 0; tap < taps; ++tap)
+        for (int v = 0; v < vectors; ++v) sum[v] += load(x[tap] + j + v * lanes) * w[tap];
+    for (int v = 0; v < vectors; ++v) store(c + j + v * lanes, sum[v]);
+}
+
+template <class T>
+void stencil(T* c, const T* const* x, const T* w, Index taps, Index begin, Index end) {
+    constexpr int lanes = Vec<T>::lanes;
+    Index j = begin;
+    for (; j + 4 * lanes <= end; j += 4 * lanes) stencil_at<T, 4>(c, x, w, taps, j);
+    for (; j + lanes <= end; j += lanes) stencil_at<T, 1>(c, x, w, taps, j);
+    // The rest is shorter than a vector: take the last vector again, from where it fits.
+    if (j < end && end - begin >= lanes) return stencil_at<T, 1>(c, x, w, taps, end - lanes);
+    for (; j < end; ++j) {
+        T sum = T(0);
+        for (Index tap = 0; tap < taps; ++tap) sum += x[tap][j] * w[tap];
+        c[j] = sum;
+    }
+}
+
+template <class T, int vectors>
+void blend_at(T* out, const T* const* x, const T* const* w, const T* bias, Index taps, Index j) {
+    constexpr int lanes = Vec<T>::lanes;
+    typename Vec<T>::type sum[vectors] = {};
+    for (int v = 0; bias && v < vectors; ++v) sum[v] = load(bias + j + v * lanes);
+    for (Index tap = 0; tap < taps; ++tap)
+        for (int v = 0; v < vectors; ++v) sum[v] += load(x[tap] + j + v * lanes) * load(w[tap] + j + v * lanes);
+    for (int v = 0; v < vectors; ++v) store(out + j + v * lanes, sum[v]);
+}
+
+template <class T>
+void blend(T* out, const T* const* x, const T* const* w, const T* bias, Index taps, Index count) {
+    constexpr int lanes = Vec<T>::lanes;
+    Index j = 0;
+    for (; j + 4 * lanes <= count; j += 4 * lanes) blend_at<T, 4>(out, x, w, bias, taps, j);
+    for (; j + lanes <= count; j += lanes) blend_at<T, 1>(out, x, w, bias, taps, j);
+    for (; j < count; ++j) {
+        T sum = bias ? bias[j] : T(0);
+        for (Index tap = 0; tap < taps; ++tap) sum += x[tap][j] * w[tap][j];
+        out[j] = sum;
+    }
+}
+
 template <class T, int phases>
 void interleave_packed(T* out, const T* c, Index c_step, Index count, T bias) {
     for (Index j = 0; j < count; ++j)
@@ -99,7 +146,8 @@ void interleave(T* out, Index step, const T* c, Index c_step, Index phases, Inde
 
 template <class T>
 constexpr tconv::Kernels<T> kernels() {
-    return {Vec<T>::lanes, ROWS, VECTORS, ALL_TILES(pixels), ALL_TILES(cells), gather<T>, interleave<T>};
+    return {Vec<T>::lanes, ROWS, VECTORS, ALL_TILES(pixels), ALL_TILES(cells), gather<T>,
+            stencil<T>, blend<T>, interleave<T>};
 }
 
 }  // namespace
