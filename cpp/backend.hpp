@@ -7,7 +7,7 @@ namespace tconv {
 using Index = std::int64_t;
 
 constexpr int max_rows = 8;     // of a tile, over all backends
-constexpr int max_vectors = 4;  // of a tile, over all backends
+constexpr int max_vectors = 8;  // of a tile, over all backends
 
 // A run of neighbouring lanes of a panel that have an input; lanes in no piece are zero.
 struct Piece {
@@ -18,9 +18,9 @@ struct Piece {
 // A tile is rows x (vectors * lanes) sums, kept in registers while the kernel walks over taps and channels.
 template <class T>
 struct Kernels {
-    Index lanes;    // elements per vector
-    Index rows;     // the largest tile: rows, with up to `vectors`
-    Index vectors;
+    Index lanes;               // elements per vector
+    Index rows;                // of the largest tile
+    Index vectors[max_rows];   // that a tile of so many rows may have, whose sums then fill the registers
 
     // Pixels in lanes. c[row*c_step + lane] = sum over s and channel of
     //     w[s][channel][row] * panel[segments[s]][channel][lane]
@@ -29,9 +29,10 @@ struct Kernels {
     // Outputs of one cell in lanes. c[row*width + lane] = sum over tap and channel of
     //     x[tap*rows + row][channel*step] * w[tap][channel][lane]
     void (*cells[max_rows][max_vectors])(T* c, const T* const* x, Index taps, Index step, Index channels, const T* w);
-    // Fill a panel for one shift: panel[channel][lane], `width` lanes, from the pieces.
+    // Fill a panel for one shift: panel[channel][lane], `width` lanes, from the pieces. With `ahead`, fetch what lies
+    // behind them into the cache: the next panel's inputs.
     void (*gather)(T* panel, Index width, const T* x, Index channel_step, Index step, Index channels,
-                   const Piece* pieces, Index count, bool gaps);
+                   const Piece* pieces, Index count, bool gaps, bool ahead);
     // c[j] = sum over tap of w[tap] * x[tap][j], for begin <= j < end
     void (*stencil)(T* c, const T* const* x, const T* w, Index taps, Index begin, Index end);
     // out[j] = bias[j] + sum over tap of w[tap][j] * x[tap][j]; no bias if null

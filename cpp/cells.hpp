@@ -86,7 +86,7 @@ class CellLanes {
         Index size = 0;
         for (Group& group : groups_) {
             const Index lanes = group.phases.phases() * layer_.out_channels;
-            const Index vectors = ceil_div(lanes, kernels_.lanes), panels = ceil_div(vectors, kernels_.vectors);
+            const Index vectors = ceil_div(lanes, kernels_.lanes), panels = ceil_div(vectors, kernels_.vectors[kernels_.rows - 1]);
             const Index depth = static_cast<Index>(group.phases.taps.front().size()) * layer_.in_channels;
             for (Index p = 0; p < panels; ++p) {
                 const Index from = vectors * p / panels, to = vectors * (p + 1) / panels;

@@ -18,14 +18,16 @@ template <class T>
 class Pixels {
    public:
     Pixels(const Constants<T>& layer, const Kernels<T>& kernels) : layer_(layer), kernels_(kernels) {
-        Index shifts = 1;
+        Index shifts = 1, rows = 1;
         for (PhaseGroup& phases : group_phases(layer.axes, Grouping::all)) {
             groups_.push_back(plan(std::move(phases)));
-            shifts = std::max(shifts, static_cast<Index>(groups_.back().shifts.size()));
+            const Group& group = groups_.back();
+            shifts = std::max(shifts, static_cast<Index>(group.shifts.size()));
+            rows = std::max(rows, std::min(pixel_channels, layer.out_channels) * (group.alike ? group.phases.phases() : 1));
         }
-        // Lanes of a panel: as many vectors as a tile takes, fewer if the panel would leave the cache.
+        // Lanes of a panel: as many vectors as the tiles take, fewer if the panel would leave the cache.
         const Index bytes = shifts * layer.in_channels * kernels.lanes * static_cast<Index>(sizeof(T));
-        width_ = std::min(kernels.vectors, largest_panel / bytes) * kernels.lanes;
+        width_ = std::min(kernels.vectors[std::min(rows, kernels.rows) - 1], largest_panel / bytes) * kernels.lanes;
         pack();
     }
 
@@ -45,16 +47,21 @@ class Pixels {
         const Index blocks = std::max<Index>(first_block.back(), 1), wanted = num_threads() > 1 ? 4 * num_threads() : 1;
         const Index image_shares = std::clamp<Index>(ceil_div(wanted, blocks), 1, images);
         const Index shares = std::clamp<Index>(ceil_div(wanted, blocks * image_shares), 1, channel_blocks);
+        // Neighbouring blocks go to one task, which finds their inputs fetched ahead.
+        const Index several = std::clamp<Index>(blocks / (8 * wanted), 1, 16);
         // No block at all: the window shows nothing but holes.
-        parallel(first_block.back() * image_shares * shares, multiplications, [&](Index task) {
-            const Index share = task % shares, part = task / shares % image_shares, number = task / shares / image_shares;
-            const auto found = std::upper_bound(first_block.begin(), first_block.end(), number) - first_block.begin() - 1;
-            const auto which = static_cast<std::size_t>(found);
+        parallel(ceil_div(first_block.back(), several) * image_shares * shares, multiplications, [&](Index task) {
+            const Index share = task % shares, part = task / shares % image_shares;
+            const Index begin = task / shares / image_shares * several, end = std::min(begin + several, first_block.back());
             thread_local Block block;
-            locate(block, groups_[which], cells[which], x, y, (number - first_block[which]) * width_);
-            for (Index image = images * part / image_shares; image < images * (part + 1) / image_shares; ++image)
-                compute(block, groups_[which], x, y, image / layer_.groups, image % layer_.groups,
-                        channel_blocks * share / shares, channel_blocks * (share + 1) / shares);
+            for (Index number = begin; number < end; ++number) {
+                const auto above = std::upper_bound(first_block.begin(), first_block.end(), number);
+                const auto which = static_cast<std::size_t>(above - first_block.begin() - 1);
+                locate(block, groups_[which], cells[which], x, y, (number - first_block[which]) * width_);
+                for (Index image = images * part / image_shares; image < images * (part + 1) / image_shares; ++image)
+                    compute(block, groups_[which], x, y, image / layer_.groups, image % layer_.groups,
+                            channel_blocks * share / shares, channel_blocks * (share + 1) / shares);
+            }
         });
     }
 
@@ -207,7 +214,7 @@ class Pixels {
             kernels_.gather(panel.data() + static_cast<Index>(shift) * one, block.width, x.at(n, g * layer_.in_channels),
                             x.strides[1], x.strides[last + 2], layer_.in_channels,
                             block.pieces.data() + block.begin[shift], block.begin[shift + 1] - block.begin[shift],
-                            block.gaps[shift]);
+                            block.gaps[shift], shift == 0);
         const Index per_channel = group.weight_size / layer_.out_channels;
         for (Index first = begin * pixel_channels; first < std::min(end * pixel_channels, layer_.out_channels);
              first += pixel_channels) {

@@ -1,4 +1,4 @@
-// The micro-kernels, written once. Each file in isa/ defines VECTOR_BYTES, ROWS and VECTORS, includes this and exports
+// The micro-kernels, written once. Each file in isa/ defines VECTOR_BYTES, REGISTERS and ROWS, includes this and exports
 // one Backend. Everything stays in an unnamed namespace: a weak symbol compiled for AVX-512 here could be the one that
 // the linker keeps for everybody.
 namespace {
@@ -6,21 +6,27 @@ namespace {
 using tconv::Index;
 using tconv::Piece;
 
-template <class T>
+template <class T, int bytes = VECTOR_BYTES>
 struct Vec {
-    typedef T type __attribute__((vector_size(VECTOR_BYTES)));
-    typedef T unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(T)), may_alias));
-    static constexpr int lanes = VECTOR_BYTES / sizeof(T);
+    typedef T type __attribute__((vector_size(bytes)));
+    typedef T unaligned __attribute__((vector_size(bytes), aligned(sizeof(T)), may_alias));
+    static constexpr int lanes = bytes / sizeof(T);
 };
 
-template <class T>
-inline typename Vec<T>::type load(const T* from) {
-    return *reinterpret_cast<const typename Vec<T>::unaligned*>(from);
+template <class T, int bytes = VECTOR_BYTES>
+inline typename Vec<T, bytes>::type load(const T* from) {
+    return *reinterpret_cast<const typename Vec<T, bytes>::unaligned*>(from);
 }
 
-template <class T>
-inline void store(T* to, typename Vec<T>::type value) {
-    *reinterpret_cast<typename Vec<T>::unaligned*>(to) = value;
+template <class T, int bytes = VECTOR_BYTES>
+inline void store(T* to, typename Vec<T, bytes>::type value) {
+    *reinterpret_cast<typename Vec<T, bytes>::unaligned*>(to) = value;
+}
+
+// The largest number of vectors v for which rows*v sums, v inputs and a broadcast weight fit into the registers.
+constexpr int vectors_of(int rows) {
+    const int vectors = (REGISTERS - 1) / (rows + 1);
+    return vectors < tconv::max_vectors ? vectors : tconv::max_vectors;
 }
 
 template <class T, int rows, int vectors>
@@ -58,9 +64,22 @@ void cells(T* c, const T* const* x, Index taps, Index step, Index channels, cons
         for (int v = 0; v < vectors; ++v) store(c + r * width + v * lanes, sum[r][v]);
 }
 
+// Copy in vectors that get shorter towards the end.
+template <class T, int bytes = VECTOR_BYTES>
+inline void copy(T* to, const T* from, Index count) {
+    constexpr int lanes = Vec<T, bytes>::lanes;
+    Index j = 0;
+    for (; j + lanes <= count; j += lanes) store<T, bytes>(to + j, load<T, bytes>(from + j));
+    if constexpr (bytes > 16)
+        copy<T, bytes / 2>(to + j, from + j, count - j);
+    else
+        for (; j < count; ++j) to[j] = from[j];
+}
+
 template <class T>
 void gather(T* panel, Index width, const T* x, Index channel_step, Index step, Index channels, const Piece* pieces,
-            Index count, bool gaps) {
+            Index count, bool gaps, bool ahead) {
+    constexpr int line = 64 / sizeof(T);
     for (Index channel = 0; channel < channels; ++channel, panel += width, x += channel_step) {
         if (gaps)
             for (Index lane = 0; lane < width; ++lane) panel[lane] = T(0);
@@ -68,35 +87,47 @@ void gather(T* panel, Index width, const T* x, Index channel_step, Index step, I
             T* to = panel + pieces[p].lane;
             const T* from = x + pieces[p].source;
             if (step == 1)
-                for (Index j = 0; j < pieces[p].count; ++j) to[j] = from[j];
+                copy(to, from, pieces[p].count);
             else
                 for (Index j = 0; j < pieces[p].count; ++j) to[j] = from[j * step];
+        }
+        if (ahead && count > 0) {
+            const T* next = x + pieces[count - 1].source + pieces[count - 1].count;
+            for (Index j = 0; j < width; j += line) __builtin_prefetch(next + j);
         }
     }
 }
 
-template <class T, int vectors>
-void stencil_at(T* c, const T* const* x, const T* w, Index taps, Index j) {
-    constexpr int lanes = Vec<T>::lanes;
-    typename Vec<T>::type sum[vectors] = {};
+template <class T, int bytes, int vectors>
+inline void stencil_at(T* c, const T* const* x, const T* w, Index taps, Index j) {
+    constexpr int lanes = Vec<T, bytes>::lanes;
+    typename Vec<T, bytes>::type sum[vectors] = {};
     for (Index tap = 0; tap < taps; ++tap)
-        for (int v = 0; v < vectors; ++v) sum[v] += load(x[tap] + j + v * lanes) * w[tap];
-    for (int v = 0; v < vectors; ++v) store(c + j + v * lanes, sum[v]);
+        for (int v = 0; v < vectors; ++v) sum[v] += load<T, bytes>(x[tap] + j + v * lanes) * w[tap];
+    for (int v = 0; v < vectors; ++v) store<T, bytes>(c + j + v * lanes, sum[v]);
 }
 
-template <class T>
-void stencil(T* c, const T* const* x, const T* w, Index taps, Index begin, Index end) {
-    constexpr int lanes = Vec<T>::lanes;
-    Index j = begin;
-    for (; j + 4 * lanes <= end; j += 4 * lanes) stencil_at<T, 4>(c, x, w, taps, j);
-    for (; j + lanes <= end; j += lanes) stencil_at<T, 1>(c, x, w, taps, j);
-    // The rest is shorter than a vector: take the last vector again, from where it fits.
-    if (j < end && end - begin >= lanes) return stencil_at<T, 1>(c, x, w, taps, end - lanes);
+// In vectors that get shorter towards the end; the shortest is taken again from where it fits, if it does.
+template <class T, int bytes>
+inline void stencil_rest(T* c, const T* const* x, const T* w, Index taps, Index begin, Index j, Index end) {
+    constexpr int lanes = Vec<T, bytes>::lanes;
+    for (; j + lanes <= end; j += lanes) stencil_at<T, bytes, 1>(c, x, w, taps, j);
+    if constexpr (bytes > 16)
+        return stencil_rest<T, bytes / 2>(c, x, w, taps, begin, j, end);
+    if (j < end && end - begin >= lanes) return stencil_at<T, bytes, 1>(c, x, w, taps, end - lanes);
     for (; j < end; ++j) {
         T sum = T(0);
         for (Index tap = 0; tap < taps; ++tap) sum += x[tap][j] * w[tap];
         c[j] = sum;
     }
+}
+
+template <class T>
+void stencil(T* c, const T* const* x, const T* w, Index taps, Index begin, Index end) {
+    constexpr int four = 4 * Vec<T>::lanes;
+    Index j = begin;
+    for (; j + four <= end; j += four) stencil_at<T, VECTOR_BYTES, 4>(c, x, w, taps, j);
+    stencil_rest<T, VECTOR_BYTES>(c, x, w, taps, begin, j, end);
 }
 
 template <class T, int vectors>
@@ -138,16 +169,41 @@ void interleave(T* out, Index step, const T* c, Index c_step, Index phases, Inde
             out[(j * phases + phase) * step] = c[phase * c_step + j] + bias;
 }
 
-#define TILE(kernel, rows, vectors) kernel<T, rows, vectors>
-#define TILES(kernel, rows) {TILE(kernel, rows, 1), TILE(kernel, rows, 2), TILE(kernel, rows, 3), TILE(kernel, rows, 4)}
-#define ALL_TILES(kernel)                                                                          \
-    {TILES(kernel, 1), TILES(kernel, 2), TILES(kernel, 3), TILES(kernel, 4), TILES(kernel, 5),     \
-     TILES(kernel, 6), TILES(kernel, 7), TILES(kernel, 8)}
+template <class T, int rows, int vectors>
+constexpr auto pixels_tile() -> decltype(&pixels<T, 1, 1>) {
+    if constexpr (rows <= ROWS && vectors <= vectors_of(rows))
+        return pixels<T, rows, vectors>;
+    else
+        return nullptr;
+}
+
+template <class T, int rows, int vectors>
+constexpr auto cells_tile() -> decltype(&cells<T, 1, 1>) {
+    if constexpr (rows <= ROWS && vectors <= vectors_of(ROWS))
+        return cells<T, rows, vectors>;
+    else
+        return nullptr;
+}
+
+#define TILES(tile, rows)                                                                                  \
+    {tile<T, rows, 1>(), tile<T, rows, 2>(), tile<T, rows, 3>(), tile<T, rows, 4>(), tile<T, rows, 5>(),   \
+     tile<T, rows, 6>(), tile<T, rows, 7>(), tile<T, rows, 8>()}
+#define ALL_TILES(tile)                                                                                    \
+    {TILES(tile, 1), TILES(tile, 2), TILES(tile, 3), TILES(tile, 4), TILES(tile, 5), TILES(tile, 6),       \
+     TILES(tile, 7), TILES(tile, 8)}
 
 template <class T>
 constexpr tconv::Kernels<T> kernels() {
-    return {Vec<T>::lanes, ROWS, VECTORS, ALL_TILES(pixels), ALL_TILES(cells), gather<T>,
-            stencil<T>, blend<T>, interleave<T>};
+    return {Vec<T>::lanes,
+            ROWS,
+            {vectors_of(1), vectors_of(2), vectors_of(3), vectors_of(4), vectors_of(5), vectors_of(6), vectors_of(7),
+             vectors_of(8)},
+            ALL_TILES(pixels_tile),
+            ALL_TILES(cells_tile),
+            gather<T>,
+            stencil<T>,
+            blend<T>,
+            interleave<T>};
 }
 
 }  // namespace
