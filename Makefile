@@ -1,6 +1,6 @@
 # Each target sets up what it needs: a virtual environment in .venv, the compiled core, the packages of one extra.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-tensorflow lint clean
+.PHONY: help demo bench test test-slow test-tensorflow lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,6 +12,9 @@ help:  ## say what there is
 
 demo: .venv/demo.stamp  ## compare upsampling kernels on a photograph, learned from others; writes out/demo.png
 	$(BIN)/tconv demo -o out
+
+bench: .venv/bench.stamp  ## time tconv and its peers on 61 published layers; writes bench/results
+	$(BIN)/tconv bench -o bench/results
 
 test: .venv/test.stamp lint  ## linter, type check and all fast tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
@@ -36,6 +39,10 @@ clean:  ## remove everything that the targets above made
 .venv/demo.stamp: $(CORE) | $(BIN)/python
 	$(INSTALL) '.[explain,torch]'
 	touch $@
+
+.venv/bench.stamp: $(CORE) | $(BIN)/python
+	$(INSTALL) '.[bench,explain]'
+	touch $@ .venv/demo.stamp
 
 .venv/test.stamp: $(CORE) | $(BIN)/python
 	$(INSTALL) '.[test]'

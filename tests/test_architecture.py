@@ -15,6 +15,7 @@ SOURCE = ROOT / "src" / "tconv"
 # A row never imports a higher one (ARCHITECTURE.md); the top-level package only hands names on.
 ROWS = [
     {"cli"},
+    {"benchmark"},
     {"segmentation", "insight", "images"},
     {"nn"},
     {"functional", "linear", "explorer", "config"},

@@ -17,6 +17,7 @@ COMMANDS = {
     "invert": "Try to undo a transposed convolution, and say what is possible.",
     "upsample": "Enlarge a photograph with a transposed convolution.",
     "demo": "Show on a photograph what tconv does.",
+    "bench": "Time tconv and its peers on the layers of published models.",
     "show-config": "Say what this installation runs on.",
 }
 

@@ -1,0 +1,85 @@
+"""What the machine can do at best, measured beside each layer: the floor under every contender's time.
+
+floor = max(useful FLOP / GEMM rate, bytes / copy rate)
+
+GEMM rate: FLOP/s of the fastest of NumPy's, PyTorch's and oneDNN's (as a 1x1 convolution) square float32 products.
+Copy rate: bytes read plus bytes written per second, of a memory copy that moves as much as the layer: input, weight
+and output together, but at least 256 KiB. It is repeated on the same memory, as the layer is, so that it runs in
+cache where it fits into the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TypeAlias
+
+import numpy as np
+
+from tconv.benchmark.clock import seconds_of_calls
+from tconv.benchmark.suite import Case
+
+GEMM_SIZES = (512, 1024, 1536)
+TRY = 0.01  # seconds to find out which product or copy is the fastest
+TURN = 0.05  # seconds for each of the two rates
+LEAST_BYTES = 2**18  # below, the time of the call itself would be measured
+
+Work: TypeAlias = tuple[Callable[[], object], float]
+"""A call and how much it does: FLOP or bytes."""
+
+
+class Floor:
+    """Sits in a process of its own and takes turns like a contender."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        if find_spec("torch"):
+            import_module("torch").set_num_threads(threads)
+        self._gemm = _best([work for size in GEMM_SIZES for work in _products(size)])
+
+    def prepare(self, case: Case) -> dict[str, float]:
+        self._copy = _best(list(_copies(max(case.bytes, LEAST_BYTES) // 2, self._threads)))
+        return {}
+
+    def turn(self) -> dict[str, float]:
+        """FLOP/s and bytes/s, of the fastest call in this turn."""
+        return {"gemm": _rate(self._gemm), "copy": _rate(self._copy)}
+
+
+def _rate(work: Work, least: float = TURN) -> float:
+    run, amount = work
+    return amount / min(seconds_of_calls(run, least))
+
+
+def _best(works: list[Work]) -> Work:
+    """The fastest work, of two tries each."""
+    return max(works, key=lambda work: max(_rate(work, TRY), _rate(work, TRY)))
+
+
+def _products(n: int) -> Iterator[Work]:
+    flop = 2.0 * n**3
+    a, b = (np.random.default_rng(seed).standard_normal((n, n), np.float32) for seed in range(2))
+    c = np.empty_like(a)
+    yield lambda: np.matmul(a, b, out=c), flop
+    if find_spec("torch"):
+        torch = import_module("torch")
+        ta, tb, tc = (torch.from_numpy(array) for array in (a, b, c))
+        yield lambda: torch.mm(ta, tb, out=tc), flop
+        pixels = ta.reshape(1, 1, n, n).permute(0, 3, 1, 2)  # n pixels of n channels, channels-last
+        taps = tb.reshape(n, n, 1, 1).contiguous(memory_format=torch.channels_last)
+        yield lambda: torch.nn.functional.conv2d(pixels, taps), flop
+
+
+def _copies(n: int, threads: int) -> Iterator[Work]:
+    """Copies of n bytes: by one thread, by `threads` threads, by PyTorch."""
+    source, target = np.ones(n, np.uint8), np.ones(n, np.uint8)
+    yield lambda: np.copyto(target, source), 2.0 * n
+    pool = ThreadPoolExecutor(threads)
+    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
+    yield lambda: list(pool.map(lambda part: np.copyto(*part), parts)), 2.0 * n
+    if find_spec("torch"):
+        torch = import_module("torch")
+        a, b = torch.from_numpy(target), torch.from_numpy(source)
+        yield lambda: a.copy_(b), 2.0 * n

@@ -1,0 +1,53 @@
+"""On what it was measured."""
+
+from __future__ import annotations
+
+import platform
+import re
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from tconv import native
+from tconv.benchmark.process import ISAS, cores
+
+PACKAGES = ("tconv", "numpy", "torch", "onnxruntime", "openvino", "jax")
+
+
+def about(now: datetime, rounds: int, threads: int, isa: str | None) -> dict[str, str]:
+    """CPU, threads, versions, date: what a result means nothing without."""
+    return {
+        "cpu": _cpu(),
+        "features": ", ".join(native.cpu_features()),
+        "threads": f"{threads}, on {len(cores(threads))} CPUs",
+        "isa": _forced(isa) if isa else "best available",
+        "backend": isa or native.active(),
+        "rounds": str(rounds),
+        "date": f"{now:%Y-%m-%d}",
+        "python": platform.python_version(),
+        **{name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def file_stem(about: dict[str, str], isa: str | None) -> str:
+    """The name of a results file: CPU and date, and what was forced."""
+    words = [about["cpu"], about["date"], isa or ""]
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(words).casefold()).strip("-")
+
+
+def _forced(isa: str) -> str:
+    settings = " ".join(f"{name}={value}" for name, value in ISAS[isa].items())
+    return f"{isa}, forced by {settings}; onnxruntime cannot be held back"
+
+
+def _cpu() -> str:
+    path = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*:\s*(.+)$", path.read_text(), re.MULTILINE) if path.exists() else []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

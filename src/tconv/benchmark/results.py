@@ -1,0 +1,113 @@
+"""What was measured, as plain data, and what follows from it; in seconds, per second, and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from statistics import geometric_mean
+
+from tconv.benchmark.contenders import OWN, layout
+
+LOSS = 0.95
+"""A layer is lost below this ratio to the best peer; above, it counts as equal at least."""
+
+
+@dataclass
+class Row:
+    """One layer: medians over the rounds, by contender, and the rates of the machine beside them."""
+
+    layer: str
+    flop: int
+    bytes: int
+    gemm: float
+    copy: float
+    seconds: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, float] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def floor(self) -> float:
+        """Seconds that no implementation with these many FLOP and bytes can beat."""
+        return max(self.flop / self.gemm, self.bytes / self.copy)
+
+    @property
+    def bound(self) -> str:
+        return "arithmetic" if self.flop / self.gemm >= self.bytes / self.copy else "memory"
+
+    def best_peer(self, own: str) -> float | None:
+        """Seconds of the fastest peer of the same memory layout as `own`."""
+        peers = [s for name, s in self.seconds.items() if name not in OWN and layout(name) == layout(own)]
+        return min(peers, default=None)
+
+    def over_peer(self, own: str) -> float | None:
+        """How many times faster than the best peer of its layout; above 1 is faster."""
+        return self.over(own, self.best_peer(own))
+
+    def over(self, own: str, peer: float | None) -> float | None:
+        """How many times faster than `peer` seconds."""
+        return peer / self.seconds[own] if peer and own in self.seconds else None
+
+    def to_floor(self, own: str) -> float | None:
+        """How many times slower than the floor; 1 is as fast as the machine."""
+        return self.seconds[own] / self.floor if own in self.seconds else None
+
+
+@dataclass
+class Sizes:
+    """Mean seconds per call over a sequence of input sizes: see `Worker.sizes`."""
+
+    layer: str
+    contender: str
+    new: float
+    changing: float
+    fixed: float
+
+
+@dataclass
+class Callers:
+    """Calls per second with 1, 4 and 16 calling Python threads: see `Worker.callers`."""
+
+    layer: str
+    contender: str
+    rates: list[float]
+
+
+@dataclass
+class Memory:
+    """Growth of the resident memory, and what the result and the packed weight need of it: see `Worker.memory`."""
+
+    layer: str
+    contender: str
+    growth: int
+    result: int
+    weight: int
+
+
+@dataclass
+class Results:
+    """A run of the benchmark."""
+
+    about: dict[str, str]
+    missing: dict[str, str] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    sizes: list[Sizes] = field(default_factory=list)
+    callers: list[Callers] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)
+
+    def contenders(self) -> list[str]:
+        """Those that ran, in their order."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.seconds))
+
+    def lost(self) -> list[tuple[str, str, float]]:
+        """(layer, own contender, ratio to the best peer) where the ratio is below `LOSS`, the worst first."""
+        ratios = [(row.layer, own, row.over_peer(own)) for row in self.rows for own in OWN]
+        return sorted([(layer, own, r) for layer, own, r in ratios if r and r < LOSS], key=lambda lost: lost[2])
+
+    def mean(self, ratio: Callable[[Row], float | None]) -> tuple[float, int] | None:
+        """The geometric mean of a ratio, and of how many layers; None if no layer has it."""
+        return _mean(ratio(row) for row in self.rows)
+
+
+def _mean(ratios: Iterable[float | None]) -> tuple[float, int] | None:
+    known = [ratio for ratio in ratios if ratio]
+    return (geometric_mean(known), len(known)) if known else None
