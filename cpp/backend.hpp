@@ -37,6 +37,8 @@ struct Kernels {
     void (*stencil)(T* c, const T* const* x, const T* w, Index taps, Index begin, Index end);
     // out[j] = bias[j] + sum over tap of w[tap][j] * x[tap][j]; no bias if null
     void (*blend)(T* out, const T* const* x, const T* const* w, const T* bias, Index taps, Index count);
+    // out[j*step] = c[j] + bias[j]
+    void (*put)(T* out, Index step, const T* c, const T* bias, Index count);
     // Interleave `phases` rows of c into neighbouring outputs: out[(j*phases + phase)*step] = c[phase*c_step + j] + bias.
     void (*interleave)(T* out, Index step, const T* c, Index c_step, Index phases, Index count, T bias);
 };

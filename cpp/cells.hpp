@@ -12,6 +12,7 @@
 namespace tconv {
 
 constexpr Index chunk_bytes = 256 * 1024;  // inputs of a chunk of cells, which stay in the cache for all panels
+constexpr Index most_cells = 1024;         // of a chunk
 
 enum class LaneOrder { channel_then_phase, phase_then_channel };  // the latter varies fastest
 
@@ -24,54 +25,58 @@ class CellLanes {
         pack();
     }
 
-    // Every input channel step of `x` must be 1; see `channels_last`.
+    // Every input channel step of `x` must be 1; see Layer::run_cells.
     void run(const View<const T>& x, const View<T>& y, double multiplications) const {
         const std::vector<Index> out_size(y.shape.begin() + 2, y.shape.end());
         const std::vector<T> zeros(static_cast<std::size_t>(layer_.in_channels));
-        struct Part {
-            const Group* group;
-            const Cells* cells;
-            Index begin, end, first_panel, last_panel;
-        };
-        std::vector<Cells> cells;
-        for (const Group& group : groups_) cells.push_back(cells_of(layer_.axes, group.phases, out_size));
         const Index per_cell = layer_.in_channels * static_cast<Index>(sizeof(T));
-        const Index chunk = std::max(kernels_.rows, chunk_bytes / per_cell / kernels_.rows * kernels_.rows);
-        std::vector<Part> parts;
+        const Index chunk = std::clamp<Index>(chunk_bytes / per_cell, 1, most_cells) / kernels_.rows * kernels_.rows;
+        std::vector<Cells> cells;
         Index most = 1;
-        for (const Cells& each : cells) most = std::max(most, each.total);
-        const Index images = x.shape[0] * layer_.groups;
-        const Index units = images * ceil_div(most, chunk) * static_cast<Index>(groups_.size());
-        for (Index begin = 0; begin < most; begin += chunk)
+        for (const Group& group : groups_) {
+            cells.push_back(cells_of(layer_.axes, group.phases, out_size));
+            most = std::max(most, cells.back().total);
+        }
+        const Index images = x.shape[0] * layer_.groups, step = std::max(chunk, kernels_.rows);
+        const Index units = images * ceil_div(most, step) * static_cast<Index>(groups_.size());
+        std::vector<Part> parts;
+        for (Index begin = 0; begin < most; begin += step)
             for (std::size_t i = 0; i < groups_.size(); ++i) {
-                const Index end = std::min(begin + chunk, cells[i].total);
+                const Index end = std::min(begin + step, cells[i].total);
                 const Index panels = static_cast<Index>(groups_[i].panels.size());
                 const Index shares = std::clamp<Index>(ceil_div(4 * num_threads(), units), 1, panels);
                 for (Index share = 0; begin < end && share < shares; ++share)
-                    parts.push_back({&groups_[i], &cells[i], begin, end, panels * share / shares,
+                    parts.push_back({groups_[i], cells[i], begin, end, panels * share / shares,
                                      panels * (share + 1) / shares});
             }
         const Index count = static_cast<Index>(parts.size());
         parallel(images * count, multiplications, [&](Index task) {
-            const Part& part = parts[static_cast<std::size_t>(task % count)];
             const Index image = task / count;
-            for (Index panel = part.first_panel; panel < part.last_panel; ++panel)
-                for (Index cell = part.begin; cell < part.end; cell += kernels_.rows)
-                    tile(*part.group, part.group->panels[static_cast<std::size_t>(panel)], *part.cells, x, y,
-                         zeros.data(), image / layer_.groups, image % layer_.groups, cell,
-                         std::min(kernels_.rows, part.end - cell));
+            compute(parts[static_cast<std::size_t>(task % count)], x, y, image / layer_.groups, image % layer_.groups,
+                    zeros.data());
         });
     }
 
    private:
+    struct Run {  // lanes of a panel whose outputs are neighbours
+        Index lane, count, phase, channel;
+    };
+
     struct Panel {
         Index first, count, vectors;  // lanes of the group's outputs of a cell
         Index weight, weight_size;    // where its weights begin, for channel group 0; of one channel group
+        std::vector<Run> runs;
     };
 
     struct Group {
         PhaseGroup phases;
         std::vector<Panel> panels;
+    };
+
+    struct Part {  // the cells begin..end and some panels of a group
+        const Group& group;
+        const Cells& cells;
+        Index begin, end, first_panel, last_panel;
     };
 
     Index phase_of(const Group& group, Index lane) const {
@@ -92,7 +97,8 @@ class CellLanes {
                 const Index from = vectors * p / panels, to = vectors * (p + 1) / panels;
                 const Index first = from * kernels_.lanes;
                 const Index needs = depth * (to - from) * kernels_.lanes;
-                group.panels.push_back({first, std::min(to * kernels_.lanes, lanes) - first, to - from, size, needs});
+                group.panels.push_back({first, std::min(to * kernels_.lanes, lanes) - first, to - from, size, needs, {}});
+                group.panels.back().runs = runs_of(group, group.panels.back());
                 size += needs * layer_.groups;
             }
         }
@@ -100,6 +106,17 @@ class CellLanes {
         for (const Group& group : groups_)
             for (const Panel& panel : group.panels)
                 for (Index g = 0; g < layer_.groups; ++g) pack_panel(group, panel, g);
+    }
+
+    std::vector<Run> runs_of(const Group& group, const Panel& panel) const {
+        std::vector<Run> runs;
+        for (Index lane = 0; lane < panel.count; lane += runs.back().count) {
+            const Index phase = phase_of(group, panel.first + lane), channel = channel_of(group, panel.first + lane);
+            const Index left = order_ == LaneOrder::channel_then_phase ? group.phases.phases() - phase
+                                                                       : layer_.out_channels - channel;
+            runs.push_back({lane, std::min(panel.count - lane, left), phase, channel});
+        }
+        return runs;
     }
 
     void pack_panel(const Group& group, const Panel& panel, Index g) {
@@ -115,68 +132,101 @@ class CellLanes {
                 }
     }
 
-    void tile(const Group& group, const Panel& panel, const Cells& cells, const View<const T>& x, const View<T>& y,
-              const T* zeros, Index n, Index g, Index first, Index rows) const {
-        thread_local std::vector<const T*> inputs;
-        thread_local std::vector<Index> at;
-        alignas(64) T sums[max_rows * max_vectors * 16];
-        const auto& taps = group.phases.taps.front();  // all phases of a group read the same
-        const std::size_t dims = layer_.axes.size();
-        inputs.resize(taps.size() * static_cast<std::size_t>(rows));
-        at.resize(static_cast<std::size_t>(rows) * dims);
-        const T* image = x.at(n, g * layer_.in_channels);
-        for (Index r = 0; r < rows; ++r) {
-            Index rest = first + r;
-            Index* cell = at.data() + static_cast<std::size_t>(r) * dims;
-            for (std::size_t a = dims; a-- > 0; rest /= cells.count[a]) cell[a] = cells.first[a] + rest % cells.count[a];
-            for (std::size_t t = 0; t < taps.size(); ++t) {
-                const T* from = image;
-                bool inside = true;
-                for (std::size_t a = 0; a < dims; ++a) {
-                    const Index i = cell[a] - taps[t].offset[a];
-                    inside = inside && i >= 0 && i < x.shape[a + 2];
-                    from += i * x.strides[a + 2];
-                }
-                inputs[t * static_cast<std::size_t>(rows) + static_cast<std::size_t>(r)] = inside ? from : zeros;
+    // Where the cells of a part read and write, found once for all its panels.
+    struct Places {
+        std::vector<const T*> inputs;  // [tile][tap][row]
+        std::vector<Index> y, o;       // of each cell: where its output row begins; index there of the first phase
+    };
+
+    void locate(Places& places, const Part& part, const View<const T>& x, const View<T>& y, const T* image,
+                const T* zeros) const {
+        const auto& taps = part.group.phases.taps.front();  // all phases of a group read the same
+        const std::size_t dims = layer_.axes.size(), count = taps.size();
+        std::vector<Index> offsets, cell(dims), low(dims, 0), high(x.shape.begin() + 2, x.shape.end());
+        for (const Tap& tap : taps) {
+            Index offset = 0;
+            for (std::size_t a = 0; a < dims; ++a) {
+                offset += tap.offset[a] * x.strides[a + 2];
+                low[a] = std::max(low[a], tap.offset[a]);  // cells low..high have an input for every tap
+                high[a] = std::min(high[a], x.shape[a + 2] + tap.offset[a]);
+            }
+            offsets.push_back(offset);
+        }
+        const Index total = part.end - part.begin;
+        places.inputs.resize(count * static_cast<std::size_t>(total));
+        places.y.resize(static_cast<std::size_t>(total));
+        places.o.resize(static_cast<std::size_t>(total));
+        Index rest = part.begin;
+        for (std::size_t a = dims; a-- > 0; rest /= part.cells.count[a])
+            cell[a] = part.cells.first[a] + rest % part.cells.count[a];
+        for (Index c = 0; c < total; ++c) {
+            const Index tile = c / kernels_.rows * kernels_.rows, rows = std::min(kernels_.rows, total - tile);
+            const T** inputs = places.inputs.data() + static_cast<Index>(count) * tile + (c - tile);
+            Index from = 0, row = 0;
+            bool inside = true;
+            for (std::size_t a = 0; a < dims; ++a) {
+                from += cell[a] * x.strides[a + 2];
+                inside = inside && cell[a] >= low[a] && cell[a] < high[a];
+                const Axis& axis = layer_.axes[a];
+                const Index o = axis.stride * cell[a] + part.group.phases.residue[a] - axis.crop_lo;
+                if (a + 1 < dims)
+                    row += o * y.strides[a + 2];
+                else
+                    places.o[static_cast<std::size_t>(c)] = o;
+            }
+            places.y[static_cast<std::size_t>(c)] = row;
+            for (std::size_t t = 0; t < count; ++t)
+                inputs[static_cast<Index>(t) * rows] = inside || has_input(cell, taps[t], x) ? image + from - offsets[t] : zeros;
+            for (std::size_t a = dims; a-- > 0;) {
+                if (++cell[a] < part.cells.first[a] + part.cells.count[a]) break;
+                cell[a] = part.cells.first[a];
             }
         }
-        kernels_.cells[rows - 1][panel.vectors - 1](sums, inputs.data(), static_cast<Index>(taps.size()), 1,
-                                                    layer_.in_channels,
-                                                    weight_.data() + panel.weight + g * panel.weight_size);
-        for (Index r = 0; r < rows; ++r)
-            store(sums + r * panel.vectors * kernels_.lanes, group, panel, y, n, g,
-                  at.data() + static_cast<std::size_t>(r) * dims);
     }
 
-    void store(const T* sums, const Group& group, const Panel& panel, const View<T>& y, Index n, Index g,
-               const Index* cell) const {
-        const std::size_t last = layer_.axes.size() - 1;
-        T* row = y.at(n, g * layer_.out_channels);
-        for (std::size_t a = 0; a < last; ++a) {
-            const Axis& axis = layer_.axes[a];
-            row += (axis.stride * cell[a] + group.phases.residue[a] - axis.crop_lo) * y.strides[a + 2];
-        }
-        const Axis& axis = layer_.axes[last];
-        const Index o = axis.stride * cell[last] + group.phases.residue[last] - axis.crop_lo, out = y.shape[last + 2];
-        const T* bias = layer_.bias ? layer_.bias + g * layer_.out_channels : nullptr;
-        const Index phases = group.phases.phases();
-        const bool by_phase = order_ == LaneOrder::channel_then_phase;
-        for (Index lane = 0; lane < panel.count;) {
-            const Index phase = phase_of(group, panel.first + lane), c = channel_of(group, panel.first + lane);
-            const Index count = std::min(panel.count - lane, by_phase ? phases - phase : layer_.out_channels - c);
-            T* to = row + c * y.strides[1] + (o + phase) * y.strides[last + 2];
-            const T* from = sums + lane;
-            if (by_phase) {
-                const Index step = y.strides[last + 2], add = std::max<Index>(0, -(o + phase));
-                const Index end = std::min(count, out - (o + phase));
-                for (Index j = add; j < end; ++j) to[j * step] = from[j] + (bias ? bias[c] : T(0));
-                if (add < end) activate(layer_.activation, layer_.slope, to + add * step, end - add, step);
-            } else if (o + phase >= 0 && o + phase < out) {
-                const Index step = y.strides[1];
-                for (Index j = 0; j < count; ++j) to[j * step] = from[j] + (bias ? bias[c + j] : T(0));
-                activate(layer_.activation, layer_.slope, to, count, step);
+    static bool has_input(const std::vector<Index>& cell, const Tap& tap, const View<const T>& x) {
+        for (std::size_t a = 0; a < cell.size(); ++a)
+            if (const Index i = cell[a] - tap.offset[a]; i < 0 || i >= x.shape[a + 2]) return false;
+        return true;
+    }
+
+    void compute(const Part& part, const View<const T>& x, const View<T>& y, Index n, Index g, const T* zeros) const {
+        thread_local Places places;
+        alignas(64) T sums[max_rows * max_vectors * 16], bias[max_vectors * 16];
+        locate(places, part, x, y, x.at(n, g * layer_.in_channels), zeros);
+        const Index taps = static_cast<Index>(part.group.phases.taps.front().size());
+        T* image = y.at(n, g * layer_.out_channels);
+        for (Index number = part.first_panel; number < part.last_panel; ++number) {
+            const Panel& panel = part.group.panels[static_cast<std::size_t>(number)];
+            for (Index lane = 0; lane < panel.count; ++lane)
+                bias[lane] = layer_.bias_of(g * layer_.out_channels + channel_of(part.group, panel.first + lane));
+            for (Index first = 0; first < part.end - part.begin; first += kernels_.rows) {
+                const Index rows = std::min(kernels_.rows, part.end - part.begin - first);
+                kernels_.cells[rows - 1][panel.vectors - 1](sums, places.inputs.data() + taps * first, taps, 1,
+                                                            layer_.in_channels,
+                                                            weight_.data() + panel.weight + g * panel.weight_size);
+                for (Index r = 0; r < rows; ++r) {
+                    const auto cell = static_cast<std::size_t>(first + r);
+                    store(sums + r * panel.vectors * kernels_.lanes, bias, panel, y, image + places.y[cell],
+                          places.o[cell]);
+                }
             }
-            lane += count;
+        }
+    }
+
+    void store(const T* sums, const T* bias, const Panel& panel, const View<T>& y, T* row, Index o) const {
+        const Index out = y.shape.back(), channel_step = y.strides[1], step = y.strides.back();
+        const bool by_phase = order_ == LaneOrder::channel_then_phase;
+        for (const Run& run : panel.runs) {
+            const Index at = o + run.phase;
+            // A run of phases is clipped to the window; a run of channels lies in it or not.
+            const Index low = by_phase ? std::max<Index>(0, -at) : (at < 0 ? run.count : 0);
+            const Index high = by_phase ? std::min(run.count, out - at) : (at >= out ? 0 : run.count);
+            if (low >= high) continue;
+            const Index walk = by_phase ? step : channel_step;
+            T* to = row + run.channel * channel_step + at * step + low * walk;
+            kernels_.put(to, walk, sums + run.lane + low, bias + run.lane + low, high - low);
+            activate(layer_.activation, layer_.slope, to, high - low, walk);
         }
     }
 

@@ -153,6 +153,15 @@ void blend(T* out, const T* const* x, const T* const* w, const T* bias, Index ta
     }
 }
 
+template <class T>
+void put(T* out, Index step, const T* c, const T* bias, Index count) {
+    constexpr int lanes = Vec<T>::lanes;
+    Index j = 0;
+    if (step == 1)
+        for (; j + lanes <= count; j += lanes) store(out + j, load(c + j) + load(bias + j));
+    for (; j < count; ++j) out[j * step] = c[j] + bias[j];
+}
+
 template <class T, int phases>
 void interleave_packed(T* out, const T* c, Index c_step, Index count, T bias) {
     for (Index j = 0; j < count; ++j)
@@ -203,6 +212,7 @@ constexpr tconv::Kernels<T> kernels() {
             gather<T>,
             stencil<T>,
             blend<T>,
+            put<T>,
             interleave<T>};
 }
 
