@@ -35,13 +35,10 @@ class Pixels {
     bool fits() const { return width_ > 0; }
 
     void run(const View<const T>& x, const View<T>& y, double multiplications) const {
-        const std::vector<Index> out_size(y.shape.begin() + 2, y.shape.end());
-        std::vector<Cells> cells;
-        std::vector<Index> first_block{0};  // of each group
-        for (const Group& group : groups_) {
-            cells.push_back(cells_of(layer_.axes, group.phases, out_size));
-            first_block.push_back(first_block.back() + ceil_div(cells.back().total, width_));
-        }
+        const std::vector<Sharing> all = share_panels(std::vector<Index>(y.shape.begin() + 2, y.shape.end()));
+        std::vector<Index> first_block{0};  // of each
+        for (const Sharing& sharing : all)
+            first_block.push_back(first_block.back() + ceil_div(sharing.cells.total, width_));
         // Few blocks of pixels: share the images and channel groups of a block as well, then its channels.
         const Index images = x.shape[0] * layer_.groups, channel_blocks = ceil_div(layer_.out_channels, pixel_channels);
         const Index blocks = std::max<Index>(first_block.back(), 1), wanted = num_threads() > 1 ? 4 * num_threads() : 1;
@@ -53,14 +50,21 @@ class Pixels {
         parallel(ceil_div(first_block.back(), several) * image_shares * shares, multiplications, [&](Index task) {
             const Index share = task % shares, part = task / shares % image_shares;
             const Index begin = task / shares / image_shares * several, end = std::min(begin + several, first_block.back());
-            thread_local Block block;
+            thread_local std::vector<Block> located;
             for (Index number = begin; number < end; ++number) {
                 const auto above = std::upper_bound(first_block.begin(), first_block.end(), number);
                 const auto which = static_cast<std::size_t>(above - first_block.begin() - 1);
-                locate(block, groups_[which], cells[which], x, y, (number - first_block[which]) * width_);
-                for (Index image = images * part / image_shares; image < images * (part + 1) / image_shares; ++image)
-                    compute(block, groups_[which], x, y, image / layer_.groups, image % layer_.groups,
-                            channel_blocks * share / shares, channel_blocks * (share + 1) / shares);
+                const Sharing& sharing = all[which];
+                if (located.size() < sharing.groups.size()) located.resize(sharing.groups.size());
+                for (std::size_t i = 0; i < sharing.groups.size(); ++i)
+                    locate(located[i], *sharing.groups[i], sharing.cells, x, y, (number - first_block[which]) * width_);
+                for (Index image = images * part / image_shares; image < images * (part + 1) / image_shares; ++image) {
+                    const Index n = image / layer_.groups, g = image % layer_.groups;
+                    const std::vector<T>& panel = gather(located[0], *sharing.groups[0], x, n, g);
+                    for (std::size_t i = 0; i < sharing.groups.size(); ++i)
+                        compute(located[i], *sharing.groups[i], panel, y, n, g, channel_blocks * share / shares,
+                                channel_blocks * (share + 1) / shares);
+                }
             }
         });
     }
@@ -74,6 +78,47 @@ class Pixels {
         Index weight;                              // where its weights begin, for channel group 0
         Index weight_size;                         // of one channel group
     };
+
+    // Groups that read the same inputs of nearly the same cells: one panel serves all of them.
+    struct Sharing {
+        std::vector<const Group*> groups;
+        Cells cells;  // all that any of them has
+        Index total;  // of each group's own cells, added up
+    };
+
+    std::vector<Sharing> share_panels(const std::vector<Index>& out_size) const {
+        std::vector<Sharing> all;
+        for (const Group& group : groups_) {
+            const Cells own = cells_of(layer_.axes, group.phases, out_size);
+            if (own.total == 0) continue;
+            const auto joins = [&](const Sharing& sharing) {
+                if (sharing.groups.front()->shifts != group.shifts) return false;
+                const Index computed = united(sharing.cells, own).total * static_cast<Index>(sharing.groups.size() + 1);
+                return computed * 8 <= (sharing.total + own.total) * 9;  // at most an eighth for nothing
+            };
+            const auto found = std::find_if(all.begin(), all.end(), joins);
+            if (found == all.end()) {
+                all.push_back({{&group}, own, own.total});
+            } else {
+                found->groups.push_back(&group);
+                found->cells = united(found->cells, own);
+                found->total += own.total;
+            }
+        }
+        return all;
+    }
+
+    static Cells united(const Cells& a, const Cells& b) {
+        Cells both;
+        for (std::size_t axis = 0; axis < a.first.size(); ++axis) {
+            const Index first = std::min(a.first[axis], b.first[axis]);
+            const Index end = std::max(a.first[axis] + a.count[axis], b.first[axis] + b.count[axis]);
+            both.first.push_back(first);
+            both.count.push_back(end - first);
+            both.total *= end - first;
+        }
+        return both;
+    }
 
     static Group plan(PhaseGroup phases) {
         Group group{std::move(phases), {}, {}, true, 0, 0};
@@ -139,7 +184,8 @@ class Pixels {
     struct Block {
         struct Run {  // cells of one row
             Index lane, count;
-            Index y;          // where the output row begins
+            bool shown;       // whether the output row lies in the window
+            Index y;          // where it begins
             Index o;          // output index of the first cell's first phase
             Index low, high;  // cells whose phases all lie in the window
         };
@@ -170,14 +216,18 @@ class Pixels {
             at.resize(place + last + 1);
             at[place + last] = cells.first[last] + column;
             Index rest = (first + lane) / row_length, offset = 0;
+            bool shown = true;
             for (std::size_t a = last; a-- > 0; rest /= cells.count[a]) {
                 const Index q = at[place + a] = cells.first[a] + rest % cells.count[a];
                 const Axis& axis = layer_.axes[a];
-                offset += (axis.stride * q + group.phases.residue[a] - axis.crop_lo) * y.strides[a + 2];
+                const Index o = axis.stride * q + group.phases.residue[a] - axis.crop_lo;
+                shown = shown && o >= 0 && o < y.shape[a + 2];
+                offset += o * y.strides[a + 2];
             }
             const Index o = phases * at[place + last] - layer_.axes[last].crop_lo;
             const Index low = o < 0 ? ceil_div(-o, phases) : 0;
-            block.runs.push_back({lane, count, offset, o, low, std::max(low, std::min(count, floor_div(out - o, phases)))});
+            const Index high = std::max(low, std::min(count, floor_div(out - o, phases)));
+            block.runs.push_back({lane, count, shown, offset, o, low, high});
             lane += count;
         }
         for (const auto& shift : group.shifts) {
@@ -202,19 +252,24 @@ class Pixels {
         }
     }
 
-    // The channel blocks begin..end of image n and channel group g.
-    void compute(const Block& block, const Group& group, const View<const T>& x, const View<T>& y, Index n, Index g,
-                 Index begin, Index end) const {
-        thread_local std::vector<T> panel, sums;
-        const std::size_t last = layer_.axes.size() - 1;
-        const Index phases = group.phases.phases(), one = layer_.in_channels * block.width;
+    // The panel of image n and channel group g.
+    const std::vector<T>& gather(const Block& block, const Group& group, const View<const T>& x, Index n, Index g) const {
+        thread_local std::vector<T> panel;
+        const Index one = layer_.in_channels * block.width;
         panel.resize(group.shifts.size() * static_cast<std::size_t>(one));
-        sums.resize(static_cast<std::size_t>(pixel_channels * phases * block.width));
         for (std::size_t shift = 0; shift < group.shifts.size(); ++shift)
             kernels_.gather(panel.data() + static_cast<Index>(shift) * one, block.width, x.at(n, g * layer_.in_channels),
-                            x.strides[1], x.strides[last + 2], layer_.in_channels,
-                            block.pieces.data() + block.begin[shift], block.begin[shift + 1] - block.begin[shift],
-                            block.gaps[shift], shift == 0);
+                            x.strides[1], x.strides.back(), layer_.in_channels, block.pieces.data() + block.begin[shift],
+                            block.begin[shift + 1] - block.begin[shift], block.gaps[shift], shift == 0);
+        return panel;
+    }
+
+    // The channel blocks begin..end of image n and channel group g.
+    void compute(const Block& block, const Group& group, const std::vector<T>& panel, const View<T>& y, Index n, Index g,
+                 Index begin, Index end) const {
+        thread_local std::vector<T> sums;
+        const Index phases = group.phases.phases();
+        sums.resize(static_cast<std::size_t>(pixel_channels * phases * block.width));
         const Index per_channel = group.weight_size / layer_.out_channels;
         for (Index first = begin * pixel_channels; first < std::min(end * pixel_channels, layer_.out_channels);
              first += pixel_channels) {
@@ -237,6 +292,7 @@ class Pixels {
         const Index step = y.strides.back(), out = y.shape.back();
         const T bias = layer_.bias_of(channel);
         for (const typename Block::Run& run : block.runs) {
+            if (!run.shown) continue;
             T* row = y.at(n, channel) + run.y;
             const T* from = sums + run.lane;
             for (const Index cell : {run.low - 1, run.high})  // the cells that the window cuts through
