@@ -77,7 +77,8 @@ typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y
     const bool channels_last = x.strides[1] == 1 && y.strides[1] == 1 && x.shape[1] > 1;
     Index pixels = 1;
     for (std::size_t a = 2; a < x.shape.size(); ++a) pixels *= x.shape[a];
-    if (channels_last && channels * constants_.groups > 1 && constants_.in_channels > 1)
+    const bool fill_lanes = 4 * channels * stride > kernels_->lanes;  // else too few outputs of a cell are neighbours
+    if (channels_last && constants_.in_channels > 1 && fill_lanes)
         return channels >= kernels_->lanes ? Way::channels : Way::channels_alike;
     if (stride >= many_phases) return Way::phases;
     if (pixels < few_pixels && channels >= kernels_->lanes) return Way::channels;

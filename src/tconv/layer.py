@@ -12,7 +12,7 @@ import numpy as np
 from tconv import errors, native
 from tconv.arrays import Array, Shape, as_array, check_weight, layout, same_dtype
 from tconv.forms import taps
-from tconv.geometry import Geometry, Sizes
+from tconv.geometry import Geometry
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu")
 
@@ -34,10 +34,11 @@ class Layer:
     ):
         self.geometry = geometry
         self.groups = groups
-        self.dtype: np.dtype[Any] = weight.dtype.newbyteorder("=")
+        self.dtype: np.dtype[Any] = np.dtype(weight.dtype.type)  # in native byte order
         self._shape = weight.shape
         self._bias_shape = None if bias is None else bias.shape
         self._native_dtype = _native_dtype(self.dtype)
+        self._results: dict[Shape, tuple[bool, Shape]] = {}  # of the input shapes met so far
         if self._native_dtype:
             weight = weight.astype(self._native_dtype, copy=False)
             bias = None if bias is None else bias.astype(self._native_dtype, copy=False)
@@ -50,7 +51,7 @@ class Layer:
 
         Args:
             input: (batch, in_channels, *in_size), or (in_channels, *in_size) without a batch. Never modified. One that
-                is not in native byte order, aligned, and with its last axis contiguous is copied first.
+                is not aligned and in native byte order is copied first.
             out: where the result goes; it must have the result's shape and dtype and share no memory with the input.
 
         Returns:
@@ -61,26 +62,36 @@ class Layer:
             EmptyOutputError, SizeOverflowError, ResultTooLargeError: about the output's size.
         """
         x = as_array("input", input)
-        same_dtype(self.dtype, input=x)
-        sizes = layout(x.shape, self._shape, self._bias_shape, self.groups)
-        shape = sizes.result_shape(_output_size(self.geometry, sizes.in_size))
+        if x.dtype is not self.dtype:
+            same_dtype(self.dtype, input=x)
+        batched, shape = self._results.get(x.shape) or self._result(x.shape)
         if out is None:
-            y = _new_result(x, shape, int(sizes.batched), self.dtype)
+            y = _new_result(x, shape, int(batched), self.dtype)
         else:
             y = out
             _check_out(out, shape, self.dtype, x)
-        if sizes.batched:
+        if batched:
             self._run(x, y)
         else:
             self._run(x[None], y[None])
         return y
 
+    def _result(self, shape: Shape) -> tuple[bool, Shape]:
+        """Whether an input of this shape has a batch, and the shape of its result; judged once, then remembered."""
+        sizes = layout(shape, self._shape, self._bias_shape, self.groups)
+        if len(self._results) >= 1024:
+            self._results.clear()
+        result = (sizes.batched, sizes.result_shape(self.geometry.output_size(sizes.in_size)))
+        self._results[shape] = result
+        return result
+
     def _run(self, x: Array, y: Array) -> None:
         if self._native_dtype is None:
             y[...] = taps.run(self.geometry, x.astype(self.dtype, copy=False), self._weight, self._bias, self.groups)
             return
-        x = x.astype(self._native_dtype, copy=not x.flags.aligned)
-        if self._native_dtype == self.dtype and y.flags.aligned:
+        if x.dtype is not self._native_dtype or not x.flags.aligned:
+            x = x.astype(self._native_dtype)
+        if self._native_dtype is self.dtype and y.flags.aligned:
             self._packed.run(x, y)
             return
         wide = np.empty(y.shape, self._native_dtype)
@@ -132,7 +143,7 @@ def prepare(
 def _native_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
     """The dtype that the compiled core computes `dtype` in; None if NumPy has to."""
     if dtype in native.LAYERS:
-        return dtype
+        return np.dtype(dtype.type)  # the one object that NumPy's own arrays carry
     return np.dtype(np.float32) if dtype.name in ("float16", "bfloat16") else None
 
 
@@ -149,11 +160,6 @@ def _activation(activation: str | tuple[str, float] | None, dtype: np.dtype[Any]
             f"activation {name} is not defined here for dtype {dtype}; use a floating-point dtype"
         )
     return str(name), float(slope)
-
-
-@lru_cache(maxsize=1024)
-def _output_size(geometry: Geometry, in_size: Sizes) -> Sizes:
-    return geometry.output_size(in_size)
 
 
 def _new_result(x: Array, shape: Shape, channel: int, dtype: np.dtype[Any]) -> Array:
@@ -183,7 +189,7 @@ def _check_out(out: Array, shape: Shape, dtype: np.dtype[Any], x: Array) -> None
         raise errors.OutError(f"out has dtype {out.dtype}, the result has {dtype}; give an array of that dtype")
     if not out.flags.writeable:
         raise errors.OutError("out is read-only; give a writeable array")
-    if _overlaps_itself(out):
+    if not out.flags.c_contiguous and _overlaps_itself(out):
         raise errors.OutError(f"out overlaps itself (shape {shape}, strides {out.strides}); give one cell per result")
     if np.may_share_memory(out, x) and _share_memory(out, x):
         raise errors.OutError("out shares memory with the input, which is still read while out is written; copy one")
