@@ -1,14 +1,23 @@
 # Each target sets up what it needs: a virtual environment in .venv, the compiled core, the packages of one extra.
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test test-slow test-tensorflow lint clean
+.PHONY: help demo bench test test-slow test-tensorflow sanitize sanitize-threads cross-aarch64 lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
-CORE := pyproject.toml constraints.txt CMakeLists.txt $(wildcard cpp/*) $(wildcard cpp/isa/*)
+CORE := pyproject.toml constraints.txt CMakeLists.txt $(wildcard cpp/* cpp/*/*)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+CMAKE = $(shell command -v cmake || echo $(BIN)/cmake)
+
+# Python itself is not instrumented, so the sanitizer's library comes first, and with it that of C++ exceptions, which
+# it must find at the start. Python leaks on exit by design, tests ask for more memory than there is, and a report that
+# pytest holds back would be lost with the process.
+SANITIZED = LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	.venv-sanitize/bin/python
+SANITIZED_TESTS = $(SANITIZED) -m pytest --capture=sys
 
 help:  ## say what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
 demo: .venv/demo.stamp  ## compare upsampling kernels on a photograph, learned from others; writes out/demo.png
 	$(BIN)/tconv demo -o out
@@ -19,11 +28,42 @@ bench: .venv/bench.stamp  ## time tconv and its peers on 61 published layers; wr
 test: .venv/test.stamp lint  ## linter, type check and all fast tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-test-slow: .venv/test.stamp  ## the tests that take minutes
+test-slow: .venv/test.stamp  ## the tests that take minutes; needs what cross-aarch64 needs
 	$(BIN)/python -m pytest -m slow
 
 test-tensorflow: .venv/tensorflow.stamp  ## the Keras dialect against TensorFlow itself (600 MB, in .venv-tensorflow)
 	.venv-tensorflow/bin/python -m pytest -m tensorflow tests/dialects/test_tensorflow.py
+
+sanitize: .venv/sanitize.stamp  ## every backend under AddressSanitizer and UndefinedBehaviorSanitizer (GCC)
+	$(SANITIZED) tests/native/sanitized.py
+	$(SANITIZED_TESTS) tests/native tests/test_fuzz.py $(patsubst %,--ignore=tests/native/test_%.py,build cross)
+	set -e; backends="$$($(SANITIZED) -c 'from tconv import native; print(*native.backends())')"; \
+	for backend in $$backends; do \
+	    export TCONV_BACKEND=$$backend; echo "TCONV_BACKEND=$$backend"; \
+	    $(SANITIZED_TESTS) tests/test_forms.py tests/laws tests/test_functional.py tests/test_layer.py; \
+	done
+
+# Without Python, which ThreadSanitizer does not understand; and at fixed addresses where that is allowed, for it knows
+# only some of the places where Linux may put things.
+sanitize-threads:  ## the core's threads under ThreadSanitizer, as C++ programs (GCC, cmake)
+	$(CMAKE) -S tests/native/cpp -B build/threads -DTCONV_SANITIZE=thread
+	$(CMAKE) --build build/threads --parallel 2
+	set -e; fixed="$$(setarch -R true 2>/dev/null && echo setarch -R || true)"; \
+	for program in races agree; do \
+	    OMP_NUM_THREADS=4 TSAN_OPTIONS=halt_on_error=1 $$fixed build/threads/$$program; \
+	done
+
+cross-aarch64:  ## the core for aarch64, run in qemu; apt-get install cmake g++-aarch64-linux-gnu qemu-user
+	@for tool in $(CMAKE) aarch64-linux-gnu-g++ qemu-aarch64; do \
+	    command -v $$tool >/dev/null || missing="$$missing $${tool##*/}"; \
+	done; \
+	if [ "$$missing" ]; then \
+	    echo "cross-aarch64 misses$$missing: apt-get install cmake g++-aarch64-linux-gnu qemu-user"; exit 1; \
+	fi
+	$(CMAKE) -S tests/native/cpp -B build/aarch64 -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+	    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++
+	$(CMAKE) --build build/aarch64 --parallel 2 --target agree
+	qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/agree
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check
@@ -31,7 +71,7 @@ lint: .venv/test.stamp
 	$(BIN)/mypy
 
 clean:  ## remove everything that the targets above made
-	rm -rf .venv .venv-tensorflow build out .coverage
+	rm -rf .venv .venv-tensorflow .venv-sanitize build out .coverage
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -51,4 +91,16 @@ clean:  ## remove everything that the targets above made
 .venv/tensorflow.stamp: $(CORE) | $(BIN)/python
 	$(PYTHON) -m venv .venv-tensorflow
 	.venv-tensorflow/bin/python -m pip install --quiet tensorflow pytest --editable .
+	touch $@
+
+# The packages are those of .venv, found through a .pth file; only tconv is another one.
+.venv/sanitize.stamp: $(CORE) | .venv/test.stamp
+	$(PYTHON) -m venv .venv-sanitize
+	CXX='$(CXX)' .venv-sanitize/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    --config-settings cmake.define.TCONV_SANITIZE=address,undefined --config-settings cmake.build-type=Debug \
+	    --config-settings build-dir=build/sanitize --editable .
+	places='import sysconfig; print(*{sysconfig.get_path(kind) for kind in ("purelib", "platlib")}, sep="\n")'; \
+	for place in $$(.venv-sanitize/bin/python -c "$$places"); do \
+	    $(BIN)/python -c "$$places" > $$place/packages.pth; \
+	done
 	touch $@

@@ -1,0 +1,143 @@
+// Every backend of this processor against the reference, on a few layers; fails if one differs. Numbers are small
+// multiples of 1/16, so that sums are exact in any order and what is linear must agree to the last bit.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dispatch.hpp"
+#include "layer.hpp"
+
+using namespace tconv;
+
+namespace {
+
+using Size = std::vector<Index>;
+
+struct Case {
+    const char* name;
+    Index batch, in_channels, out_channels, groups;
+    Size in, out;
+    std::vector<Axis> axes;  // kernel, stride, dilation, crop_lo
+    Activation activation;
+};
+
+const Case cases[] = {
+    {"2-D stride 2", 2, 3, 17, 1, {5, 37}, {10, 74}, {{4, 2, 1, 1}, {4, 2, 1, 1}}, Activation::none},
+    {"2-D stride 1, groups", 1, 4, 6, 2, {4, 33}, {4, 33}, {{3, 1, 1, 1}, {3, 1, 1, 1}}, Activation::relu},
+    {"1-D long kernel", 1, 3, 8, 1, {40}, {320}, {{16, 8, 1, 4}}, Activation::leaky_relu},
+    {"1-D dilation", 2, 2, 5, 1, {70}, {142}, {{3, 2, 3, 2}}, Activation::gelu},
+    {"1-D holes and bias only", 1, 2, 3, 1, {9}, {47}, {{2, 5, 1, -3}}, Activation::sigmoid},
+    {"few pixels, many channels", 2, 9, 40, 1, {3, 4}, {6, 8}, {{2, 2, 1, 0}, {2, 2, 1, 0}}, Activation::none},
+    {"depthwise", 1, 5, 5, 5, {3, 20}, {6, 40}, {{4, 2, 1, 1}, {4, 2, 1, 1}}, Activation::silu},
+    {"3-D", 1, 2, 4, 2, {2, 3, 19}, {3, 4, 38}, {{3, 2, 1, 1}, {2, 1, 2, 0}, {3, 2, 1, 1}}, Activation::tanh},
+    {"enough for threads", 1, 32, 32, 1, {16, 24}, {32, 48}, {{4, 2, 1, 1}, {4, 2, 1, 1}}, Activation::none},
+};
+
+// How arrays lie in memory: the input's rows may be read from their ends, channels may come last.
+enum Layout { straight, reversed, channels_last };
+const char* const layouts[] = {"straight", "reversed", "channels last"};
+
+constexpr Index gap = 3;  // guard cells after each row of the output, and before the first
+
+Index product(const Size& numbers) {
+    Index result = 1;
+    for (const Index n : numbers) result *= n;
+    return result;
+}
+
+Size shape_of(Index batch, Index channels, const Size& size) {
+    Size shape{batch, channels};
+    shape.insert(shape.end(), size.begin(), size.end());
+    return shape;
+}
+
+template <class T>
+std::vector<T> numbers(Index count, unsigned seed) {
+    std::minstd_rand random(seed);
+    std::vector<T> result(static_cast<std::size_t>(count));
+    for (T& value : result) value = static_cast<T>(static_cast<int>(random() % 33) - 16) / 16;
+    return result;
+}
+
+// Elements of what lies together in memory: a row of pixels, or the channels of one.
+Index row_length(const Size& shape, Layout layout) { return layout == channels_last ? shape[1] : shape.back(); }
+
+Size strides_of(const Size& shape, Layout layout, Index after_each_row) {
+    Size order(shape.size()), strides(shape.size());
+    std::iota(order.begin(), order.end(), 0);
+    if (layout == channels_last) std::rotate(order.begin() + 1, order.begin() + 2, order.end());
+    Index step = 1;
+    for (std::size_t a = order.size(); a-- > 0;) {
+        const auto axis = static_cast<std::size_t>(order[a]);
+        strides[axis] = step;
+        step *= shape[axis] + (a + 1 == order.size() ? after_each_row : 0);
+    }
+    return strides;
+}
+
+// The whole output buffer, guards included.
+template <class T>
+std::vector<T> result(const Layer<T>& layer, const Case& c, const std::vector<T>& x, Layout layout) {
+    const Size in = shape_of(c.batch, c.in_channels, c.in), out = shape_of(c.batch, c.out_channels, c.out);
+    View<const T> from{x.data() + (layout == reversed ? in.back() - 1 : 0), in, strides_of(in, layout, 0)};
+    if (layout == reversed) from.strides.back() = -1;
+    const Index row = row_length(out, layout), cells = product(out) / row * (row + gap);
+    std::vector<T> y(static_cast<std::size_t>(gap + cells), T(99));
+    layer.run(from, View<T>{y.data() + gap, out, strides_of(out, layout, gap)});
+    return y;
+}
+
+template <class T>
+bool agrees(const Case& c, const Choice& choice) {
+    Size kernel;
+    for (const Axis& axis : c.axes) kernel.push_back(axis.kernel);
+    const auto x = numbers<T>(c.batch * c.in_channels * product(c.in), 1);
+    const auto w = numbers<T>(c.in_channels * (c.out_channels / c.groups) * product(kernel), 2);
+    const auto b = numbers<T>(c.out_channels, 3);
+    const auto layer = [&](const Backend* backend) {
+        return Layer<T>(w.data(), b.data(), c.in_channels, c.out_channels, c.groups, c.axes, c.activation, T(0.5),
+                        backend);
+    };
+    const Layer<T> judged = layer(choice.backend), reference = layer(nullptr);
+    const bool exact = c.activation <= Activation::leaky_relu;
+    const T tolerance = exact ? T(0) : sizeof(T) == sizeof(float) ? T(2e-6) : T(2e-15);
+
+    // All at once: a layer may be run by several threads.
+    std::vector<T> found[3];
+    std::vector<std::thread> threads;
+    for (const Layout layout : {straight, reversed, channels_last})
+        threads.emplace_back([&, layout] { found[layout] = result(judged, c, x, layout); });
+    for (std::thread& thread : threads) thread.join();
+
+    for (const Layout layout : {straight, reversed, channels_last}) {
+        const std::vector<T> expected = result(reference, c, x, layout);
+        const Index row = row_length(shape_of(c.batch, c.out_channels, c.out), layout) + gap;
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+            const bool guard = static_cast<Index>(i) % row < gap;
+            const T is = found[layout][i], should = guard ? T(99) : expected[i];
+            if (std::abs(is - should) <= (guard ? T(0) : tolerance * (1 + std::abs(should)))) continue;
+            std::printf("%s, %s, float%d, %s: %.17g instead of %.17g at %zu\n", choice.name.c_str(), c.name,
+                        static_cast<int>(8 * sizeof(T)), layouts[layout], static_cast<double>(is),
+                        static_cast<double>(should), i);
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
+int main() {
+    int wrong = 0;
+    for (const Choice& choice : choices()) {
+        if (!choice.supported || !choice.backend) continue;
+        for (const Case& c : cases) wrong += !agrees<float>(c, choice) + !agrees<double>(c, choice);
+        std::printf("%s: %zu layers\n", choice.name.c_str(), std::size(cases));
+    }
+    return wrong != 0;
+}

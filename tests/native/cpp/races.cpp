@@ -1,0 +1,68 @@
+// parallel() from several threads at once while the number of threads changes, and in children forked meanwhile. Each
+// task must be met exactly once; ThreadSanitizer sees whether two threads ever have the same.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <thread>
+#include <vector>
+
+#include "threads.hpp"
+
+namespace {
+
+constexpr double much_work = 1e9;
+
+bool each_once(int repeats) {
+    for (const tconv::Index count : {1, 2, 7, 1000}) {
+        std::vector<int> met(static_cast<std::size_t>(count));
+        for (int repeat = 1; repeat <= repeats; ++repeat) {
+            tconv::parallel(count, much_work, [&](tconv::Index task) { ++met[static_cast<std::size_t>(task)]; });
+            for (const int times : met)
+                if (times != repeat) return false;
+        }
+    }
+    return true;
+}
+
+// A child computes on its own, whatever its parent was doing; the alarm ends one that hangs.
+[[maybe_unused]] bool child_computes() {
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        _exit(each_once(3) ? 0 : 1);
+    }
+    int status = -1;
+    return waitpid(child, &status, 0) == child && status == 0;
+}
+
+}  // namespace
+
+int main() {
+    std::atomic<int> wrong{0};
+    std::atomic<bool> done{false};
+    tconv::set_num_threads(4);
+    if (!each_once(10)) ++wrong;
+
+    std::vector<std::thread> callers;
+    for (int i = 0; i < 4; ++i)
+        callers.emplace_back([&] {
+            while (!done)
+                if (!each_once(5)) ++wrong;
+        });
+    for (int i = 0; i < 10 && !wrong; ++i) {
+        tconv::set_num_threads(1 + i % 5);
+        if (!each_once(5)) ++wrong;
+#if !defined(__SANITIZE_THREAD__)  // which is blind, and confused, in the child of a process with threads
+        if (!child_computes()) {
+            std::puts("a forked child failed or hung");
+            ++wrong;
+        }
+#endif
+    }
+    done = true;
+    for (std::thread& caller : callers) caller.join();
+    std::printf("races: %s\n", wrong ? "WRONG" : "each task once");
+    return wrong != 0;
+}
