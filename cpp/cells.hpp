@@ -38,22 +38,33 @@ class CellLanes {
             most = std::max(most, cells.back().total);
         }
         const Index images = x.shape[0] * layer_.groups, step = std::max(chunk, kernels_.rows);
-        const Index units = images * ceil_div(most, step) * static_cast<Index>(groups_.size());
+        // The phases of a cell are neighbours in rows of pixels: there one task does them all, or threads would write
+        // to the same cache lines.
+        const bool together = y.strides[1] != 1;
+        const Index units = images * ceil_div(most, step) * (together ? 1 : static_cast<Index>(groups_.size()));
+        const Index wanted = std::max<Index>(1, ceil_div(4 * num_threads(), units));
         std::vector<Part> parts;
+        std::vector<std::size_t> first_part;  // of each task
         for (Index begin = 0; begin < most; begin += step)
-            for (std::size_t i = 0; i < groups_.size(); ++i) {
-                const Index end = std::min(begin + step, cells[i].total);
-                const Index panels = static_cast<Index>(groups_[i].panels.size());
-                const Index shares = std::clamp<Index>(ceil_div(4 * num_threads(), units), 1, panels);
-                for (Index share = 0; begin < end && share < shares; ++share)
+            for (Index share = 0; share < wanted; ++share) {
+                first_part.push_back(parts.size());
+                for (std::size_t i = 0; i < groups_.size(); ++i) {
+                    const Index end = std::min(begin + step, cells[i].total);
+                    const Index panels = static_cast<Index>(groups_[i].panels.size());
+                    const Index shares = std::min(wanted, panels);
+                    if (begin >= end || share >= shares) continue;
+                    if (!together && parts.size() > first_part.back()) first_part.push_back(parts.size());
                     parts.push_back({groups_[i], cells[i], begin, end, panels * share / shares,
                                      panels * (share + 1) / shares});
+                }
             }
-        const Index count = static_cast<Index>(parts.size());
+        first_part.push_back(parts.size());
+        const Index count = static_cast<Index>(first_part.size()) - 1;
         parallel(images * count, multiplications, [&](Index task) {
             const Index image = task / count;
-            compute(parts[static_cast<std::size_t>(task % count)], x, y, image / layer_.groups, image % layer_.groups,
-                    zeros.data());
+            const auto number = static_cast<std::size_t>(task % count);
+            for (std::size_t part = first_part[number]; part < first_part[number + 1]; ++part)
+                compute(parts[part], x, y, image / layer_.groups, image % layer_.groups, zeros.data());
         });
     }
 

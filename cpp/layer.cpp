@@ -29,7 +29,7 @@ Index row_count(const View<T>& y) {
 }
 
 // Below it, pixels do not fill a panel and are better broadcast.
-constexpr Index few_pixels = 320;
+constexpr Index few_pixels = 250;
 // From it on, the phases of one axis fill vectors by themselves.
 constexpr Index many_phases = 8;
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <deque>
@@ -27,6 +28,8 @@ int available() {
     return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
+constexpr std::chrono::microseconds look_out{200};
+
 // One call's tasks. Whoever has time takes the next; the caller waits until all are done.
 struct Job {
     Job(Index tasks, const std::function<void(Index)>& work) : count(tasks), body(work) {}
@@ -46,8 +49,9 @@ struct Job {
     }
 };
 
-// Workers sleep until there is a job: nothing spins beside other libraries. Jobs of several callers queue; each caller
-// works on its own, so nobody waits for a worker that is busy elsewhere.
+// Workers look out for the next job for a moment, on a processor of their own, and then sleep: a longer look would
+// disturb other libraries, and one woken from sleep may be put on the caller's own processor. Jobs of several callers
+// queue; each caller works on its own, so nobody waits for a worker that is busy elsewhere.
 class Pool {
    public:
     void run(const std::shared_ptr<Job>& job, int helpers) {
@@ -56,6 +60,7 @@ class Pool {
             while (workers_ < helpers) start();
             helpers = std::min(helpers, workers_);
             for (int i = 0; i < helpers; ++i) queue_.push_back(job);
+            queued_ = queue_.size();
         }
         for (int i = 0; i < helpers; ++i) wake_.notify_one();
         job->work();
@@ -64,6 +69,7 @@ class Pool {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             std::erase(queue_, job);
+            queued_ = queue_.size();
         }
         if (job->error) std::rethrow_exception(job->error);
     }
@@ -81,11 +87,14 @@ class Pool {
     void serve() {
         for (;;) {
             std::shared_ptr<Job> job;
+            const auto bedtime = std::chrono::steady_clock::now() + look_out;
+            while (queued_ == 0 && std::chrono::steady_clock::now() < bedtime) std::this_thread::yield();
             {
                 std::unique_lock<std::mutex> lock(mutex_);
                 wake_.wait(lock, [this] { return !queue_.empty(); });
                 job = std::move(queue_.front());
                 queue_.pop_front();
+                queued_ = queue_.size();
             }
             job->work();
         }
@@ -94,6 +103,7 @@ class Pool {
     std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<std::shared_ptr<Job>> queue_;
+    std::atomic<std::size_t> queued_{0};  // its length, to be looked at without the lock
     int workers_ = 0;
 };
 
