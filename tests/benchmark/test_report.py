@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -104,7 +103,6 @@ def test_file_names() -> None:
     assert machine.file_stem(about, "avx2") == "fake-tm-1-2026-01-02-avx2"
 
 
-@pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs matplotlib")
 def test_plot(tmp_path: Path) -> None:
     from tconv.benchmark import plot
 
