@@ -97,7 +97,7 @@ def _errors(results: Results) -> Table:
         rows.append([row.layer, *rates, *(_number(row.errors.get(name), ".1e") for name in names)])
     note = (
         "floor = max(useful FLOP / GEMM rate, bytes of input, weight and output / copy rate); rates of the machine in "
-        "GFLOP/s and GB/s, medians over the rounds. Errors: ||y - reference|| / ||reference||, reference in float64."
+        "GFLOP/s and GB/s, the best of the rounds. Errors: ||y - reference|| / ||reference||, reference in float64."
     )
     return Table("Floor and errors", note, ["layer", "GEMM", "copy", "floor by", *names], rows)
 
