@@ -49,7 +49,7 @@ def from_flax(
     >>> from_flax((3,), 2, padding=[(1, 2)]).crop
     ((1, 0),)
     """
-    ndim = len(kernel_size) if is_sequence(kernel_size) else 1  # type: ignore[arg-type]
+    ndim = len(kernel_size) if is_sequence(kernel_size) else 1
     strides, dilation = 1 if strides is None else strides, 1 if kernel_dilation is None else kernel_dilation
     name = _named(padding) if isinstance(padding, str) else "valid"
     named = Geometry.from_torch(kernel_size, strides, name, dilation=dilation, ndim=ndim)

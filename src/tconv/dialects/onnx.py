@@ -62,7 +62,7 @@ def from_onnx(
     >>> from_onnx([3], 6, strides=[2], output_shape=[12]).crop
     ((1, 0),)
     """
-    ndim = len(kernel_shape) if is_sequence(kernel_shape) else 1  # type: ignore[arg-type]
+    ndim = len(kernel_shape) if is_sequence(kernel_shape) else 1
     extra = per_axis("output_padding", 0 if output_padding is None else output_padding, ndim)
     strides, dilations = 1 if strides is None else strides, 1 if dilations is None else dilations
     node = Geometry.from_torch(kernel_shape, strides, 0, extra, dilations, ndim)

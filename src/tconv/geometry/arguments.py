@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from tconv import errors
 
@@ -25,7 +25,7 @@ def integer(name: str, value: Any) -> int:
     )
 
 
-def is_sequence(value: Any) -> bool:
+def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
     """Whether `value` has entries (a tuple, a list, a NumPy vector), and is not text."""
     return not isinstance(value, str | bytes) and hasattr(value, "__len__") and hasattr(value, "__iter__")
 

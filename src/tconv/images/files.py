@@ -24,7 +24,7 @@ from tconv.arrays import Array
 from tconv.images.pipe import RowPipe, StoredPng
 
 try:
-    import pyvips  # type: ignore[import-untyped, unused-ignore]
+    import pyvips
 except (ModuleNotFoundError, OSError) as missing:  # OSError: the binding is there, the library is not
     raise errors.TconvError("pictures need pyvips: pip install 'tconv[explain]'") from missing
 

@@ -94,8 +94,8 @@ class InverseFamily:
 
 def generalised_inverse(
     Y: Any,  # noqa: N803  # the letters of the equation
-    X: Any,  # noqa: N803
-    Yg: Any = None,  # noqa: N803
+    X: Any,  # noqa: N803  # likewise
+    Yg: Any = None,  # noqa: N803  # likewise
     rtol: float | None = None,
 ) -> InverseFamily:
     """All B with Y B = X, where rows of Y are outputs and rows of X are the inputs they came from.

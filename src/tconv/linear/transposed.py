@@ -153,7 +153,7 @@ class TransposedConvolution(LinearOperator):
         x = X.T.astype(dtype, copy=False).reshape(X.shape[1], *self.in_shape)
         return self._layer(dtype)(x).reshape(X.shape[1], self.shape[0]).T
 
-    def _rmatmat(self, X: Array) -> Array:  # noqa: N803
+    def _rmatmat(self, X: Array) -> Array:  # noqa: N803  # SciPy's name
         y = X.conj().T.reshape(X.shape[1], *self.out_shape)
         return self.forward(y).conj().reshape(X.shape[1], self.shape[1]).T
 
