@@ -27,8 +27,9 @@ struct Kernels {
     void (*pixels[max_rows][max_vectors])(T* c, Index c_step, const T* panel, const Index* segments, Index count,
                                           Index channels, const T* w);
     // Outputs of one cell in lanes. c[row*width + lane] = sum over tap and channel of
-    //     x[tap*rows + row][channel*step] * w[tap][channel][lane]
-    void (*cells[max_rows][max_vectors])(T* c, const T* const* x, Index taps, Index step, Index channels, const T* w);
+    //     x[tap*rows + row][channel] * w[number[tap]][channel][lane]
+    void (*cells[max_rows][max_vectors])(T* c, const T* const* x, const Index* number, Index taps, Index channels,
+                                         const T* w);
     // Fill a panel for one shift: panel[channel][lane], `width` lanes, from the pieces. With `ahead`, fetch what lies
     // behind them into the cache: the next panel's inputs.
     void (*gather)(T* panel, Index width, const T* x, Index channel_step, Index step, Index channels,

@@ -145,7 +145,9 @@ class CellLanes {
 
     // Where the cells of a part read and write, found once for all its panels.
     struct Places {
-        std::vector<const T*> inputs;  // [tile][tap][row]
+        std::vector<const T*> inputs;  // [tile][tap][row], of the taps that some row of the tile has an input for
+        std::vector<Index> number;     // [tile][tap]: which taps these are
+        std::vector<Index> used;       // of each tile: how many
         std::vector<Index> y, o;       // of each cell: where its output row begins; index there of the first phase
     };
 
@@ -165,33 +167,53 @@ class CellLanes {
         }
         const Index total = part.end - part.begin;
         places.inputs.resize(count * static_cast<std::size_t>(total));
+        places.number.clear();
+        places.used.clear();
         places.y.resize(static_cast<std::size_t>(total));
         places.o.resize(static_cast<std::size_t>(total));
         Index rest = part.begin;
         for (std::size_t a = dims; a-- > 0; rest /= part.cells.count[a])
             cell[a] = part.cells.first[a] + rest % part.cells.count[a];
-        for (Index c = 0; c < total; ++c) {
-            const Index tile = c / kernels_.rows * kernels_.rows, rows = std::min(kernels_.rows, total - tile);
-            const T** inputs = places.inputs.data() + static_cast<Index>(count) * tile + (c - tile);
-            Index from = 0, row = 0;
-            bool inside = true;
-            for (std::size_t a = 0; a < dims; ++a) {
-                from += cell[a] * x.strides[a + 2];
-                inside = inside && cell[a] >= low[a] && cell[a] < high[a];
-                const Axis& axis = layer_.axes[a];
-                const Index o = axis.stride * cell[a] + part.group.phases.residue[a] - axis.crop_lo;
-                if (a + 1 < dims)
-                    row += o * y.strides[a + 2];
-                else
-                    places.o[static_cast<std::size_t>(c)] = o;
+        std::vector<Index> from(static_cast<std::size_t>(kernels_.rows));
+        std::vector<char> complete(from.size());  // whether every tap has an input
+        std::vector<std::vector<Index>> at(from.size());
+        for (Index tile = 0; tile < total; tile += kernels_.rows) {
+            const Index rows = std::min(kernels_.rows, total - tile);
+            for (Index r = 0; r < rows; ++r) {
+                const auto row = static_cast<std::size_t>(r), c = static_cast<std::size_t>(tile + r);
+                from[row] = places.y[c] = 0;
+                complete[row] = true;
+                at[row] = cell;
+                for (std::size_t a = 0; a < dims; ++a) {
+                    from[row] += cell[a] * x.strides[a + 2];
+                    complete[row] = complete[row] && cell[a] >= low[a] && cell[a] < high[a];
+                    const Axis& axis = layer_.axes[a];
+                    const Index o = axis.stride * cell[a] + part.group.phases.residue[a] - axis.crop_lo;
+                    if (a + 1 < dims)
+                        places.y[c] += o * y.strides[a + 2];
+                    else
+                        places.o[c] = o;
+                }
+                for (std::size_t a = dims; a-- > 0;) {
+                    if (++cell[a] < part.cells.first[a] + part.cells.count[a]) break;
+                    cell[a] = part.cells.first[a];
+                }
             }
-            places.y[static_cast<std::size_t>(c)] = row;
-            for (std::size_t t = 0; t < count; ++t)
-                inputs[static_cast<Index>(t) * rows] = inside || has_input(cell, taps[t], x) ? image + from - offsets[t] : zeros;
-            for (std::size_t a = dims; a-- > 0;) {
-                if (++cell[a] < part.cells.first[a] + part.cells.count[a]) break;
-                cell[a] = part.cells.first[a];
+            const T** inputs = places.inputs.data() + static_cast<Index>(count) * tile;
+            Index used = 0;
+            for (std::size_t t = 0; t < count; ++t) {
+                bool any = false;
+                for (Index r = 0; r < rows; ++r) {
+                    const auto row = static_cast<std::size_t>(r);
+                    const bool inside = complete[row] || has_input(at[row], taps[t], x);
+                    inputs[used * rows + r] = inside ? image + from[row] - offsets[t] : zeros;
+                    any = any || inside;
+                }
+                if (!any) continue;
+                places.number.push_back(static_cast<Index>(t));
+                ++used;
             }
+            places.used.push_back(used);
         }
     }
 
@@ -207,15 +229,18 @@ class CellLanes {
         locate(places, part, x, y, x.at(n, g * layer_.in_channels), zeros);
         const Index taps = static_cast<Index>(part.group.phases.taps.front().size());
         T* image = y.at(n, g * layer_.out_channels);
-        for (Index number = part.first_panel; number < part.last_panel; ++number) {
-            const Panel& panel = part.group.panels[static_cast<std::size_t>(number)];
+        for (Index p = part.first_panel; p < part.last_panel; ++p) {
+            const Panel& panel = part.group.panels[static_cast<std::size_t>(p)];
             for (Index lane = 0; lane < panel.count; ++lane)
                 bias[lane] = layer_.bias_of(g * layer_.out_channels + channel_of(part.group, panel.first + lane));
+            const T* weight = weight_.data() + panel.weight + g * panel.weight_size;
+            const Index* number = places.number.data();
             for (Index first = 0; first < part.end - part.begin; first += kernels_.rows) {
                 const Index rows = std::min(kernels_.rows, part.end - part.begin - first);
-                kernels_.cells[rows - 1][panel.vectors - 1](sums, places.inputs.data() + taps * first, taps, 1,
-                                                            layer_.in_channels,
-                                                            weight_.data() + panel.weight + g * panel.weight_size);
+                const Index used = places.used[static_cast<std::size_t>(first / kernels_.rows)];
+                kernels_.cells[rows - 1][panel.vectors - 1](sums, places.inputs.data() + taps * first, number, used,
+                                                            layer_.in_channels, weight);
+                number += used;
                 for (Index r = 0; r < rows; ++r) {
                     const auto cell = static_cast<std::size_t>(first + r);
                     store(sums + r * panel.vectors * kernels_.lanes, bias, panel, y, image + places.y[cell],

@@ -47,17 +47,18 @@ void pixels(T* c, Index c_step, const T* panel, const Index* segments, Index cou
 }
 
 template <class T, int rows, int vectors>
-void cells(T* c, const T* const* x, Index taps, Index step, Index channels, const T* w) {
+void cells(T* c, const T* const* x, const Index* number, Index taps, Index channels, const T* weight) {
     constexpr int lanes = Vec<T>::lanes, width = vectors * lanes;
     typename Vec<T>::type sum[rows][vectors] = {};
     for (Index tap = 0; tap < taps; ++tap, x += rows) {
         const T* in[rows];
         for (int r = 0; r < rows; ++r) in[r] = x[r];
-        for (Index channel = 0, at = 0; channel < channels; ++channel, at += step, w += width) {
+        const T* w = weight + number[tap] * channels * width;
+        for (Index channel = 0; channel < channels; ++channel, w += width) {
             typename Vec<T>::type weights[vectors];
             for (int v = 0; v < vectors; ++v) weights[v] = load(w + v * lanes);
             for (int r = 0; r < rows; ++r)
-                for (int v = 0; v < vectors; ++v) sum[r][v] += weights[v] * in[r][at];
+                for (int v = 0; v < vectors; ++v) sum[r][v] += weights[v] * in[r][channel];
         }
     }
     for (int r = 0; r < rows; ++r)
