@@ -26,12 +26,7 @@ using AxisTuple = std::tuple<Index, Index, Index, Index>;  // kernel, stride, di
 
 template <class T>
 View<T> view(const Array<T>& array) {
-    View<T> v{array.data(), {}, {}};
-    for (std::size_t a = 0; a < array.ndim(); ++a) {
-        v.shape.push_back(static_cast<Index>(array.shape(a)));
-        v.strides.push_back(array.stride(a));
-    }
-    return v;
+    return {array.data(), {array.shape_ptr(), array.ndim()}, {array.stride_ptr(), array.ndim()}};
 }
 
 void expect(bool holds, const char* what) {

@@ -1,17 +1,19 @@
-// Outputs of a cell in lanes: for channels-last arrays, long strides and few pixels. Each tile takes a few cells, whose
-// inputs are broadcast straight from where they lie, times a panel of weights: lanes are output channels or phases,
+// Outputs of a cell in lanes: for channels-last arrays, long strides and inputs of a single pixel. Each tile takes a few
+// cells, whose inputs are broadcast from where they lie, times a panel of weights: lanes are output channels or phases,
 // whichever are neighbours in memory.
 #pragma once
 #include <algorithm>
 
 #include "activation.hpp"
+#include "lazy.hpp"
 #include "phases.hpp"
+#include "places.hpp"
 #include "problem.hpp"
 #include "threads.hpp"
 
 namespace tconv {
 
-constexpr Index chunk_bytes = 256 * 1024;  // inputs of a chunk of cells, which stay in the cache for all panels
+constexpr Index chunk_bytes = 256 * 1024;  // inputs and outputs of a chunk of cells, which stay in the cache
 constexpr Index most_cells = 1024;         // of a chunk
 
 enum class LaneOrder { channel_then_phase, phase_then_channel };  // the latter varies fastest
@@ -25,46 +27,19 @@ class CellLanes {
         pack();
     }
 
-    // Every input channel step of `x` must be 1; see Layer::run_cells.
     void run(const View<const T>& x, const View<T>& y, double multiplications) const {
-        const std::vector<Index> out_size(y.shape.begin() + 2, y.shape.end());
-        const std::vector<T> zeros(static_cast<std::size_t>(layer_.in_channels));
-        const Index per_cell = layer_.in_channels * static_cast<Index>(sizeof(T));
-        const Index chunk = std::clamp<Index>(chunk_bytes / per_cell, 1, most_cells) / kernels_.rows * kernels_.rows;
-        std::vector<Cells> cells;
-        Index most = 1;
-        for (const Group& group : groups_) {
-            cells.push_back(cells_of(layer_.axes, group.phases, out_size));
-            most = std::max(most, cells.back().total);
-        }
-        const Index images = x.shape[0] * layer_.groups, step = std::max(chunk, kernels_.rows);
-        // The phases of a cell are neighbours in rows of pixels: there one task does them all, or threads would write
-        // to the same cache lines.
-        const bool together = y.strides[1] != 1;
-        const Index units = images * ceil_div(most, step) * (together ? 1 : static_cast<Index>(groups_.size()));
-        const Index wanted = std::max<Index>(1, ceil_div(4 * num_threads(), units));
-        std::vector<Part> parts;
-        std::vector<std::size_t> first_part;  // of each task
-        for (Index begin = 0; begin < most; begin += step)
-            for (Index share = 0; share < wanted; ++share) {
-                first_part.push_back(parts.size());
-                for (std::size_t i = 0; i < groups_.size(); ++i) {
-                    const Index end = std::min(begin + step, cells[i].total);
-                    const Index panels = static_cast<Index>(groups_[i].panels.size());
-                    const Index shares = std::min(wanted, panels);
-                    if (begin >= end || share >= shares) continue;
-                    if (!together && parts.size() > first_part.back()) first_part.push_back(parts.size());
-                    parts.push_back({groups_[i], cells[i], begin, end, panels * share / shares,
-                                     panels * (share + 1) / shares});
-                }
-            }
-        first_part.push_back(parts.size());
-        const Index count = static_cast<Index>(first_part.size()) - 1;
-        parallel(images * count, multiplications, [&](Index task) {
-            const Index image = task / count;
-            const auto number = static_cast<std::size_t>(task % count);
-            for (std::size_t part = first_part[number]; part < first_part[number + 1]; ++part)
-                compute(parts[part], x, y, image / layer_.groups, image % layer_.groups, zeros.data());
+        std::vector<Index> key(x.shape.begin(), x.shape.end());
+        for (const auto more : {x.strides, y.shape, y.strides}) key.insert(key.end(), more.begin(), more.end());
+        key.push_back(num_threads());
+        const auto plan = plans_.get(key, [&] { return std::make_shared<const Plan>(*this, x, y); });
+        const auto tasks = static_cast<Index>(plan->first_part.size()) - 1;
+        parallel(tasks * layer_.groups, multiplications, [&](Index task) {
+            const Index g = task % layer_.groups;
+            const T* image = x.at(0, g * layer_.in_channels);
+            const auto number = static_cast<std::size_t>(task / layer_.groups);
+            const auto begin = plan->first_part[number], end = plan->first_part[number + 1];
+            for (std::size_t part = begin; part < end; ++part)
+                compute(*plan, plan->parts[part], image, y, g);
         });
     }
 
@@ -76,6 +51,8 @@ class CellLanes {
     struct Panel {
         Index first, count, vectors;  // lanes of the group's outputs of a cell
         Index weight, weight_size;    // where its weights begin, for channel group 0; of one channel group
+        Index bias;                   // likewise
+        Index phases;                 // of its group
         std::vector<Run> runs;
     };
 
@@ -84,11 +61,61 @@ class CellLanes {
         std::vector<Panel> panels;
     };
 
-    struct Part {  // the cells begin..end and some panels of a group
-        const Group& group;
-        const Cells& cells;
+    struct Part {  // cells begin..end and some panels of a group
+        std::size_t group;
         Index begin, end, first_panel, last_panel;
+        Places places;  // empty if they are not remembered
     };
+
+    // What is the same for all calls with arrays of one shape.
+    struct Plan {
+        Plan(const CellLanes& lanes, const View<const T>& x, const View<T>& y)
+            : walk(x, y), zeros(static_cast<std::size_t>(lanes.layer_.in_channels)) {
+            const Index outputs = lanes.layer_.out_channels * lanes.layer_.axes.back().stride;
+            const Index per_cell = (lanes.layer_.in_channels + outputs) * static_cast<Index>(sizeof(T));
+            const Index rows = lanes.kernels_.rows;
+            const Index step = ceil_div(std::clamp<Index>(chunk_bytes / per_cell, 1, most_cells), rows) * rows;
+            Index most = 1;
+            for (const Group& group : lanes.groups_) {
+                cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
+                most = std::max(most, cells.back().total * x.shape[0]);
+            }
+            // The phases of a cell are neighbours in rows of pixels: there one task does them all, or threads would
+            // write to the same cache lines.
+            const bool together = y.strides[1] != 1;
+            const Index units = lanes.layer_.groups * ceil_div(most, step) *
+                                (together ? 1 : static_cast<Index>(lanes.groups_.size()));
+            const Index wanted = std::max<Index>(1, ceil_div(num_threads() > 1 ? 4 * num_threads() : 1, units));
+            for (Index begin = 0; begin < most; begin += step)
+                for (Index share = 0; share < wanted; ++share) {
+                    first_part.push_back(parts.size());
+                    for (std::size_t i = 0; i < lanes.groups_.size(); ++i) {
+                        const Index end = std::min(begin + step, cells[i].total * x.shape[0]);
+                        const auto panels = static_cast<Index>(lanes.groups_[i].panels.size());
+                        const Index shares = std::min(wanted, panels);
+                        if (begin >= end || share >= shares) continue;
+                        if (!together && parts.size() > first_part.back()) first_part.push_back(parts.size());
+                        parts.push_back({i, begin, end, part(panels, share, shares), part(panels, share + 1, shares), {}});
+                    }
+                }
+            first_part.push_back(parts.size());
+            if (parts.size() > most_remembered) return;
+            for (Part& part : parts) lanes.locate(part.places, *this, part);
+        }
+
+        Walk walk;
+        std::vector<T> zeros;
+        std::vector<Cells> cells;             // of each group
+        std::vector<Part> parts;
+        std::vector<std::size_t> first_part;  // of each task
+    };
+
+    static constexpr std::size_t most_remembered = 64;
+
+    void locate(Places& places, const Plan& plan, const Part& part) const {
+        const PhaseGroup& phases = groups_[part.group].phases;
+        places.locate(plan.walk, layer_.axes, phases, plan.cells[part.group], part.begin, part.end, kernels_.rows);
+    }
 
     Index phase_of(const Group& group, Index lane) const {
         return order_ == LaneOrder::channel_then_phase ? lane % group.phases.phases() : lane / layer_.out_channels;
@@ -99,24 +126,27 @@ class CellLanes {
     }
 
     void pack() {
-        Index size = 0;
+        Index size = 0, biases = 0;
         for (Group& group : groups_) {
             const Index lanes = group.phases.phases() * layer_.out_channels;
             const Index vectors = ceil_div(lanes, kernels_.lanes), panels = ceil_div(vectors, kernels_.vectors[kernels_.rows - 1]);
             const Index depth = static_cast<Index>(group.phases.taps.front().size()) * layer_.in_channels;
             for (Index p = 0; p < panels; ++p) {
-                const Index from = vectors * p / panels, to = vectors * (p + 1) / panels;
-                const Index first = from * kernels_.lanes;
-                const Index needs = depth * (to - from) * kernels_.lanes;
-                group.panels.push_back({first, std::min(to * kernels_.lanes, lanes) - first, to - from, size, needs, {}});
+                const Index from = part(vectors, p, panels), to = part(vectors, p + 1, panels);
+                const Index first = from * kernels_.lanes, width = (to - from) * kernels_.lanes;
+                group.panels.push_back({first, std::min(first + width, lanes) - first, to - from, size, depth * width, biases,
+                                        group.phases.phases(), {}});
                 group.panels.back().runs = runs_of(group, group.panels.back());
-                size += needs * layer_.groups;
+                size += depth * width * layer_.groups;
+                biases += width * layer_.groups;
             }
         }
         weight_.resize(static_cast<std::size_t>(size));
+        bias_.resize(static_cast<std::size_t>(biases));
         for (const Group& group : groups_)
-            for (const Panel& panel : group.panels)
-                for (Index g = 0; g < layer_.groups; ++g) pack_panel(group, panel, g);
+            parallel(static_cast<Index>(group.panels.size()) * layer_.groups, static_cast<double>(size), [&](Index task) {
+                pack_panel(group, group.panels[static_cast<std::size_t>(task / layer_.groups)], task % layer_.groups);
+            });
     }
 
     std::vector<Run> runs_of(const Group& group, const Panel& panel) const {
@@ -131,126 +161,127 @@ class CellLanes {
     }
 
     void pack_panel(const Group& group, const Panel& panel, Index g) {
+        const Index taps = layer_.taps(), width = panel.vectors * kernels_.lanes, channels = layer_.out_channels;
         T* to = weight_.data() + panel.weight + g * panel.weight_size;
-        const Index taps = layer_.taps(), width = panel.vectors * kernels_.lanes;
-        for (std::size_t t = 0; t < group.phases.taps.front().size(); ++t)
-            for (Index ci = 0; ci < layer_.in_channels; ++ci, to += width)
-                for (Index lane = 0; lane < panel.count; ++lane) {
-                    const Index phase = phase_of(group, panel.first + lane);
-                    const Tap& tap = group.phases.taps[static_cast<std::size_t>(phase)][t];
-                    const Index in = g * layer_.in_channels + ci, c = channel_of(group, panel.first + lane);
-                    to[lane] = layer_.weight[(in * layer_.out_channels + c) * taps + tap.weight];
-                }
+        std::vector<Index> from(static_cast<std::size_t>(panel.count));
+        for (std::size_t t = 0; t < group.phases.taps.front().size(); ++t) {
+            for (Index lane = 0; lane < panel.count; ++lane) {
+                const auto phase = static_cast<std::size_t>(phase_of(group, panel.first + lane));
+                from[static_cast<std::size_t>(lane)] =
+                    channel_of(group, panel.first + lane) * taps + group.phases.taps[phase][t].weight;
+            }
+            for (Index ci = 0; ci < layer_.in_channels; ++ci, to += width) {
+                const T* weight = layer_.weight + (g * layer_.in_channels + ci) * channels * taps;
+                for (Index lane = 0; lane < panel.count; ++lane) to[lane] = weight[from[static_cast<std::size_t>(lane)]];
+            }
+        }
+        T* bias = bias_.data() + panel.bias + g * width;
+        for (Index lane = 0; lane < panel.count; ++lane)
+            bias[lane] = layer_.bias_of(g * channels + channel_of(group, panel.first + lane));
     }
 
-    // Where the cells of a part read and write, found once for all its panels.
-    struct Places {
-        std::vector<const T*> inputs;  // [tile][tap][row], of the taps that some row of the tile has an input for
-        std::vector<Index> number;     // [tile][tap]: which taps these are
-        std::vector<Index> used;       // of each tile: how many
-        std::vector<Index> y, o;       // of each cell: where its output row begins; index there of the first phase
-    };
-
-    void locate(Places& places, const Part& part, const View<const T>& x, const View<T>& y, const T* image,
-                const T* zeros) const {
-        const auto& taps = part.group.phases.taps.front();  // all phases of a group read the same
-        const std::size_t dims = layer_.axes.size(), count = taps.size();
-        std::vector<Index> offsets, cell(dims), low(dims, 0), high(x.shape.begin() + 2, x.shape.end());
-        for (const Tap& tap : taps) {
-            Index offset = 0;
-            for (std::size_t a = 0; a < dims; ++a) {
-                offset += tap.offset[a] * x.strides[a + 2];
-                low[a] = std::max(low[a], tap.offset[a]);  // cells low..high have an input for every tap
-                high[a] = std::min(high[a], x.shape[a + 2] + tap.offset[a]);
-            }
-            offsets.push_back(offset);
+    void compute(const Plan& plan, const Part& part, const T* image, const View<T>& y, Index g) const {
+        thread_local Places fresh;
+        thread_local std::vector<const T*> inputs;
+        const Places* places = &part.places;
+        if (places->y.empty()) {
+            locate(fresh, plan, part);
+            places = &fresh;
         }
-        const Index total = part.end - part.begin;
-        places.inputs.resize(count * static_cast<std::size_t>(total));
-        places.number.clear();
-        places.used.clear();
-        places.y.resize(static_cast<std::size_t>(total));
-        places.o.resize(static_cast<std::size_t>(total));
-        Index rest = part.begin;
-        for (std::size_t a = dims; a-- > 0; rest /= part.cells.count[a])
-            cell[a] = part.cells.first[a] + rest % part.cells.count[a];
-        std::vector<Index> from(static_cast<std::size_t>(kernels_.rows));
-        std::vector<char> complete(from.size());  // whether every tap has an input
-        std::vector<std::vector<Index>> at(from.size());
-        for (Index tile = 0; tile < total; tile += kernels_.rows) {
-            const Index rows = std::min(kernels_.rows, total - tile);
+        const Group& group = groups_[part.group];
+        const bool apart = plan.walk.transposed;
+        if (apart) bring_together(plan.walk, image, places->lowest, places->highest);
+        inputs.resize(places->inputs.size());
+        for (std::size_t k = 0; k < inputs.size(); ++k) {
+            const Index at = places->inputs[k];
+            inputs[k] = at == Places::nothing ? plan.zeros.data()
+                        : apart               ? together().data() + (at - places->lowest) * layer_.in_channels
+                                              : image + at;
+        }
+        T* origin = y.at(0, g * layer_.out_channels);
+        for (Index p = part.first_panel; p < part.last_panel; ++p)
+            compute_panel(group.panels[static_cast<std::size_t>(p)], *places, inputs.data(), part.end - part.begin, origin, y, g);
+    }
+
+    static std::vector<T>& together() {
+        thread_local std::vector<T> pixels;
+        return pixels;
+    }
+
+    // The channels of the pixels lowest..highest, one pixel after the other.
+    void bring_together(const Walk& walk, const T* image, Index lowest, Index highest) const {
+        const Index channels = layer_.in_channels, columns = walk.in_size.back(), count = highest - lowest + 1;
+        if (lowest > highest) return;
+        together().resize(static_cast<std::size_t>(count * channels));
+        for (Index pixel = lowest; pixel <= highest;) {
+            const T* from = image + pixel % columns * walk.x_strides.back();
+            Index rest = pixel / columns;
+            for (std::size_t a = walk.in_size.size() - 1; a-- > 0; rest /= walk.in_size[a])
+                from += rest % walk.in_size[a] * walk.x_strides[a + 2];
+            from += rest * walk.x_strides[0];
+            const Index run = std::min(columns - pixel % columns, highest - pixel + 1);
+            T* to = together().data() + (pixel - lowest) * channels;
+            for (Index begin = 0; begin < channels; begin += 16)  // so many at a time stay in the cache
+                for (Index i = 0; i < run; ++i)
+                    for (Index c = begin; c < std::min(begin + 16, channels); ++c)
+                        to[i * channels + c] = from[c * walk.x_strides[1] + i * walk.x_strides.back()];
+            pixel += run;
+        }
+    }
+
+    void compute_panel(const Panel& panel, const Places& places, const T* const* x, Index total, T* origin,
+                       const View<T>& y, Index g) const {
+        alignas(64) T scratch[max_rows * max_vectors * 16];
+        const Index width = panel.vectors * kernels_.lanes, tail = panel.count - (panel.vectors - 1) * kernels_.lanes;
+        const T* weight = weight_.data() + panel.weight + g * panel.weight_size;
+        const T* bias = bias_.data() + panel.bias + g * width;
+        const bool together = neighbours(panel, y);
+        const Index* number = places.number.data();
+        const Run &first = panel.runs.front(), &last = panel.runs.back();
+        const Index lowest = std::min(first.phase, last.phase);
+        const Index highest = order_ == LaneOrder::channel_then_phase ? highest_phase(panel) : last.phase;
+        T* out[max_rows];
+        for (Index cell = 0, tile = 0; cell < total; cell += kernels_.rows, ++tile) {
+            const Index rows = std::min(kernels_.rows, total - cell), used = places.used[static_cast<std::size_t>(tile)];
             for (Index r = 0; r < rows; ++r) {
-                const auto row = static_cast<std::size_t>(r), c = static_cast<std::size_t>(tile + r);
-                from[row] = places.y[c] = 0;
-                complete[row] = true;
-                at[row] = cell;
-                for (std::size_t a = 0; a < dims; ++a) {
-                    from[row] += cell[a] * x.strides[a + 2];
-                    complete[row] = complete[row] && cell[a] >= low[a] && cell[a] < high[a];
-                    const Axis& axis = layer_.axes[a];
-                    const Index o = axis.stride * cell[a] + part.group.phases.residue[a] - axis.crop_lo;
-                    if (a + 1 < dims)
-                        places.y[c] += o * y.strides[a + 2];
-                    else
-                        places.o[c] = o;
-                }
-                for (std::size_t a = dims; a-- > 0;) {
-                    if (++cell[a] < part.cells.first[a] + part.cells.count[a]) break;
-                    cell[a] = part.cells.first[a];
-                }
+                const auto c = static_cast<std::size_t>(cell + r);
+                const Index o = places.o[c];
+                const bool direct = together && o + lowest >= 0 && o + highest < y.shape.back();
+                out[r] = direct ? origin + places.y[c] + first.channel * y.strides[1] + (o + first.phase) * y.strides.back()
+                                : scratch + r * width;
             }
-            const T** inputs = places.inputs.data() + static_cast<Index>(count) * tile;
-            Index used = 0;
-            for (std::size_t t = 0; t < count; ++t) {
-                bool any = false;
-                for (Index r = 0; r < rows; ++r) {
-                    const auto row = static_cast<std::size_t>(r);
-                    const bool inside = complete[row] || has_input(at[row], taps[t], x);
-                    inputs[used * rows + r] = inside ? image + from[row] - offsets[t] : zeros;
-                    any = any || inside;
-                }
-                if (!any) continue;
-                places.number.push_back(static_cast<Index>(t));
-                ++used;
+            const Index at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, used));
+            for (Index begin = 0; begin < layer_.in_channels; begin += at_once)
+                kernels_.cells[rows - 1][panel.vectors - 1](out, tail, x, number, used, layer_.in_channels, begin,
+                                                            std::min(begin + at_once, layer_.in_channels), weight,
+                                                            begin == 0 ? bias : nullptr);
+            for (Index r = 0; r < rows; ++r) {
+                const auto c = static_cast<std::size_t>(cell + r);
+                if (out[r] == scratch + r * width)
+                    put(out[r], panel, y, origin + places.y[c], places.o[c]);
+                else
+                    activate(layer_.activation, layer_.slope, out[r], panel.count, 1);
             }
-            places.used.push_back(used);
+            number += used;
+            x += used * rows;
         }
     }
 
-    static bool has_input(const std::vector<Index>& cell, const Tap& tap, const View<const T>& x) {
-        for (std::size_t a = 0; a < cell.size(); ++a)
-            if (const Index i = cell[a] - tap.offset[a]; i < 0 || i >= x.shape[a + 2]) return false;
-        return true;
+    static Index highest_phase(const Panel& panel) {
+        Index highest = 0;
+        for (const Run& run : panel.runs) highest = std::max(highest, run.phase + run.count - 1);
+        return highest;
     }
 
-    void compute(const Part& part, const View<const T>& x, const View<T>& y, Index n, Index g, const T* zeros) const {
-        thread_local Places places;
-        alignas(64) T sums[max_rows * max_vectors * 16], bias[max_vectors * 16];
-        locate(places, part, x, y, x.at(n, g * layer_.in_channels), zeros);
-        const Index taps = static_cast<Index>(part.group.phases.taps.front().size());
-        T* image = y.at(n, g * layer_.out_channels);
-        for (Index p = part.first_panel; p < part.last_panel; ++p) {
-            const Panel& panel = part.group.panels[static_cast<std::size_t>(p)];
-            for (Index lane = 0; lane < panel.count; ++lane)
-                bias[lane] = layer_.bias_of(g * layer_.out_channels + channel_of(part.group, panel.first + lane));
-            const T* weight = weight_.data() + panel.weight + g * panel.weight_size;
-            const Index* number = places.number.data();
-            for (Index first = 0; first < part.end - part.begin; first += kernels_.rows) {
-                const Index rows = std::min(kernels_.rows, part.end - part.begin - first);
-                const Index used = places.used[static_cast<std::size_t>(first / kernels_.rows)];
-                kernels_.cells[rows - 1][panel.vectors - 1](sums, places.inputs.data() + taps * first, number, used,
-                                                            layer_.in_channels, weight);
-                number += used;
-                for (Index r = 0; r < rows; ++r) {
-                    const auto cell = static_cast<std::size_t>(first + r);
-                    store(sums + r * panel.vectors * kernels_.lanes, bias, panel, y, image + places.y[cell],
-                          places.o[cell]);
-                }
-            }
-        }
+    // Whether all lanes of the panel are neighbours in memory.
+    bool neighbours(const Panel& panel, const View<T>& y) const {
+        const Index channel_step = y.strides[1], step = y.strides.back();
+        const bool one = panel.runs.size() == 1;
+        if (order_ == LaneOrder::phase_then_channel) return channel_step == 1 && (one || step == layer_.out_channels);
+        return step == 1 && (one || channel_step == panel.phases);
     }
 
-    void store(const T* sums, const T* bias, const Panel& panel, const View<T>& y, T* row, Index o) const {
+    void put(const T* sums, const Panel& panel, const View<T>& y, T* row, Index o) const {
         const Index out = y.shape.back(), channel_step = y.strides[1], step = y.strides.back();
         const bool by_phase = order_ == LaneOrder::channel_then_phase;
         for (const Run& run : panel.runs) {
@@ -261,7 +292,7 @@ class CellLanes {
             if (low >= high) continue;
             const Index walk = by_phase ? step : channel_step;
             T* to = row + run.channel * channel_step + at * step + low * walk;
-            kernels_.put(to, walk, sums + run.lane + low, bias + run.lane + low, high - low);
+            for (Index j = 0; j < high - low; ++j) to[j * walk] = sums[run.lane + low + j];
             activate(layer_.activation, layer_.slope, to, high - low, walk);
         }
     }
@@ -270,7 +301,8 @@ class CellLanes {
     const Kernels<T>& kernels_;
     LaneOrder order_;
     std::vector<Group> groups_;
-    std::vector<T> weight_;
+    std::vector<T> weight_, bias_;
+    Recent<Plan> plans_;
 };
 
 }  // namespace tconv

@@ -105,7 +105,7 @@ class Depthwise {
         const Index cells = row.phases.front().count;
         const T* image = x.at(n, channel / layer_.out_channels);
         const T* weight = layer_.weight + channel * layer_.taps();
-        sums.resize(static_cast<std::size_t>(phases * cells));
+        sums.resize(static_cast<std::size_t>(phases * cells + kernels_.lanes));
         w.resize(row.sources.size()), inputs.resize(row.sources.size());
         for (std::size_t s = 0; s < row.sources.size(); ++s) {
             w[s] = weight[row.sources[s].tap];
@@ -121,10 +121,9 @@ class Depthwise {
         }
         to = y.at(n, channel) + row.y;
         const T bias = layer_.bias_of(channel);
-        const Index common = row.phases.back().count;  // cells with an output of every phase
-        kernels_.interleave(to, step, sums.data(), cells, phases, common, bias);
-        for (Index o = common * phases; o < out; ++o)
-            to[o * step] = sums[static_cast<std::size_t>(o % phases * cells + o / phases)] + bias;
+        for (T& sum : sums) sum += bias;
+        const Strip all{0, 0, 0, out};
+        kernels_.weave(to, 0, step, sums.data(), cells, phases, 1, &all, 1);
         activate(layer_.activation, layer_.slope, to, out, step);
     }
 

@@ -28,10 +28,20 @@ Index row_count(const View<T>& y) {
     return rows;
 }
 
-// Below it, pixels do not fill a panel and are better broadcast.
-constexpr Index few_pixels = 250;
+// Whether the input is a single pixel, and the output the whole kernel, whose axes can be walked as one.
+template <class T>
+bool is_point(const std::vector<Axis>& axes, const View<const T>& x, const View<T>& y) {
+    for (std::size_t a = 0; a < axes.size(); ++a) {
+        if (x.shape[a + 2] != 1 || axes[a].dilation != 1 || axes[a].crop_lo != 0 || y.shape[a + 2] != axes[a].kernel) return false;
+        if (a > 0 && y.strides[a + 1] != y.strides[a + 2] * y.shape[a + 2]) return false;
+    }
+    return true;
+}
+
 // From it on, the phases of one axis fill vectors by themselves.
 constexpr Index many_phases = 8;
+// Rows so long lose little when all phases of a cell are computed at the border too.
+constexpr Index long_row = 32;
 
 }  // namespace
 
@@ -39,6 +49,7 @@ template <class T>
 Layer<T>::Layer(const T* weight, const T* bias, Index in_channels, Index out_channels, Index groups,
                 std::vector<Axis> axes, Activation activation, T slope, const Backend* backend)
     : constants_{std::move(axes), groups, in_channels / groups, out_channels / groups, nullptr, nullptr, activation, slope},
+      point_(),
       kernels_(kernels_of<T>(backend)),
       holes_(has_holes(constants_.axes)),
       finite_(true) {
@@ -46,6 +57,8 @@ Layer<T>::Layer(const T* weight, const T* bias, Index in_channels, Index out_cha
     if (bias) bias_.assign(bias, bias + out_channels);
     constants_.weight = weight_.data();
     constants_.bias = bias ? bias_.data() : nullptr;
+    point_ = constants_;
+    point_.axes = {{constants_.taps(), constants_.taps(), 1, 0}};
     for (const T w : weight_) finite_ = finite_ && std::isfinite(w);
 }
 
@@ -60,67 +73,57 @@ void Layer<T>::run(const View<const T>& x, const View<T>& y) const {
     // Inputs beyond the border count as zero, and zero times Inf is NaN where the definition has no product at all.
     if (!kernels_ || !finite_) return run_reference(x, y, multiplications);
     const Way way = choose(x, y);
-    if (way == Way::depthwise) return depthwise_->run(x, y, multiplications);
+    if (way == Way::depthwise)
+        return depthwise_.get([&] { return std::make_unique<Depthwise<T>>(constants_, *kernels_); }).run(x, y, multiplications);
+    if (way == Way::point) return run_point(x, y, multiplications);
     if (holes_) fill(y);
-    if (way != Way::pixels) return run_cells(way, x, y, multiplications);
-    pixels_->run(x, y, multiplications);
+    if (way == Way::pixels || way == Way::pixels_woven)
+        pixels(way == Way::pixels_woven).run(x, y, multiplications);
+    else
+        cells(way, y).run(x, y, multiplications);
 }
 
 template <class T>
 typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y) const {
-    const Index stride = constants_.axes.back().stride, channels = constants_.out_channels;
-    if (Depthwise<T>::can_run(constants_, x, y)) {
-        const std::lock_guard<std::mutex> lock(packing_);
-        if (!depthwise_) depthwise_ = std::make_unique<Depthwise<T>>(constants_, *kernels_);
-        return Way::depthwise;
-    }
+    if (Depthwise<T>::can_run(constants_, x, y)) return Way::depthwise;
+    const Axis& last = constants_.axes.back();
+    const Index channels = constants_.out_channels, lanes = kernels_->lanes;
     const bool channels_last = x.strides[1] == 1 && y.strides[1] == 1 && x.shape[1] > 1;
-    Index pixels = 1;
-    for (std::size_t a = 2; a < x.shape.size(); ++a) pixels *= x.shape[a];
-    const bool fill_lanes = 4 * channels * stride > kernels_->lanes;  // else too few outputs of a cell are neighbours
-    if (channels_last && constants_.in_channels > 1 && fill_lanes)
-        return channels >= kernels_->lanes ? Way::channels : Way::channels_alike;
-    if (stride >= many_phases) return Way::phases;
-    if (pixels < few_pixels && channels >= kernels_->lanes) return Way::channels;
-    const std::lock_guard<std::mutex> lock(packing_);
-    if (!pixels_) pixels_ = std::make_unique<Pixels<T>>(constants_, *kernels_);
-    return pixels_->fits() ? Way::pixels : Way::channels;
+    if (is_point(constants_.axes, x, y) && (channels_last ? channels >= lanes : x.strides[1] == 1 || x.shape[1] == 1))
+        return Way::point;
+    if (channels_last && constants_.in_channels > 1) {
+        // Too few outputs of a cell are neighbours to fill a vector.
+        const bool few = 2 * channels * last.stride < lanes || (channels * last.stride < 2 * lanes && channels < lanes / 2);
+        if (few && constants_.groups == 1 && y.strides.back() == channels) return Way::pixels_woven;
+        const bool alike = channels < lanes || last.kernel <= last.stride || y.shape.back() >= long_row * last.stride;
+        return alike ? Way::channels_alike : Way::channels;
+    }
+    return last.stride >= many_phases ? Way::phases : Way::pixels;
 }
 
 template <class T>
-void Layer<T>::run_cells(Way way, const View<const T>& x, const View<T>& y, double multiplications) const {
-    auto& made = cells_[static_cast<int>(way)];
-    {
-        const std::lock_guard<std::mutex> lock(packing_);
-        if (!made) {
-            const Grouping grouping = way == Way::channels ? Grouping::single : Grouping::alike;
-            const LaneOrder order = way == Way::phases ? LaneOrder::channel_then_phase : LaneOrder::phase_then_channel;
-            made = std::make_unique<CellLanes<T>>(constants_, *kernels_, grouping, order);
-        }
-    }
-    if (x.strides[1] == 1) return made->run(x, y, multiplications);
-    // The channels of a pixel are broadcast one after the other: bring them together, one image at a time.
-    std::vector<T> pixels(static_cast<std::size_t>(x.size() / x.shape[0]));
-    View<const T> image{pixels.data(), x.shape, x.strides};
-    image.shape[0] = 1;
-    image.strides[1] = 1;
-    Index step = x.shape[1];
-    for (std::size_t a = x.shape.size(); a-- > 2; step *= x.shape[a]) image.strides[a] = step;
-    const Index columns = x.shape.back(), rows = x.size() / x.shape[0] / x.shape[1] / columns;
-    for (Index n = 0; n < x.shape[0]; ++n) {
-        parallel(rows, static_cast<double>(x.size()), [&](Index row) {
-            const T* from = x.at(n, 0);
-            Index rest = row;
-            for (std::size_t a = x.shape.size() - 1; a-- > 2; rest /= x.shape[a]) from += rest % x.shape[a] * x.strides[a];
-            T* to = pixels.data() + row * columns * x.shape[1];
-            for (Index c = 0; c < x.shape[1]; ++c)
-                for (Index i = 0; i < columns; ++i)
-                    to[i * x.shape[1] + c] = from[c * x.strides[1] + i * x.strides.back()];
-        });
-        View<T> out{y.at(n, 0), y.shape, y.strides};
-        out.shape[0] = 1;
-        made->run(image, out, multiplications / static_cast<double>(x.shape[0]));
-    }
+const Pixels<T>& Layer<T>::pixels(bool woven_channels) const {
+    return pixels_[woven_channels].get([&] { return std::make_unique<Pixels<T>>(constants_, *kernels_, woven_channels); });
+}
+
+template <class T>
+const CellLanes<T>& Layer<T>::cells(Way way, const View<T>& y) const {
+    const bool rows_of_channels = y.strides[1] == 1 && y.shape[1] > 1;
+    const Grouping grouping = way == Way::channels ? Grouping::single : Grouping::alike;
+    const LaneOrder order = rows_of_channels ? LaneOrder::phase_then_channel : LaneOrder::channel_then_phase;
+    const int number = way == Way::channels ? 0 : way == Way::channels_alike ? 1 : way == Way::phases ? 2 : 3 + rows_of_channels;
+    return cells_[number].get([&] {
+        return std::make_unique<CellLanes<T>>(way == Way::point ? point_ : constants_, *kernels_, grouping, order);
+    });
+}
+
+// The kernel's axes as one: every tap is the only one of its output.
+template <class T>
+void Layer<T>::run_point(const View<const T>& x, const View<T>& y, double multiplications) const {
+    const Index x_shape[] = {x.shape[0], x.shape[1], 1}, x_strides[] = {x.strides[0], x.strides[1], 1};
+    const Index y_shape[] = {y.shape[0], y.shape[1], constants_.taps()}, y_strides[] = {y.strides[0], y.strides[1], y.strides.back()};
+    const View<T> out{y.data, y_shape, y_strides};
+    cells(Way::point, out).run({x.data, x_shape, x_strides}, out, multiplications);
 }
 
 template <class T>

@@ -1,9 +1,7 @@
 // A prepared layer: keeps the weights, packs them in the way that its first inputs call for, and runs on any input size.
 #pragma once
-#include <memory>
-#include <mutex>
-
 #include "backend.hpp"
+#include "lazy.hpp"
 #include "problem.hpp"
 
 namespace tconv {
@@ -31,22 +29,24 @@ class Layer {
     Index out_channels() const { return constants_.out_channels * constants_.groups; }
 
    private:
-    enum class Way { pixels, channels, channels_alike, phases, depthwise };
+    enum class Way { pixels, pixels_woven, channels, channels_alike, phases, point, depthwise };
 
     Way choose(const View<const T>& x, const View<T>& y) const;
+    const Pixels<T>& pixels(bool woven_channels) const;
+    const CellLanes<T>& cells(Way way, const View<T>& y) const;
+    void run_point(const View<const T>& x, const View<T>& y, double multiplications) const;
     void run_reference(const View<const T>& x, const View<T>& y, double multiplications) const;
-    void run_cells(Way way, const View<const T>& x, const View<T>& y, double multiplications) const;
     void fill(const View<T>& y) const;
 
     std::vector<T> weight_, bias_;
-    Constants<T> constants_;
-    const Kernels<T>* kernels_;  // null: the reference
+    Constants<T> constants_, point_;  // the latter: the kernel as one axis, for inputs of a single pixel
+    const Kernels<T>* kernels_;       // null: the reference
     bool holes_, finite_;
 
-    mutable std::mutex packing_;
-    mutable std::unique_ptr<Pixels<T>> pixels_;
-    mutable std::unique_ptr<CellLanes<T>> cells_[4];  // by Way
-    mutable std::unique_ptr<Depthwise<T>> depthwise_;
+    // Packed for each way when it is first taken.
+    Lazy<Pixels<T>> pixels_[2];
+    Lazy<CellLanes<T>> cells_[5];
+    Lazy<Depthwise<T>> depthwise_;
 };
 
 extern template class Layer<float>;

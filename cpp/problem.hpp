@@ -1,5 +1,6 @@
 // What one call is about, as plain numbers received from Python. Sizes are never recomputed here.
 #pragma once
+#include <span>
 #include <vector>
 
 #include "backend.hpp"
@@ -17,7 +18,7 @@ enum class Activation { none, relu, leaky_relu, tanh, sigmoid, gelu, silu };
 template <class T>
 struct View {
     T* data;
-    std::vector<Index> shape, strides;
+    std::span<const Index> shape, strides;
 
     T* at(Index n, Index channel) const { return data + n * strides[0] + channel * strides[1]; }
     Index size() const {
@@ -44,6 +45,9 @@ struct Constants {
     }
     T bias_of(Index channel) const { return bias ? bias[channel] : T(0); }
 };
+
+// The k-th of `shares` parts of a whole begins here and ends where the next begins.
+inline Index part(Index whole, Index k, Index shares) { return whole * k / shares; }
 
 inline Index floor_div(Index a, Index b) { return a / b - ((a % b != 0) && ((a < 0) != (b < 0))); }
 inline Index ceil_div(Index a, Index b) { return -floor_div(-a, b); }
