@@ -40,6 +40,8 @@ bool is_point(const std::vector<Axis>& axes, const View<const T>& x, const View<
 
 // From it on, the phases of one axis fill vectors by themselves.
 constexpr Index many_phases = 8;
+// Fewer pixels do not fill the lanes, and most of them lie at a border.
+constexpr Index few_pixels = 33;
 // Rows so long lose little when all phases of a cell are computed at the border too.
 constexpr Index long_row = 32;
 
@@ -98,7 +100,8 @@ typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y
         const bool alike = channels < lanes || last.kernel <= last.stride || y.shape.back() >= long_row * last.stride;
         return alike ? Way::channels_alike : Way::channels;
     }
-    return last.stride >= many_phases ? Way::phases : Way::pixels;
+    if (last.stride >= many_phases) return Way::phases;
+    return x.size() / x.shape[1] < few_pixels && channels >= lanes ? Way::channels : Way::pixels;
 }
 
 template <class T>
@@ -108,7 +111,7 @@ const Pixels<T>& Layer<T>::pixels(bool woven_channels) const {
 
 template <class T>
 const CellLanes<T>& Layer<T>::cells(Way way, const View<T>& y) const {
-    const bool rows_of_channels = y.strides[1] == 1 && y.shape[1] > 1;
+    const bool rows_of_channels = way == Way::channels || (y.strides[1] == 1 && y.shape[1] > 1);
     const Grouping grouping = way == Way::channels ? Grouping::single : Grouping::alike;
     const LaneOrder order = rows_of_channels ? LaneOrder::phase_then_channel : LaneOrder::channel_then_phase;
     const int number = way == Way::channels ? 0 : way == Way::channels_alike ? 1 : way == Way::phases ? 2 : 3 + rows_of_channels;

@@ -2,6 +2,7 @@
 // axis are computed together and woven in the store, so that rows of the output are written as they lie in memory.
 #pragma once
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "activation.hpp"
@@ -25,7 +26,9 @@ class Pixels {
         : layer_(layer), kernels_(kernels), woven_channels_(woven_channels) {
         // Few channels: phases that read the same inputs share tiles. Else no cell is computed before the window.
         const Origin origin = layer.out_channels < block_channels ? Origin::canvas : Origin::output;
-        for (const PhaseGroup& phases : group_phases(layer.axes, Grouping::all, origin)) groups_.push_back(sets_of(phases));
+        for (const PhaseGroup& group : group_phases(layer.axes, Grouping::all, origin))
+            groups_.push_back({{group.residue.begin(), group.residue.end() - 1},
+                               origin == Origin::canvas ? shared_sets(group) : whole_sets(group)});
         needs_ = {counted_from(origin, layer.axes), {}, {}, layer.axes.back().stride, 1, 0, kernels.lanes, 1};
         if (woven_channels) needs_.woven = layer.out_channels;
         lay_out();
@@ -67,10 +70,11 @@ class Pixels {
     }
 
    private:
-    struct Set {  // phases of the last axis that read the same inputs
+    struct Set {  // phases of the last axis and some of their taps, which read the same inputs
         std::vector<Index> phases;
         std::vector<std::vector<Index>> shifts;   // of the taps
         std::vector<std::vector<Index>> weights;  // of each phase: the taps' flat indices in the kernel
+        bool begins;                              // no set before it has these phases: its sums begin with the bias
     };
 
     struct Group {
@@ -119,24 +123,58 @@ class Pixels {
         std::vector<Unit> located;                  // none if there are too many
     };
 
-    static Group sets_of(const PhaseGroup& phases) {
-        Group group{phases.residue, {}};
-        group.residue.pop_back();
-        for (Index phase = 0; phase < phases.phases(); ++phase) {
-            std::vector<std::vector<Index>> shifts;
-            std::vector<Index> weights;
-            for (const Tap& tap : phases.taps[static_cast<std::size_t>(phase)]) {
-                shifts.emplace_back();
-                for (const Index offset : tap.offset) shifts.back().push_back(-offset);
-                weights.push_back(tap.weight);
+    // All taps of phases that read the same inputs.
+    static std::vector<Set> whole_sets(const PhaseGroup& group) {
+        std::vector<Set> sets;
+        for (Index phase = 0; phase < group.phases(); ++phase) {
+            Set own{{phase}, {}, {{}}, true};
+            for (const Tap& tap : group.taps[static_cast<std::size_t>(phase)]) {
+                own.shifts.push_back(shift_of(tap));
+                own.weights.front().push_back(tap.weight);
             }
-            const auto alike = [&](const Set& set) { return set.shifts == shifts; };
-            auto set = std::find_if(group.sets.begin(), group.sets.end(), alike);
-            if (set == group.sets.end()) set = group.sets.insert(set, {{}, std::move(shifts), {}});
-            set->phases.push_back(phase);
-            set->weights.push_back(std::move(weights));
+            const auto alike = [&](const Set& set) { return set.shifts == own.shifts; };
+            const auto set = std::find_if(sets.begin(), sets.end(), alike);
+            if (set == sets.end()) {
+                sets.push_back(std::move(own));
+            } else {
+                set->phases.push_back(phase);
+                set->weights.push_back(std::move(own.weights.front()));
+            }
         }
-        return group;
+        return sets;
+    }
+
+    // The taps at which just the same phases read: more of them share tiles, which is worth while where they are small,
+    // and some get their sums from several sets.
+    static std::vector<Set> shared_sets(const PhaseGroup& group) {
+        std::map<std::vector<Index>, std::map<Index, Index>> readers;  // of each shift: phases and their weights
+        for (Index phase = 0; phase < group.phases(); ++phase)
+            for (const Tap& tap : group.taps[static_cast<std::size_t>(phase)]) readers[shift_of(tap)][phase] = tap.weight;
+        std::vector<Set> sets;
+        for (const auto& [shift, weights] : readers) {
+            std::vector<Index> phases;
+            for (const auto& [phase, weight] : weights) phases.push_back(phase);
+            auto set = std::find_if(sets.begin(), sets.end(), [&](const Set& known) { return known.phases == phases; });
+            if (set == sets.end())
+                set = sets.insert(set, {phases, {}, std::vector<std::vector<Index>>(phases.size()), false});
+            set->shifts.push_back(shift);
+            for (std::size_t i = 0; i < phases.size(); ++i) set->weights[i].push_back(weights.at(phases[i]));
+        }
+        const auto more = [](const Set& a, const Set& b) { return a.phases.size() > b.phases.size(); };
+        std::stable_sort(sets.begin(), sets.end(), more);
+        if (sets.empty() || static_cast<Index>(sets.front().phases.size()) < group.phases()) {
+            std::vector<Index> all(static_cast<std::size_t>(group.phases()));  // they begin with the bias alone
+            std::iota(all.begin(), all.end(), Index{0});
+            sets.insert(sets.begin(), {all, {}, std::vector<std::vector<Index>>(all.size()), true});
+        }
+        sets.front().begins = true;
+        return sets;
+    }
+
+    static std::vector<Index> shift_of(const Tap& tap) {
+        std::vector<Index> shift;
+        for (const Index offset : tap.offset) shift.push_back(-offset);
+        return shift;
     }
 
     // Which channels and phases make a tile, and where its weights and sums lie.
@@ -232,7 +270,8 @@ class Pixels {
                 for (std::size_t i = 0; i < groups_.size(); distances += groups_[i++].sets.size()) {
                     T* c = sums.data() + (whole ? 0 : ((b - first) * ssize(groups_) + static_cast<Index>(i)) * rows * plan.width);
                     for (const Tile& tile : block.tiles[i])
-                        add(tile, c, plan, in, vectors, distances[tile.set], g, channel, channels);
+                        add(tile, groups_[i].sets[tile.set].begins, c, plan, in, vectors, distances[tile.set], g, channel,
+                            channels);
                     for (Index u = begin, lane = 0; u < end && done; lane += units[u++ - begin]->vectors * lanes)
                         store(y, u / plan.panels.units(), g * layer_.out_channels + block.first, block.channels,
                               c + lane, plan.width, units[u - begin]->strips[i]);
@@ -246,11 +285,11 @@ class Pixels {
         return static_cast<Index>(many.size());
     }
 
-    void add(const Tile& tile, T* c, const Plan& plan, const T* const* panels, Index vectors,
+    void add(const Tile& tile, bool begins, T* c, const Plan& plan, const T* const* panels, Index vectors,
              const std::vector<Index>& distances, Index g, Index channel, Index channels) const {
         const Index taps = ssize(distances), at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, taps));
         const T* w = weight_.data() + g * weight_size_ + tile.weight + channel * taps * tile.rows;
-        const T* bias = channel == 0 ? bias_.data() + g * bias_size_ + tile.bias : nullptr;
+        const T* bias = channel == 0 && begins ? bias_.data() + g * bias_size_ + tile.bias : nullptr;
         const T* in[max_vectors];
         for (Index begin = 0; begin < channels; begin += at_once, bias = nullptr) {
             const Index count = std::min(at_once, channels - begin);

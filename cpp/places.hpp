@@ -5,7 +5,8 @@
 
 namespace tconv {
 
-// How cells, images one after the other, walk through the arrays.
+// How cells walk through the arrays: image by image, or, where there are many small ones, through all images cell by cell;
+// then the cells of a tile lie at the same border and leave out the same taps.
 struct Walk {
     template <class T>
     Walk(const View<const T>& x, const View<T>& y)
@@ -13,10 +14,19 @@ struct Walk {
           out_size(y.shape.begin() + 2, y.shape.end()),
           x_strides(x.strides.begin(), x.strides.end()),
           y_strides(y.strides.begin(), y.strides.end()),
-          transposed(x.strides[1] != 1) {}
+          images(x.shape[0]),
+          transposed(x.strides[1] != 1) {
+        Index pixels = 1;
+        for (const Index n : in_size) pixels *= n;
+        images_first = !transposed && images >= max_rows && pixels <= small_image;
+    }
+
+    static constexpr Index small_image = 256;
 
     std::vector<Index> in_size, out_size;
     std::vector<Index> x_strides, y_strides;  // batch and channel included
+    Index images;
+    bool images_first = false;
     bool transposed;                          // the channels of a pixel are not neighbours and are brought together first
 };
 
@@ -32,6 +42,9 @@ struct Places {
 
     void locate(const Walk& walk, const std::vector<Axis>& axes, const PhaseGroup& group, const Cells& cells, Index begin,
                 Index end, Index tile_rows);
+
+   private:
+    void leave_out_unused(Index taps, Index total, Index tile_rows);
 };
 
 }  // namespace tconv

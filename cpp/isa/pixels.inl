@@ -46,22 +46,55 @@ void gather_rows(T* panel, Index panel_step, const T* x, Index channel_step, Ind
     }
 }
 
+// A square of one small vector of channels from as many pixels, turned over.
+inline void turn(float* to, Index to_step, const float* from, Index from_step) {
+    typedef Vec<float, 16>::type Four;
+    const Four a = load<float, 16>(from), b = load<float, 16>(from + from_step);
+    const Four c = load<float, 16>(from + 2 * from_step), d = load<float, 16>(from + 3 * from_step);
+    const Four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    const Four ef = __builtin_shufflevector(a, b, 2, 6, 3, 7), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    store<float, 16>(to, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
+    store<float, 16>(to + to_step, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+    store<float, 16>(to + 2 * to_step, __builtin_shufflevector(ef, gh, 0, 1, 4, 5));
+    store<float, 16>(to + 3 * to_step, __builtin_shufflevector(ef, gh, 2, 3, 6, 7));
+}
+
+inline void turn(double* to, Index to_step, const double* from, Index from_step) {
+    const auto a = load<double, 16>(from), b = load<double, 16>(from + from_step);
+    store<double, 16>(to, __builtin_shufflevector(a, b, 0, 2));
+    store<double, 16>(to + to_step, __builtin_shufflevector(a, b, 1, 3));
+}
+
+// For arrays whose channels are neighbours.
+template <class T>
+void gather_turned(T* panel, Index panel_step, const T* x, Index step, Index channels, const Piece& piece) {
+    constexpr Index square = 16 / sizeof(T);
+    Index j = 0;
+    for (; j + square <= piece.count; j += square) {
+        Index channel = 0;
+        for (; channel + square <= channels; channel += square)
+            turn(panel + channel * panel_step + j, panel_step, x + j * step + channel, step);
+        for (; channel < channels; ++channel)
+            for (Index k = j; k < j + square; ++k) panel[channel * panel_step + k] = x[k * step + channel];
+    }
+    for (; j < piece.count; ++j)
+        for (Index channel = 0; channel < channels; ++channel) panel[channel * panel_step + j] = x[j * step + channel];
+}
+
 template <class T>
 void gather(T* panel, Index panel_step, const T* x, Index channel_step, Index step, Index channels, const Piece* pieces,
             Index count) {
-    if (count == 0) return;
-    if (step == 1) return gather_rows(panel, panel_step, x, channel_step, channels, pieces, count);
-    for (const Piece* piece = pieces; piece < pieces + count; ++piece)
-        for (Index begin = 0; begin < channels; begin += 16) {  // so many at a time stay in the cache
-            const Index end = begin + 16 < channels ? begin + 16 : channels;
-            const bool nothing = piece->source == Piece::nothing;
-            for (Index j = 0; j < piece->count; ++j) {
-                T* to = panel + piece->lane + j;
-                const T* from = x + (nothing ? 0 : piece->source + j * step);
-                for (Index channel = begin; channel < end; ++channel)
-                    to[channel * panel_step] = nothing ? T(0) : from[channel * channel_step];
-            }
-        }
+    if (step == 1 && count > 0) return gather_rows(panel, panel_step, x, channel_step, channels, pieces, count);
+    for (const Piece* piece = pieces; piece < pieces + count; ++piece) {
+        T* to = panel + piece->lane;
+        if (piece->source != Piece::nothing && channel_step == 1)
+            gather_turned(to, panel_step, x + piece->source, step, channels, *piece);
+        else
+            for (Index channel = 0; channel < channels; ++channel)
+                for (Index j = 0; j < piece->count; ++j)
+                    to[channel * panel_step + j] =
+                        piece->source == Piece::nothing ? T(0) : x[piece->source + channel * channel_step + j * step];
+    }
 }
 
 // Lane l of the k-th vector of woven outputs is output m = k*lanes + l: cell m / phases of phase m % phases. The phases
