@@ -30,8 +30,9 @@ class CellLanes {
     void run(const View<const T>& x, const View<T>& y, double multiplications) const {
         std::vector<Index> key(x.shape.begin(), x.shape.end());
         for (const auto more : {x.strides, y.shape, y.strides}) key.insert(key.end(), more.begin(), more.end());
-        key.push_back(num_threads());
-        const auto plan = plans_.get(key, [&] { return std::make_shared<const Plan>(*this, x, y); });
+        const int threads = threads_for(multiplications);
+        key.push_back(threads);
+        const auto plan = plans_.get(key, [&] { return std::make_shared<const Plan>(*this, x, y, threads); });
         const auto tasks = static_cast<Index>(plan->first_part.size()) - 1;
         parallel(tasks * layer_.groups, multiplications, [&](Index task) {
             const Index g = task % layer_.groups;
@@ -69,7 +70,7 @@ class CellLanes {
 
     // What is the same for all calls with arrays of one shape.
     struct Plan {
-        Plan(const CellLanes& lanes, const View<const T>& x, const View<T>& y)
+        Plan(const CellLanes& lanes, const View<const T>& x, const View<T>& y, int threads)
             : walk(x, y), zeros(static_cast<std::size_t>(lanes.layer_.in_channels)) {
             const Index outputs = lanes.layer_.out_channels * lanes.layer_.axes.back().stride;
             const Index per_cell = (lanes.layer_.in_channels + outputs) * static_cast<Index>(sizeof(T));
@@ -85,7 +86,7 @@ class CellLanes {
             const bool together = y.strides[1] != 1;
             const Index units = lanes.layer_.groups * ceil_div(most, step) *
                                 (together ? 1 : static_cast<Index>(lanes.groups_.size()));
-            const Index wanted = std::max<Index>(1, ceil_div(num_threads() > 1 ? 4 * num_threads() : 1, units));
+            const Index wanted = std::max<Index>(1, ceil_div(threads > 1 ? 4 * threads : 1, units));
             for (Index begin = 0; begin < most; begin += step)
                 for (Index share = 0; share < wanted; ++share) {
                     first_part.push_back(parts.size());

@@ -55,7 +55,7 @@ class Pixels {
         const Index images = x.shape[0], units = plan->panels.units() * images;
         const Index blocks = ceil_div(units, plan->units), count = static_cast<Index>(blocks_.size());
         // Few blocks of pixels: share the channels of a block as well.
-        const Index wanted = num_threads() > 1 ? 4 * num_threads() : 1;
+        const Index threads = threads_for(multiplications), wanted = threads > 1 ? 4 * threads : 1;
         const Index shares = std::clamp<Index>(ceil_div(wanted, blocks * layer_.groups), 1, count);
         // Neighbouring blocks go to one task, which finds their inputs fetched ahead.
         const Index several = std::clamp<Index>(blocks / (8 * wanted), 1, 16);
