@@ -9,7 +9,7 @@ using Index = std::int64_t;
 constexpr int max_rows = 8;     // of a tile, over all backends
 constexpr int max_vectors = 8;  // of a tile, over all backends
 
-constexpr Index longest_sum = 2048;  // products added up one by one: rounding errors grow with it
+constexpr Index longest_sum = 1024;  // products added up one by one: rounding errors grow with it
 
 // Neighbouring lanes of a panel and the inputs that belong there.
 struct Piece {
