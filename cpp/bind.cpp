@@ -66,7 +66,7 @@ void bind_layer(nb::module_& m, const char* name) {
                 }
                 const Choice* choice = choose(backend);
                 expect(choice, "unknown or unsupported backend");
-                new (self) Layer<T>(weight.data(), bias_data, static_cast<Index>(weight.shape(0)), out_channels, groups,
+                new (self) Layer<T>(weight.data(), bias_data, false, static_cast<Index>(weight.shape(0)), out_channels, groups,
                                     std::move(axes), activation_of(activation), slope, choice->backend);
             },
             "weight"_a, "bias"_a.none(), "axes"_a, "groups"_a, "activation"_a, "slope"_a, "backend"_a)

@@ -6,6 +6,7 @@
 
 #include "activation.hpp"
 #include "lazy.hpp"
+#include "packing.hpp"
 #include "phases.hpp"
 #include "places.hpp"
 #include "problem.hpp"
@@ -21,13 +22,18 @@ enum class LaneOrder { channel_then_phase, phase_then_channel };  // the latter 
 template <class T>
 class CellLanes {
    public:
-    CellLanes(const Constants<T>& layer, const Kernels<T>& kernels, Grouping grouping, LaneOrder order)
-        : layer_(layer), kernels_(kernels), order_(order) {
-        for (PhaseGroup& phases : group_phases(layer.axes, grouping)) groups_.push_back({std::move(phases), {}});
-        pack();
+    CellLanes(const Form& layer, const Kernels<T>& kernels, Grouping grouping, LaneOrder order)
+        : layer_(layer), kernels_(kernels), lane_order_(order) {
+        for (PhaseGroup& phases : group_phases(layer.axes, grouping)) {
+            groups_.push_back({std::move(phases), {}});
+            lay_out(groups_.back());
+        }
     }
 
-    void run(const View<const T>& x, const View<T>& y, double multiplications) const {
+    const PackOrder& order() const { return order_; }
+
+    void run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
+             double multiplications) const {
         std::vector<Index> key(x.shape.begin(), x.shape.end());
         for (const auto more : {x.strides, y.shape, y.strides}) key.insert(key.end(), more.begin(), more.end());
         const int threads = threads_for(multiplications);
@@ -36,11 +42,11 @@ class CellLanes {
         const auto tasks = static_cast<Index>(plan->first_part.size()) - 1;
         parallel(tasks * layer_.groups, multiplications, [&](Index task) {
             const Index g = task % layer_.groups;
-            const T* image = x.at(0, g * layer_.in_channels);
+            const Call call{layer, packed, y, x.at(0, g * layer_.in_channels), y.at(0, g * layer_.out_channels), g};
             const auto number = static_cast<std::size_t>(task / layer_.groups);
             const auto begin = plan->first_part[number], end = plan->first_part[number + 1];
             for (std::size_t part = begin; part < end; ++part)
-                compute(*plan, plan->parts[part], image, y, g);
+                compute(call, *plan, plan->parts[part]);
         });
     }
 
@@ -51,8 +57,7 @@ class CellLanes {
 
     struct Panel {
         Index first, count, vectors;  // lanes of the group's outputs of a cell
-        Index weight, weight_size;    // where its weights begin, for channel group 0; of one channel group
-        Index bias;                   // likewise
+        Index weight, bias;           // where they begin, for channel group 0
         Index phases;                 // of its group
         std::vector<Run> runs;
     };
@@ -66,6 +71,15 @@ class CellLanes {
         std::size_t group;
         Index begin, end, first_panel, last_panel;
         Places places;  // empty if they are not remembered
+    };
+
+    struct Call {
+        const Constants<T>& layer;
+        const Packed<T>& packed;
+        const View<T>& y;
+        const T* in;  // image 0 of the channel group
+        T* out;
+        Index g;
     };
 
     // What is the same for all calls with arrays of one shape.
@@ -119,69 +133,50 @@ class CellLanes {
     }
 
     Index phase_of(const Group& group, Index lane) const {
-        return order_ == LaneOrder::channel_then_phase ? lane % group.phases.phases() : lane / layer_.out_channels;
+        return lane_order_ == LaneOrder::channel_then_phase ? lane % group.phases.phases() : lane / layer_.out_channels;
     }
 
     Index channel_of(const Group& group, Index lane) const {
-        return order_ == LaneOrder::channel_then_phase ? lane / group.phases.phases() : lane % layer_.out_channels;
+        return lane_order_ == LaneOrder::channel_then_phase ? lane / group.phases.phases() : lane % layer_.out_channels;
     }
 
-    void pack() {
-        Index size = 0, biases = 0;
-        for (Group& group : groups_) {
-            const Index lanes = group.phases.phases() * layer_.out_channels;
-            const Index vectors = ceil_div(lanes, kernels_.lanes), panels = ceil_div(vectors, kernels_.vectors[kernels_.rows - 1]);
-            const Index depth = static_cast<Index>(group.phases.taps.front().size()) * layer_.in_channels;
-            for (Index p = 0; p < panels; ++p) {
-                const Index from = part(vectors, p, panels), to = part(vectors, p + 1, panels);
-                const Index first = from * kernels_.lanes, width = (to - from) * kernels_.lanes;
-                group.panels.push_back({first, std::min(first + width, lanes) - first, to - from, size, depth * width, biases,
-                                        group.phases.phases(), {}});
-                group.panels.back().runs = runs_of(group, group.panels.back());
-                size += depth * width * layer_.groups;
-                biases += width * layer_.groups;
+    // How the lanes of a group are divided into panels, and what is packed for each.
+    void lay_out(Group& group) {
+        const Index lanes = group.phases.phases() * layer_.out_channels, most = kernels_.vectors[kernels_.rows - 1];
+        const Index vectors = ceil_div(lanes, kernels_.lanes), panels = ceil_div(vectors, most);
+        for (Index p = 0; p < panels; ++p) {
+            const Index from = part(vectors, p, panels), to = part(vectors, p + 1, panels);
+            const Index first = from * kernels_.lanes, width = (to - from) * kernels_.lanes;
+            group.panels.push_back({first, std::min(first + width, lanes) - first, to - from, order_.weights,
+                                    static_cast<Index>(order_.biases.size()), group.phases.phases(), {}});
+            Panel& panel = group.panels.back();
+            panel.runs = runs_of(group, panel);
+            for (std::size_t t = 0; t < group.phases.taps.front().size(); ++t) {
+                Column column{order_.weights, width, width, {}};
+                for (Index lane = first; lane < first + panel.count; ++lane) {
+                    const Tap& tap = group.phases.taps[static_cast<std::size_t>(phase_of(group, lane))][t];
+                    column.from.push_back(channel_of(group, lane) * layer_.taps() + tap.weight);
+                }
+                order_.columns.push_back(std::move(column));
+                order_.weights += width * layer_.in_channels;
             }
+            for (Index lane = first; lane < first + width; ++lane)
+                order_.biases.push_back(lane < lanes ? channel_of(group, lane) : PackOrder::none);
         }
-        weight_.resize(static_cast<std::size_t>(size));
-        bias_.resize(static_cast<std::size_t>(biases));
-        for (const Group& group : groups_)
-            parallel(static_cast<Index>(group.panels.size()) * layer_.groups, static_cast<double>(size), [&](Index task) {
-                pack_panel(group, group.panels[static_cast<std::size_t>(task / layer_.groups)], task % layer_.groups);
-            });
     }
 
     std::vector<Run> runs_of(const Group& group, const Panel& panel) const {
         std::vector<Run> runs;
         for (Index lane = 0; lane < panel.count; lane += runs.back().count) {
             const Index phase = phase_of(group, panel.first + lane), channel = channel_of(group, panel.first + lane);
-            const Index left = order_ == LaneOrder::channel_then_phase ? group.phases.phases() - phase
+            const Index left = lane_order_ == LaneOrder::channel_then_phase ? group.phases.phases() - phase
                                                                        : layer_.out_channels - channel;
             runs.push_back({lane, std::min(panel.count - lane, left), phase, channel});
         }
         return runs;
     }
 
-    void pack_panel(const Group& group, const Panel& panel, Index g) {
-        const Index taps = layer_.taps(), width = panel.vectors * kernels_.lanes, channels = layer_.out_channels;
-        T* to = weight_.data() + panel.weight + g * panel.weight_size;
-        std::vector<Index> from(static_cast<std::size_t>(panel.count));
-        for (std::size_t t = 0; t < group.phases.taps.front().size(); ++t) {
-            for (Index lane = 0; lane < panel.count; ++lane) {
-                const auto phase = static_cast<std::size_t>(phase_of(group, panel.first + lane));
-                from[static_cast<std::size_t>(lane)] =
-                    channel_of(group, panel.first + lane) * taps + group.phases.taps[phase][t].weight;
-            }
-            for (Index ci = 0; ci < layer_.in_channels; ++ci, to += width) {
-                const T* weight = layer_.weight + (g * layer_.in_channels + ci) * channels * taps;
-                for (Index lane = 0; lane < panel.count; ++lane) to[lane] = weight[from[static_cast<std::size_t>(lane)]];
-            }
-        }
-        T* bias = bias_.data() + panel.bias + g * width;
-        for (Index lane = 0; lane < panel.count; ++lane)
-            bias[lane] = layer_.bias_of(g * channels + channel_of(group, panel.first + lane));
-    }
-
-    void compute(const Plan& plan, const Part& part, const T* image, const View<T>& y, Index g) const {
+    void compute(const Call& call, const Plan& plan, const Part& part) const {
         thread_local Places fresh;
         thread_local std::vector<const T*> inputs;
         const Places* places = &part.places;
@@ -191,21 +186,20 @@ class CellLanes {
         }
         const Group& group = groups_[part.group];
         const bool apart = plan.walk.transposed;
-        if (apart) bring_together(plan.walk, image, places->lowest, places->highest);
+        if (apart) bring_together(plan.walk, call.in, places->lowest, places->highest);
         inputs.resize(places->inputs.size());
         for (std::size_t k = 0; k < inputs.size(); ++k) {
             const Index at = places->inputs[k];
             inputs[k] = at == Places::nothing ? plan.zeros.data()
                         : apart               ? together().data() + (at - places->lowest) * layer_.in_channels
-                                              : image + at;
+                                              : call.in + at;
         }
-        T* origin = y.at(0, g * layer_.out_channels);
         for (Index p = part.first_panel; p < part.last_panel; ++p)
-            compute_panel(group.panels[static_cast<std::size_t>(p)], *places, inputs.data(), part.end - part.begin, origin, y, g);
+            compute_panel(call, group.panels[static_cast<std::size_t>(p)], *places, inputs.data(), part.end - part.begin);
     }
 
-    static std::vector<T>& together() {
-        thread_local std::vector<T> pixels;
+    static Buffer<T>& together() {
+        thread_local Buffer<T> pixels;
         return pixels;
     }
 
@@ -213,7 +207,7 @@ class CellLanes {
     void bring_together(const Walk& walk, const T* image, Index lowest, Index highest) const {
         const Index channels = layer_.in_channels, columns = walk.in_size.back(), count = highest - lowest + 1;
         if (lowest > highest) return;
-        together().resize(static_cast<std::size_t>(count * channels));
+        together().grow(count * channels);
         for (Index pixel = lowest; pixel <= highest;) {
             const T* from = image + pixel % columns * walk.x_strides.back();
             Index rest = pixel / columns;
@@ -230,17 +224,17 @@ class CellLanes {
         }
     }
 
-    void compute_panel(const Panel& panel, const Places& places, const T* const* x, Index total, T* origin,
-                       const View<T>& y, Index g) const {
+    void compute_panel(const Call& call, const Panel& panel, const Places& places, const T* const* x, Index total) const {
+        const View<T>& y = call.y;
         alignas(64) T scratch[max_rows * max_vectors * 16];
         const Index width = panel.vectors * kernels_.lanes, tail = panel.count - (panel.vectors - 1) * kernels_.lanes;
-        const T* weight = weight_.data() + panel.weight + g * panel.weight_size;
-        const T* bias = bias_.data() + panel.bias + g * width;
+        const T* weight = call.packed.weight.data() + call.g * order_.weights + panel.weight;
+        const T* bias = call.packed.bias.data() + call.g * static_cast<Index>(order_.biases.size()) + panel.bias;
         const bool together = neighbours(panel, y);
         const Index* number = places.number.data();
         const Run &first = panel.runs.front(), &last = panel.runs.back();
         const Index lowest = std::min(first.phase, last.phase);
-        const Index highest = order_ == LaneOrder::channel_then_phase ? highest_phase(panel) : last.phase;
+        const Index highest = lane_order_ == LaneOrder::channel_then_phase ? highest_phase(panel) : last.phase;
         T* out[max_rows];
         for (Index cell = 0, tile = 0; cell < total; cell += kernels_.rows, ++tile) {
             const Index rows = std::min(kernels_.rows, total - cell), used = places.used[static_cast<std::size_t>(tile)];
@@ -248,7 +242,7 @@ class CellLanes {
                 const auto c = static_cast<std::size_t>(cell + r);
                 const Index o = places.o[c];
                 const bool direct = together && o + lowest >= 0 && o + highest < y.shape.back();
-                out[r] = direct ? origin + places.y[c] + first.channel * y.strides[1] + (o + first.phase) * y.strides.back()
+                out[r] = direct ? call.out + places.y[c] + first.channel * y.strides[1] + (o + first.phase) * y.strides.back()
                                 : scratch + r * width;
             }
             const Index at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, used));
@@ -259,9 +253,9 @@ class CellLanes {
             for (Index r = 0; r < rows; ++r) {
                 const auto c = static_cast<std::size_t>(cell + r);
                 if (out[r] == scratch + r * width)
-                    put(out[r], panel, y, origin + places.y[c], places.o[c]);
+                    put(call, out[r], panel, call.out + places.y[c], places.o[c]);
                 else
-                    activate(layer_.activation, layer_.slope, out[r], panel.count, 1);
+                    activate(call.layer.activation, call.layer.slope, out[r], panel.count, 1);
             }
             number += used;
             x += used * rows;
@@ -278,13 +272,13 @@ class CellLanes {
     bool neighbours(const Panel& panel, const View<T>& y) const {
         const Index channel_step = y.strides[1], step = y.strides.back();
         const bool one = panel.runs.size() == 1;
-        if (order_ == LaneOrder::phase_then_channel) return channel_step == 1 && (one || step == layer_.out_channels);
+        if (lane_order_ == LaneOrder::phase_then_channel) return channel_step == 1 && (one || step == layer_.out_channels);
         return step == 1 && (one || channel_step == panel.phases);
     }
 
-    void put(const T* sums, const Panel& panel, const View<T>& y, T* row, Index o) const {
-        const Index out = y.shape.back(), channel_step = y.strides[1], step = y.strides.back();
-        const bool by_phase = order_ == LaneOrder::channel_then_phase;
+    void put(const Call& call, const T* sums, const Panel& panel, T* row, Index o) const {
+        const Index out = call.y.shape.back(), channel_step = call.y.strides[1], step = call.y.strides.back();
+        const bool by_phase = lane_order_ == LaneOrder::channel_then_phase;
         for (const Run& run : panel.runs) {
             const Index at = o + run.phase;
             // A run of phases is clipped to the window; a run of channels lies in it or not.
@@ -294,15 +288,15 @@ class CellLanes {
             const Index walk = by_phase ? step : channel_step;
             T* to = row + run.channel * channel_step + at * step + low * walk;
             for (Index j = 0; j < high - low; ++j) to[j * walk] = sums[run.lane + low + j];
-            activate(layer_.activation, layer_.slope, to, high - low, walk);
+            activate(call.layer.activation, call.layer.slope, to, high - low, walk);
         }
     }
 
-    const Constants<T>& layer_;
+    const Form layer_;
     const Kernels<T>& kernels_;
-    LaneOrder order_;
+    const LaneOrder lane_order_;
     std::vector<Group> groups_;
-    std::vector<T> weight_, bias_;
+    PackOrder order_;
     Recent<Plan> plans_;
 };
 

@@ -1,6 +1,6 @@
 #include "layer.hpp"
 
-#include <cmath>
+#include <algorithm>
 #include <utility>
 
 #include "cells.hpp"
@@ -19,6 +19,28 @@ const Kernels<T>* kernels_of(const Backend* backend) {
         return &backend->f32;
     else
         return &backend->f64;
+}
+
+template <class T>
+bool all_finite(const T* numbers, Index count) {
+    constexpr Index several = 16;
+    T sums[several] = {};  // of zeros, or NaN
+    Index i = 0;
+    for (; i + several <= count; i += several)
+        for (Index k = 0; k < several; ++k) sums[k] += numbers[i + k] * T(0);
+    for (; i < count; ++i) sums[0] += numbers[i] * T(0);
+    return std::all_of(sums, sums + several, [](T sum) { return sum == T(0); });
+}
+
+// Programs of the same layer are one: a layer made for a single call finds its own ready.
+template <class Program, class T, class... Choices>
+std::shared_ptr<const Program> the_program(const Form& form, const Kernels<T>& kernels, Choices... choices) {
+    static const Recent<Program> programs;
+    std::vector<Index> key{reinterpret_cast<Index>(&kernels), form.groups, form.in_channels, form.out_channels,
+                           static_cast<Index>(choices)...};
+    for (const Axis& axis : form.axes)
+        for (const Index number : {axis.kernel, axis.stride, axis.dilation, axis.crop_lo}) key.push_back(number);
+    return programs.get(key, [&] { return std::make_shared<const Program>(form, kernels, choices...); });
 }
 
 template <class T>
@@ -48,20 +70,18 @@ constexpr Index long_row = 32;
 }  // namespace
 
 template <class T>
-Layer<T>::Layer(const T* weight, const T* bias, Index in_channels, Index out_channels, Index groups,
+Layer<T>::Layer(const T* weight, const T* bias, bool lent, Index in_channels, Index out_channels, Index groups,
                 std::vector<Axis> axes, Activation activation, T slope, const Backend* backend)
-    : constants_{std::move(axes), groups, in_channels / groups, out_channels / groups, nullptr, nullptr, activation, slope},
-      point_(),
-      kernels_(kernels_of<T>(backend)),
-      holes_(has_holes(constants_.axes)),
-      finite_(true) {
-    weight_.assign(weight, weight + in_channels * constants_.out_channels * constants_.taps());
-    if (bias) bias_.assign(bias, bias + out_channels);
-    constants_.weight = weight_.data();
-    constants_.bias = bias ? bias_.data() : nullptr;
+    : constants_{{std::move(axes), groups, in_channels / groups, out_channels / groups}, weight, bias, activation, slope},
+      kernels_(kernels_of<T>(backend)) {
+    const Index weights = in_channels * constants_.out_channels * constants_.taps();
+    if (!lent) {
+        constants_.weight = std::copy_n(weight, weights, weight_.grow(weights)) - weights;
+        if (bias) constants_.bias = std::copy_n(bias, out_channels, bias_.grow(out_channels)) - out_channels;
+    }
+    finite_ = all_finite(constants_.weight, weights);
     point_ = constants_;
     point_.axes = {{constants_.taps(), constants_.taps(), 1, 0}};
-    for (const T w : weight_) finite_ = finite_ && std::isfinite(w);
 }
 
 template <class T>
@@ -78,11 +98,15 @@ void Layer<T>::run(const View<const T>& x, const View<T>& y) const {
     if (way == Way::depthwise)
         return depthwise_.get([&] { return std::make_unique<Depthwise<T>>(constants_, *kernels_); }).run(x, y, multiplications);
     if (way == Way::point) return run_point(x, y, multiplications);
-    if (holes_) fill(y);
+    for (const Axis& axis : constants_.axes)
+        if (has_holes(axis)) {
+            fill(y);
+            break;
+        }
     if (way == Way::pixels || way == Way::pixels_woven)
-        pixels(way == Way::pixels_woven).run(x, y, multiplications);
+        run_pixels(way == Way::pixels_woven, x, y, multiplications);
     else
-        cells(way, y).run(x, y, multiplications);
+        run_cells(way, x, y, multiplications);
 }
 
 template <class T>
@@ -105,19 +129,26 @@ typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y
 }
 
 template <class T>
-const Pixels<T>& Layer<T>::pixels(bool woven_channels) const {
-    return pixels_[woven_channels].get([&] { return std::make_unique<Pixels<T>>(constants_, *kernels_, woven_channels); });
+void Layer<T>::run_pixels(bool woven_channels, const View<const T>& x, const View<T>& y, double multiplications) const {
+    const auto& ready = pixels_[woven_channels].get([&] {
+        const auto program = the_program<Pixels<T>>(constants_, *kernels_, woven_channels);
+        return std::make_unique<Ready<Pixels<T>>>(program, pack(program->order(), constants_));
+    });
+    ready.program->run(constants_, ready.packed, x, y, multiplications);
 }
 
 template <class T>
-const CellLanes<T>& Layer<T>::cells(Way way, const View<T>& y) const {
+void Layer<T>::run_cells(Way way, const View<const T>& x, const View<T>& y, double multiplications) const {
+    const Constants<T>& layer = way == Way::point ? point_ : constants_;
     const bool rows_of_channels = way == Way::channels || (y.strides[1] == 1 && y.shape[1] > 1);
     const Grouping grouping = way == Way::channels ? Grouping::single : Grouping::alike;
     const LaneOrder order = rows_of_channels ? LaneOrder::phase_then_channel : LaneOrder::channel_then_phase;
     const int number = way == Way::channels ? 0 : way == Way::channels_alike ? 1 : way == Way::phases ? 2 : 3 + rows_of_channels;
-    return cells_[number].get([&] {
-        return std::make_unique<CellLanes<T>>(way == Way::point ? point_ : constants_, *kernels_, grouping, order);
+    const auto& ready = cells_[number].get([&] {
+        const auto program = the_program<CellLanes<T>>(layer, *kernels_, grouping, order);
+        return std::make_unique<Ready<CellLanes<T>>>(program, pack(program->order(), layer));
     });
+    ready.program->run(layer, ready.packed, x, y, multiplications);
 }
 
 // The kernel's axes as one: every tap is the only one of its output.
@@ -126,7 +157,7 @@ void Layer<T>::run_point(const View<const T>& x, const View<T>& y, double multip
     const Index x_shape[] = {x.shape[0], x.shape[1], 1}, x_strides[] = {x.strides[0], x.strides[1], 1};
     const Index y_shape[] = {y.shape[0], y.shape[1], constants_.taps()}, y_strides[] = {y.strides[0], y.strides[1], y.strides.back()};
     const View<T> out{y.data, y_shape, y_strides};
-    cells(Way::point, out).run({x.data, x_shape, x_strides}, out, multiplications);
+    run_cells(Way::point, {x.data, x_shape, x_strides}, out, multiplications);
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 #pragma once
 #include "backend.hpp"
 #include "lazy.hpp"
+#include "packing.hpp"
 #include "problem.hpp"
 
 namespace tconv {
@@ -16,10 +17,10 @@ class Depthwise;
 template <class T>
 class Layer {
    public:
-    // `weight` (in, out/groups, *kernel) and `bias` (out, or null) are contiguous and copied. `backend` is null for the
-    // reference.
-    Layer(const T* weight, const T* bias, Index in_channels, Index out_channels, Index groups, std::vector<Axis> axes,
-          Activation activation, T slope, const Backend* backend);
+    // `weight` (in, out/groups, *kernel) and `bias` (out, or null) are contiguous, and copied unless they are lent: then
+    // they must stay as they are for as long as the layer lives. `backend` is null for the reference.
+    Layer(const T* weight, const T* bias, bool lent, Index in_channels, Index out_channels, Index groups,
+          std::vector<Axis> axes, Activation activation, T slope, const Backend* backend);
     ~Layer();
 
     void run(const View<const T>& x, const View<T>& y) const;
@@ -32,20 +33,27 @@ class Layer {
     enum class Way { pixels, pixels_woven, channels, channels_alike, phases, point, depthwise };
 
     Way choose(const View<const T>& x, const View<T>& y) const;
-    const Pixels<T>& pixels(bool woven_channels) const;
-    const CellLanes<T>& cells(Way way, const View<T>& y) const;
+    void run_pixels(bool woven_channels, const View<const T>& x, const View<T>& y, double multiplications) const;
+    void run_cells(Way way, const View<const T>& x, const View<T>& y, double multiplications) const;
     void run_point(const View<const T>& x, const View<T>& y, double multiplications) const;
     void run_reference(const View<const T>& x, const View<T>& y, double multiplications) const;
     void fill(const View<T>& y) const;
 
-    std::vector<T> weight_, bias_;
+    // A way of computing, and the weights as it reads them.
+    template <class Program>
+    struct Ready {
+        std::shared_ptr<const Program> program;
+        Packed<T> packed;
+    };
+
+    Buffer<T> weight_, bias_;
     Constants<T> constants_, point_;  // the latter: the kernel as one axis, for inputs of a single pixel
     const Kernels<T>* kernels_;       // null: the reference
-    bool holes_, finite_;
+    bool finite_;
 
-    // Packed for each way when it is first taken.
-    Lazy<Pixels<T>> pixels_[2];
-    Lazy<CellLanes<T>> cells_[5];
+    // Of each way, when it is first taken.
+    Lazy<Ready<Pixels<T>>> pixels_[2];
+    Lazy<Ready<CellLanes<T>>> cells_[5];
     Lazy<Depthwise<T>> depthwise_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 
 namespace tconv {
 namespace {
@@ -89,10 +90,9 @@ std::vector<PhaseGroup> group_phases(const std::vector<Axis>& axes, Grouping gro
     return groups;
 }
 
-bool has_holes(const std::vector<Axis>& axes) {
-    for (const Axis& axis : axes)
-        if (static_cast<Index>(phases_of(axis, Origin::canvas).size()) < axis.stride) return true;
-    return false;
+bool has_holes(const Axis& axis) {
+    // Taps a common multiple of dilation and stride apart reach the same residue.
+    return std::min(axis.kernel, axis.stride / std::gcd(axis.stride, axis.dilation)) < axis.stride;
 }
 
 Cells cells_of(const std::vector<Axis>& axes, const PhaseGroup& group, const std::vector<Index>& out_size) {

@@ -35,7 +35,7 @@ std::vector<PhaseGroup> group_phases(const std::vector<Axis>& axes, Grouping gro
 
 // Whether some residue has no tap, so that outputs exist which `single` and `alike` groups (or, on the axes before the
 // last, any groups) do not compute: they hold the bias.
-bool has_holes(const std::vector<Axis>& axes);
+bool has_holes(const Axis& axis);
 
 // The cells of a group that have an output inside the window: per axis the first cell and how many.
 struct Cells {

@@ -7,6 +7,7 @@
 
 #include "activation.hpp"
 #include "lazy.hpp"
+#include "packing.hpp"
 #include "panels.hpp"
 #include "phases.hpp"
 #include "problem.hpp"
@@ -22,7 +23,7 @@ template <class T>
 class Pixels {
    public:
     // With `woven_channels`, the channels of a pixel are neighbours in the output and are woven together with the phases.
-    Pixels(const Constants<T>& layer, const Kernels<T>& kernels, bool woven_channels)
+    Pixels(const Form& layer, const Kernels<T>& kernels, bool woven_channels)
         : layer_(layer), kernels_(kernels), woven_channels_(woven_channels) {
         // Few channels: phases that read the same inputs share tiles. Else no cell is computed before the window.
         const Origin origin = layer.out_channels < block_channels ? Origin::canvas : Origin::output;
@@ -45,10 +46,12 @@ class Pixels {
             for (const auto& tiles : block.tiles)
                 for (const Tile& tile : tiles) rows = std::max(rows, tile.rows);
         needs_.vectors = kernels.vectors[rows - 1];
-        pack();
     }
 
-    void run(const View<const T>& x, const View<T>& y, double multiplications) const {
+    const PackOrder& order() const { return order_; }
+
+    void run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
+             double multiplications) const {
         std::vector<Index> key(x.shape.begin(), x.shape.end());
         for (const auto more : {x.strides, y.shape, y.strides}) key.insert(key.end(), more.begin(), more.end());
         const auto plan = plans_.get(key, [&] { return std::make_shared<const Plan>(*this, x, y); });
@@ -63,9 +66,9 @@ class Pixels {
         parallel(tasks * layer_.groups * shares, multiplications, [&](Index task) {
             const Index share = task % shares, g = task / shares % layer_.groups;
             const Index begin = task / shares / layer_.groups * several, end = std::min(begin + several, blocks);
+            const Call call{layer, packed, x, y, g, part(count, share, shares), part(count, share + 1, shares)};
             for (Index block = begin; block < end; ++block)
-                compute(*plan, x, y, g, block * plan->units, std::min((block + 1) * plan->units, units),
-                        part(count, share, shares), part(count, share + 1, shares));
+                compute(call, *plan, block * plan->units, std::min((block + 1) * plan->units, units));
         });
     }
 
@@ -85,13 +88,22 @@ class Pixels {
     struct Tile {
         std::size_t set;
         Index rows;
-        Index row[max_rows], phase[max_rows], channel[max_rows];  // phase: of the set's; channel: of the channel group's
-        Index weight, bias;                                       // where they begin, for channel group 0
+        Index row[max_rows];  // where their sums go
+        Index weight, bias;   // where they begin, for channel group 0
     };
 
     struct Block {  // neighbouring output channels
         Index first, channels;
         std::vector<std::vector<Tile>> tiles;  // of each group
+    };
+
+    struct Call {
+        const Constants<T>& layer;
+        const Packed<T>& packed;
+        const View<const T>& x;
+        const View<T>& y;
+        Index g;            // channel group
+        Index first, last;  // channel blocks
     };
 
     // What is the same for all calls with arrays of one shape.
@@ -179,102 +191,81 @@ class Pixels {
 
     // Which channels and phases make a tile, and where its weights and sums lie.
     void lay_out() {
-        const Index step = woven_channels_ ? layer_.out_channels : block_channels, phases = needs_.phases;
+        const Index step = woven_channels_ ? layer_.out_channels : block_channels;
         for (Index first = 0; first < layer_.out_channels; first += step) {
             Block block{first, std::min(step, layer_.out_channels - first), {}};
             for (const Group& group : groups_) {
                 block.tiles.emplace_back();
-                for (std::size_t s = 0; s < group.sets.size(); ++s) {
-                    const Set& set = group.sets[s];
-                    const auto together = static_cast<Index>(set.phases.size()), all = block.channels * together;
+                for (std::size_t set = 0; set < group.sets.size(); ++set) {
+                    const Index all = block.channels * static_cast<Index>(group.sets[set].phases.size());
                     const Index tiles = ceil_div(all, kernels_.rows);
-                    for (Index t = 0; t < tiles; ++t) {
-                        const Index begin = part(all, t, tiles);
-                        Tile tile{s, part(all, t + 1, tiles) - begin, {}, {}, {}, weight_size_, bias_size_};
-                        for (Index r = 0; r < tile.rows; ++r) {
-                            const Index channel = (begin + r) / together;
-                            tile.phase[r] = (begin + r) % together;
-                            const Index phase = set.phases[static_cast<std::size_t>(tile.phase[r])];
-                            tile.channel[r] = first + channel;
-                            tile.row[r] = woven_channels_ ? phase * block.channels + channel : channel * phases + phase;
-                        }
-                        weight_size_ += static_cast<Index>(set.shifts.size()) * layer_.in_channels * tile.rows;
-                        bias_size_ += tile.rows;
-                        block.tiles.back().push_back(tile);
-                    }
+                    for (Index t = 0; t < tiles; ++t)
+                        block.tiles.back().push_back(
+                            tile_of(block, group.sets[set], set, part(all, t, tiles), part(all, t + 1, tiles)));
                 }
             }
             blocks_.push_back(std::move(block));
         }
     }
 
-    void pack() {
-        weight_.resize(static_cast<std::size_t>(weight_size_ * layer_.groups));
-        bias_.resize(static_cast<std::size_t>(bias_size_ * layer_.groups));
-        const auto blocks = static_cast<Index>(blocks_.size());
-        parallel(blocks * layer_.groups, static_cast<double>(weight_.size()), [&](Index task) {
-            const Block& block = blocks_[static_cast<std::size_t>(task % blocks)];
-            for (std::size_t i = 0; i < groups_.size(); ++i)
-                for (const Tile& tile : block.tiles[i]) pack_tile(tile, groups_[i].sets[tile.set], task / blocks);
-        });
-    }
-
-    void pack_tile(const Tile& tile, const Set& set, Index g) {
-        T* to = weight_.data() + g * weight_size_ + tile.weight;
-        const Index taps = layer_.taps(), channels = layer_.out_channels;
-        for (Index ci = 0; ci < layer_.in_channels; ++ci) {
-            const T* from = layer_.weight + (g * layer_.in_channels + ci) * channels * taps;
-            for (std::size_t s = 0; s < set.shifts.size(); ++s)
-                for (Index r = 0; r < tile.rows; ++r)
-                    *to++ = from[tile.channel[r] * taps + set.weights[static_cast<std::size_t>(tile.phase[r])][s]];
+    // Rows begin..end of the set: its phases of the block's first channel, of the second, and so on.
+    Tile tile_of(const Block& block, const Set& set, std::size_t number, Index begin, Index end) {
+        const auto together = static_cast<Index>(set.phases.size()), taps = static_cast<Index>(set.shifts.size());
+        Tile tile{number, end - begin, {}, order_.weights, static_cast<Index>(order_.biases.size())};
+        Column column{order_.weights, taps * tile.rows, taps * tile.rows, {}};
+        for (Index r = 0; r < tile.rows; ++r) {
+            const Index channel = (begin + r) / together, phase = set.phases[static_cast<std::size_t>((begin + r) % together)];
+            tile.row[r] = woven_channels_ ? phase * block.channels + channel : channel * needs_.phases + phase;
+            order_.biases.push_back(block.first + channel);
         }
-        for (Index r = 0; r < tile.rows; ++r)
-            bias_[static_cast<std::size_t>(g * bias_size_ + tile.bias + r)] =
-                layer_.bias_of(g * channels + tile.channel[r]);
+        for (std::size_t s = 0; s < set.shifts.size(); ++s)
+            for (Index r = begin; r < end; ++r)
+                column.from.push_back((block.first + r / together) * layer_.taps() +
+                                      set.weights[static_cast<std::size_t>(r % together)][s]);
+        order_.weights += column.width * layer_.in_channels;
+        order_.columns.push_back(std::move(column));
+        return tile;
     }
 
-    // The units begin..end of all images and the channel blocks first..last of channel group g.
-    void compute(const Plan& plan, const View<const T>& x, const View<T>& y, Index g, Index begin, Index end, Index first,
-                 Index last) const {
-        thread_local std::vector<T> panel, sums;
+    // The units begin..end of all images.
+    void compute(const Call& call, const Plan& plan, Index begin, Index end) const {
+        thread_local Buffer<T> panel, sums;
         thread_local std::vector<Unit> fresh;
-        const Index lanes = kernels_.lanes, size = plan.panels.size() * plan.channels;
-        panel.resize(static_cast<std::size_t>(plan.units * size + lanes));
-        fresh.resize(static_cast<std::size_t>(plan.units));
+        const Index lanes = kernels_.lanes, size = plan.panels.size() * plan.channels, count = end - begin;
+        panel.grow(plan.units * size + lanes);
+        fresh.resize(static_cast<std::size_t>(count));
         const Unit* units[max_vectors];
         const T* in[max_vectors];
         Index vectors = 0;
-        for (Index u = begin; u < end; ++u) {
-            const Index number = u % plan.panels.units();
-            if (plan.located.empty()) plan.panels.locate(fresh[static_cast<std::size_t>(u - begin)], number);
-            units[u - begin] = plan.located.empty() ? &fresh[static_cast<std::size_t>(u - begin)]
-                                                    : &plan.located[static_cast<std::size_t>(number)];
-            for (Index v = 0; v < units[u - begin]->vectors; ++v)
-                in[vectors++] = panel.data() + (u - begin) * size + v * lanes;
+        for (Index u = 0; u < count; ++u) {
+            const auto number = static_cast<std::size_t>((begin + u) % plan.panels.units());
+            Unit& own = fresh[static_cast<std::size_t>(u)];
+            if (plan.located.empty()) plan.panels.locate(own, static_cast<Index>(number));
+            units[u] = plan.located.empty() ? &own : &plan.located[number];
+            for (Index v = 0; v < units[u]->vectors; ++v) in[vectors++] = panel.data() + u * size + v * lanes;
         }
         // Sums stay here until all input channels are added: of one block at a time if they all are at once.
         const bool whole = plan.channels == layer_.in_channels;
-        const Index rows = blocks_.front().channels * needs_.phases, several = whole ? 1 : (last - first) * ssize(groups_);
-        sums.resize(static_cast<std::size_t>(several * rows * plan.width + lanes));
+        const Index rows = blocks_.front().channels * needs_.phases, block_size = rows * plan.width;
+        sums.grow((whole ? 1 : (call.last - call.first) * ssize(groups_)) * block_size + lanes);
         for (Index channel = 0; channel < layer_.in_channels; channel += plan.channels) {
             const Index channels = std::min(plan.channels, layer_.in_channels - channel);
-            for (Index u = begin; u < end; ++u)
-                kernels_.gather(panel.data() + (u - begin) * size, plan.panels.size(),
-                                x.at(u / plan.panels.units(), g * layer_.in_channels + channel), x.strides[1],
-                                x.strides.back(), channels, units[u - begin]->pieces.data(),
-                                ssize(units[u - begin]->pieces));
-            const bool done = channel + channels == layer_.in_channels;
-            for (Index b = first; b < last; ++b) {
+            for (Index u = 0; u < count; ++u)
+                kernels_.gather(panel.data() + u * size, plan.panels.size(),
+                                call.x.at((begin + u) / plan.panels.units(), call.g * layer_.in_channels + channel),
+                                call.x.strides[1], call.x.strides.back(), channels, units[u]->pieces.data(),
+                                ssize(units[u]->pieces));
+            T* c = sums.data();
+            for (Index b = call.first; b < call.last; ++b) {
                 const Block& block = blocks_[static_cast<std::size_t>(b)];
                 const std::vector<Index>* distances = plan.distances.data();
-                for (std::size_t i = 0; i < groups_.size(); distances += groups_[i++].sets.size()) {
-                    T* c = sums.data() + (whole ? 0 : ((b - first) * ssize(groups_) + static_cast<Index>(i)) * rows * plan.width);
+                for (std::size_t i = 0; i < groups_.size(); distances += groups_[i++].sets.size(), c += whole ? 0 : block_size) {
                     for (const Tile& tile : block.tiles[i])
-                        add(tile, groups_[i].sets[tile.set].begins, c, plan, in, vectors, distances[tile.set], g, channel,
-                            channels);
-                    for (Index u = begin, lane = 0; u < end && done; lane += units[u++ - begin]->vectors * lanes)
-                        store(y, u / plan.panels.units(), g * layer_.out_channels + block.first, block.channels,
-                              c + lane, plan.width, units[u - begin]->strips[i]);
+                        add(call, plan, tile, groups_[i].sets[tile.set].begins && channel == 0, distances[tile.set], c, in,
+                            vectors, channel, channels);
+                    if (channel + channels < layer_.in_channels) continue;
+                    for (Index u = 0, lane = 0; u < count; lane += units[u++]->vectors * lanes)
+                        store(call, (begin + u) / plan.panels.units(), block, c + lane, plan.width, units[u]->strips[i]);
                 }
             }
         }
@@ -285,11 +276,11 @@ class Pixels {
         return static_cast<Index>(many.size());
     }
 
-    void add(const Tile& tile, bool begins, T* c, const Plan& plan, const T* const* panels, Index vectors,
-             const std::vector<Index>& distances, Index g, Index channel, Index channels) const {
+    void add(const Call& call, const Plan& plan, const Tile& tile, bool begins, const std::vector<Index>& distances, T* c,
+             const T* const* panels, Index vectors, Index channel, Index channels) const {
         const Index taps = ssize(distances), at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, taps));
-        const T* w = weight_.data() + g * weight_size_ + tile.weight + channel * taps * tile.rows;
-        const T* bias = channel == 0 && begins ? bias_.data() + g * bias_size_ + tile.bias : nullptr;
+        const T* w = call.packed.weight.data() + call.g * order_.weights + tile.weight + channel * taps * tile.rows;
+        const T* bias = begins ? call.packed.bias.data() + call.g * ssize(order_.biases) + tile.bias : nullptr;
         const T* in[max_vectors];
         for (Index begin = 0; begin < channels; begin += at_once, bias = nullptr) {
             const Index count = std::min(at_once, channels - begin);
@@ -299,26 +290,26 @@ class Pixels {
         }
     }
 
-    void store(const View<T>& y, Index n, Index channel, Index channels, const T* c, Index width,
+    void store(const Call& call, Index n, const Block& block, const T* c, Index width,
                const std::vector<Strip>& strips) const {
-        const Index step = woven_channels_ ? 1 : y.strides.back();
-        const Index phases = needs_.phases * needs_.woven, woven = channels / needs_.woven;
-        T* to = y.at(n, channel);
-        kernels_.weave(to, y.strides[1], step, c, width, phases, woven, strips.data(), ssize(strips));
-        if (layer_.activation == Activation::none) return;
-        for (Index k = 0; k < woven; ++k, to += y.strides[1])
+        const Index step = woven_channels_ ? 1 : call.y.strides.back(), channel_step = call.y.strides[1];
+        const Index phases = needs_.phases * needs_.woven, channels = block.channels / needs_.woven;
+        T* to = call.y.at(n, call.g * layer_.out_channels + block.first);
+        kernels_.weave(to, channel_step, step, c, width, phases, channels, strips.data(), ssize(strips));
+        if (call.layer.activation == Activation::none) return;
+        for (Index k = 0; k < channels; ++k, to += channel_step)
             for (const Strip& strip : strips)
-                activate(layer_.activation, layer_.slope, to + strip.y + strip.low * step, strip.high - strip.low, step);
+                activate(call.layer.activation, call.layer.slope, to + strip.y + strip.low * step, strip.high - strip.low,
+                         step);
     }
 
-    const Constants<T>& layer_;
+    const Form layer_;
     const Kernels<T>& kernels_;
     const bool woven_channels_;
     PanelNeeds needs_;
     std::vector<Group> groups_;
     std::vector<Block> blocks_;
-    Index weight_size_ = 0, bias_size_ = 0;  // of one channel group
-    std::vector<T> weight_, bias_;
+    PackOrder order_;
     Recent<Plan> plans_;
 };
 

@@ -28,21 +28,26 @@ struct View {
     }
 };
 
-// What stays the same from call to call, channels counted per group. `bias` is null or has one value per output channel.
-template <class T>
-struct Constants {
+// A layer without its numbers; channels are counted per group.
+struct Form {
     std::vector<Axis> axes;
     Index groups, in_channels, out_channels;
-    const T* weight;  // (groups*in_channels, out_channels, *kernel), contiguous
-    const T* bias;
-    Activation activation;
-    T slope;
 
     Index taps() const {
         Index product = 1;
         for (const Axis& axis : axes) product *= axis.kernel;
         return product;
     }
+};
+
+// What stays the same from call to call. `bias` is null or has one value per output channel.
+template <class T>
+struct Constants : Form {
+    const T* weight;  // (groups*in_channels, out_channels, *kernel), contiguous
+    const T* bias;
+    Activation activation;
+    T slope;
+
     T bias_of(Index channel) const { return bias ? bias[channel] : T(0); }
 };
 

@@ -106,7 +106,7 @@ bool agrees(const Case& c, const Choice& choice) {
     const auto w = numbers<T>(c.in_channels * (c.out_channels / c.groups) * product(kernel), 2);
     const auto b = numbers<T>(c.out_channels, 3);
     const auto layer = [&](const Backend* backend) {
-        return Layer<T>(w.data(), b.data(), c.in_channels, c.out_channels, c.groups, c.axes, c.activation, T(0.5),
+        return Layer<T>(w.data(), b.data(), true, c.in_channels, c.out_channels, c.groups, c.axes, c.activation, T(0.5),
                         backend);
     };
     const Layer<T> judged = layer(choice.backend), reference = layer(nullptr);
