@@ -63,9 +63,11 @@ def as_array(name: str, value: Any) -> Array:
 
 def same_dtype(weight: np.dtype[Any], **others: Array | None) -> None:
     """Refuse arrays whose dtype is not the weight's (byte order apart): what to round is the caller's decision."""
-    dtype = weight.newbyteorder("=")
     for name, array in others.items():
-        if array is not None and array.dtype != dtype and array.dtype.newbyteorder("=") != dtype:
+        if array is None or array.dtype is weight:
+            continue
+        dtype = weight.newbyteorder("=")
+        if array.dtype.newbyteorder("=") != dtype:
             raise errors.DtypeError(
                 f"{name} has dtype {array.dtype} but the weight has {weight}; convert one: "
                 f"{name}.astype({str(dtype)!r})"

@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import Any
 
 from tconv import errors
-from tconv.arrays import Array, as_array, layout, same_dtype
+from tconv.arrays import Array, Shape, as_array, layout, same_dtype
 from tconv.geometry import Geometry, Sizes
 from tconv.geometry.arguments import Ints, Padding, is_sequence, per_axis
-from tconv.layer import prepare
+from tconv.layer import Signature, run_once
 
 
 def conv_transpose(
@@ -115,10 +115,24 @@ def _run(
     x, weight = as_array("input", input), as_array("weight", weight)
     bias = None if bias is None else as_array("bias", bias)
     same_dtype(weight.dtype, input=x, bias=bias)
-    sizes = layout(x.shape, weight.shape, None if bias is None else bias.shape, groups, ndim)
-    resolve = _cached_geometry if all(map(_is_plain, geometry_arguments)) else _geometry
-    geometry = resolve(sizes.kernel, sizes.in_size, *geometry_arguments)
-    return prepare(weight, bias, geometry, groups)(x, out)
+    arguments = groups, *geometry_arguments
+    judge = _known_signature if _are_plain(arguments) else _signature
+    bias_shape = None if bias is None else bias.shape
+    return run_once(judge(ndim, x.shape, weight.shape, bias_shape, weight.dtype.type, *arguments), weight, bias, x, out)
+
+
+def _signature(
+    ndim: int | None,
+    input: Shape,
+    weight: Shape,
+    bias: Shape | None,
+    scalar: type[Any],
+    groups: int,
+    *geometry_arguments: Any,
+) -> Signature:
+    """What a call's shapes, dtype and arguments say, judged; its arrays are not seen here."""
+    sizes = layout(input, weight, bias, groups, ndim)
+    return Signature(_geometry(sizes.kernel, sizes.in_size, *geometry_arguments), groups, weight, bias, scalar)
 
 
 def _geometry(
@@ -144,9 +158,15 @@ def _geometry(
     return geometry.padded_by(geometry.output_padding_for(in_size, output_size))
 
 
-_cached_geometry = lru_cache(maxsize=1024)(_geometry)
+_known_signature = lru_cache(maxsize=1024)(_signature)
+
+_INT, _SCALARS = frozenset({int}), frozenset({int, str, type(None)})
+
+
+def _are_plain(values: tuple[Any, ...]) -> bool:
+    """Arguments that are safe as a cache key: 2.0 and True equal 2 as keys, and must not be answered like it."""
+    return _SCALARS.issuperset(map(type, values)) or all(map(_is_plain, values))
 
 
 def _is_plain(value: Any) -> bool:
-    """An argument that is safe as a cache key: 2.0 and True equal 2 as keys, and must not be answered like it."""
-    return value is None or type(value) in (int, str) or (type(value) is tuple and all(type(v) is int for v in value))
+    return type(value) in _SCALARS or (type(value) is tuple and _INT.issuperset(map(type, value)))
