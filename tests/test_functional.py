@@ -234,10 +234,20 @@ def test_what_is_remembered_of_a_call() -> None:
     tconv.conv_transpose1d(x, w, b, 2)
     del x, w, b
     assert [array() for array in kept] == [None] * 3
-    for n in range(1, 3000):
-        tconv.conv_transpose1d(np.ones((1, 1, n), np.float32), np.ones((1, 1, 1), np.float32))
+    one = np.ones((1, 1, 1), np.float32)
+    for stride in range(1, 1000):
+        tconv.conv_transpose1d(one, one, stride=stride)
     remembered = functional._known_signature.cache_info()
-    assert remembered.currsize == remembered.maxsize == 1024
+    assert remembered.currsize == remembered.maxsize == 256
+
+
+def test_an_output_size_that_is_remembered_belongs_to_its_input() -> None:
+    w = random((2, 1, 3))
+    for _ in range(2):
+        for n, size in ((4, 9), (4, 10), (5, 11), (5, 12)):
+            assert tconv.conv_transpose1d(random((1, 2, n)), w, stride=2, output_size=size).shape == (1, 1, size)
+        with pytest.raises(errors.OutputSizeError):
+            tconv.conv_transpose1d(random((1, 2, 4)), w, stride=2, output_size=12)
 
 
 def test_everything_is_judged_before_anything_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ class Signature:
         """Shape and bytes of the result for an input of this shape; judged once, then remembered."""
         sizes = layout(input, self.weight, self.bias, self.groups)
         shape = sizes.result_shape(self.geometry.output_size(sizes.in_size))
-        if len(self._results) >= 1024:
+        if len(self._results) >= 256:
             self._results.clear()
         result = self._results[input] = shape, prod(shape) * self.dtype.itemsize
         return result
@@ -172,7 +172,7 @@ def prepare(
         raise errors.KernelError(f"weight {weight.shape} does not have the geometry's kernel {geometry.kernel}")
     name, slope = _activation(activation, weight.dtype)
     shapes = weight.shape, None if bias is None else bias.shape
-    return Layer(Signature(geometry, groups, *shapes, weight.dtype.type), weight, bias, name, slope)
+    return Layer(Signature(geometry, int(groups), *shapes, weight.dtype.type), weight, bias, name, slope)
 
 
 def _core_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
