@@ -38,9 +38,9 @@ ISAS = {
 
 HELD = (
     "tconv; torch (ATen, oneDNN, MKL); openvino (oneDNN's kernels, so every deconvolution; its own from the release "
-    "on that heeds OV_CPU_MAX_ISA); jax (what XLA compiles, and oneDNN; its Eigen kernels are compiled for AVX)"
+    "on that heeds OV_CPU_MAX_ISA); jax (what XLA compiles, and oneDNN; not the kernels that it brings compiled)"
 )
-"""What these settings reach, as ONEDNN_VERBOSE, OpenVINO's runtime model and XLA's flags show."""
+"""What these settings reach, as ONEDNN_VERBOSE=1, OpenVINO's runtime model and XLA's list of flags show."""
 
 FREE = ("onnxruntime",)
 """Contenders that ask the processor what it can do, and have no setting."""
