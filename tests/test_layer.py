@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cases import CASES, IDS, Case
 
 import tconv
 from tconv import Geometry, errors
-from tconv.layer import ACTIVATIONS
+from tconv.layer import ACTIVATIONS, Signature
 
 
 def test_runs_on_any_size_and_keeps_its_own_weights() -> None:
@@ -66,3 +67,34 @@ def test_bad_layers() -> None:
         tconv.prepare(w, geometry=Geometry(3))
     with pytest.raises(errors.RankError):
         tconv.prepare(np.ones(3))
+
+
+def test_the_shapes_remembered_are_bounded() -> None:
+    signature = Signature(Geometry(1), 1, (1, 1, 1), None, np.float32)
+    for n in range(1, 1000):
+        assert signature.result(np.empty((1, 1, n), np.float32), None).shape == (1, 1, n)
+        assert len(signature._results) <= 256
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_sizes_that_change_from_call_to_call_give_the_same_bits(case: Case) -> None:
+    """What a layer remembers of one size never shows in the result of another."""
+    rng = np.random.default_rng(5)
+    x, w, b = (rng.standard_normal(a.shape).astype(np.float32) for a in case.arrays())
+    layer = tconv.prepare(w, b, case.geometry, case.groups)
+    larger = np.concatenate([x, x], axis=-1)
+    inputs = [x, larger, x[:0], np.moveaxis(np.moveaxis(larger, 1, -1).copy(), -1, 1), x]
+    fresh = [tconv.prepare(w, b, case.geometry, case.groups)(each) for each in inputs]
+    for _ in range(3):
+        for each, expected in zip(inputs, fresh, strict=True):
+            y = layer(each)
+            assert y.shape == expected.shape and y.tobytes() == expected.tobytes()
+
+
+def test_unaligned_weights_are_read_from_a_copy() -> None:
+    """Contiguous, but at an odd address, as in a file that was mapped or read as bytes."""
+    w, b = np.arange(12, dtype=np.float32).reshape(2, 3, 2), np.arange(3, dtype=np.float32)
+    odd = [np.frombuffer(b"?" + a.tobytes(), a.dtype, offset=1).reshape(a.shape) for a in (w, b)]
+    x = np.arange(10, dtype=np.float32).reshape(1, 2, 5)
+    assert not odd[0].flags.aligned and odd[0].flags.c_contiguous
+    assert (tconv.prepare(*odd)(x) == tconv.prepare(w, b)(x)).all()

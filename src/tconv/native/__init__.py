@@ -9,6 +9,7 @@ the environment forces one.
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -60,11 +61,15 @@ def backends() -> tuple[str, ...]:
 
 def active() -> str:
     """The backend that runs: the best one, or the one that TCONV_BACKEND names."""
+    return _chosen(os.environ.get("TCONV_BACKEND"))
+
+
+@lru_cache(maxsize=16)
+def _chosen(name: str | None) -> str:
     supported = backends()
-    chosen = os.environ.get("TCONV_BACKEND") or supported[0]
-    if chosen not in supported:
-        raise errors.TconvError(f"TCONV_BACKEND={chosen} is not available here; choose one of {', '.join(supported)}")
-    return chosen
+    if name and name not in supported:
+        raise errors.TconvError(f"TCONV_BACKEND={name} is not available here; choose one of {', '.join(supported)}")
+    return name or supported[0]
 
 
 def cpu_features() -> tuple[str, ...]:
