@@ -16,6 +16,7 @@ namespace tconv {
 
 constexpr Index chunk_bytes = 256 * 1024;  // inputs and outputs of a chunk of cells, which stay in the cache
 constexpr Index most_cells = 1024;         // of a chunk
+constexpr Index most_places = 32 * 1024;   // inputs of cells, of a chunk; and of all, if they are remembered
 
 enum class LaneOrder { channel_then_phase, phase_then_channel };  // the latter varies fastest
 
@@ -32,13 +33,23 @@ class CellLanes {
 
     const PackOrder& order() const { return order_; }
 
+    // Bytes that each thread needs beside its output and the weights.
+    Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
+        const auto plan = plan_of(x, y, 1);
+        Index bytes = 0;
+        Places places;
+        for (const Part& part : plan->parts) {
+            locate(places, *plan, part);
+            const Index pixels = plan->walk.transposed ? std::max<Index>(0, places.highest - places.lowest + 1) : 0;
+            bytes = std::max(bytes, static_cast<Index>((places.inputs.size() + places.y.size()) * 2 * sizeof(Index)) +
+                                        pixels * layer_.in_channels * static_cast<Index>(sizeof(T)));
+        }
+        return bytes;
+    }
+
     void run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
              double multiplications) const {
-        std::vector<Index> key(x.shape.begin(), x.shape.end());
-        for (const auto more : {x.strides, y.shape, y.strides}) key.insert(key.end(), more.begin(), more.end());
-        const int threads = threads_for(multiplications);
-        key.push_back(threads);
-        const auto plan = plans_.get(key, [&] { return std::make_shared<const Plan>(*this, x, y, threads); });
+        const auto plan = plan_of(x, y, threads_for(multiplications));
         const auto tasks = static_cast<Index>(plan->first_part.size()) - 1;
         parallel(tasks * layer_.groups, multiplications, [&](Index task) {
             const Index g = task % layer_.groups;
@@ -89,8 +100,10 @@ class CellLanes {
             const Index outputs = lanes.layer_.out_channels * lanes.layer_.axes.back().stride;
             const Index per_cell = (lanes.layer_.in_channels + outputs) * static_cast<Index>(sizeof(T));
             const Index rows = lanes.kernels_.rows;
-            const Index step = ceil_div(std::clamp<Index>(chunk_bytes / per_cell, 1, most_cells), rows) * rows;
-            Index most = 1;
+            Index taps = 1, most = 1;
+            for (const Group& group : lanes.groups_) taps = std::max(taps, static_cast<Index>(group.phases.taps.front().size()));
+            const Index cells_at_once = std::min({chunk_bytes / per_cell, most_places / taps, most_cells});
+            const Index step = std::max<Index>(1, cells_at_once / rows) * rows;
             for (const Group& group : lanes.groups_) {
                 cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
                 most = std::max(most, cells.back().total * x.shape[0]);
@@ -114,7 +127,7 @@ class CellLanes {
                     }
                 }
             first_part.push_back(parts.size());
-            if (parts.size() > most_remembered) return;
+            if (most * taps * static_cast<Index>(parts.size()) > most_places) return;
             for (Part& part : parts) lanes.locate(part.places, *this, part);
         }
 
@@ -125,7 +138,11 @@ class CellLanes {
         std::vector<std::size_t> first_part;  // of each task
     };
 
-    static constexpr std::size_t most_remembered = 64;
+    std::shared_ptr<const Plan> plan_of(const View<const T>& x, const View<T>& y, int threads) const {
+        std::vector<Index> key = shapes_of(x, y);
+        key.push_back(threads);
+        return plans_.get(key, [&] { return std::make_shared<const Plan>(*this, x, y, threads); });
+    }
 
     void locate(Places& places, const Plan& plan, const Part& part) const {
         const PhaseGroup& phases = groups_[part.group].phases;

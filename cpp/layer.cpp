@@ -60,6 +60,17 @@ bool is_point(const std::vector<Axis>& axes, const View<const T>& x, const View<
     return true;
 }
 
+// How many pixels apart the inputs of one cell may lie.
+template <class T>
+Index reach(const Form& layer, const View<const T>& x) {
+    Index pixels = 0, step = 1;
+    for (std::size_t a = layer.axes.size(); a-- > 0; step *= x.shape[a + 2])
+        pixels += std::min(x.shape[a + 2], ceil_div(layer.axes[a].dilation * layer.axes[a].kernel, layer.axes[a].stride)) * step;
+    return pixels;
+}
+
+// Inputs whose channels are brought together at a time, so that they need little memory; a chunk's own come on top.
+constexpr Index most_together = 256 * 1024;
 // From it on, the phases of one axis fill vectors by themselves.
 constexpr Index many_phases = 8;
 // Fewer pixels do not fill the lanes, and most of them lie at a border.
@@ -92,9 +103,8 @@ void Layer<T>::run(const View<const T>& x, const View<T>& y) const {
     if (y.size() == 0 || x.size() == 0) return;
     const double multiplications =
         static_cast<double>(x.size()) * static_cast<double>(constants_.out_channels * constants_.taps());
-    // Inputs beyond the border count as zero, and zero times Inf is NaN where the definition has no product at all.
-    if (!kernels_ || !finite_) return run_reference(x, y, multiplications);
     const Way way = choose(x, y);
+    if (way == Way::reference) return run_reference(x, y, multiplications);
     if (way == Way::depthwise)
         return depthwise_.get([&] { return std::make_unique<Depthwise<T>>(constants_, *kernels_); }).run(x, y, multiplications);
     if (way == Way::point) return run_point(x, y, multiplications);
@@ -103,14 +113,31 @@ void Layer<T>::run(const View<const T>& x, const View<T>& y) const {
             fill(y);
             break;
         }
+    if (way == Way::pixels || way == Way::pixels_woven) {
+        const auto& ready = ready_pixels(way == Way::pixels_woven);
+        ready.program->run(constants_, ready.packed, x, y, multiplications);
+    } else {
+        const auto& ready = ready_cells(way, y);
+        ready.program->run(constants_, ready.packed, x, y, multiplications);
+    }
+}
+
+template <class T>
+typename Layer<T>::Account Layer<T>::account(const View<const T>& x, const View<T>& y) const {
+    static const char* const names[] = {"reference", "depthwise", "cells", "pixels", "pixels", "cells", "cells", "cells"};
+    const Way way = choose(x, y);
+    Index bytes = 0;
     if (way == Way::pixels || way == Way::pixels_woven)
-        run_pixels(way == Way::pixels_woven, x, y, multiplications);
-    else
-        run_cells(way, x, y, multiplications);
+        bytes = ready_pixels(way == Way::pixels_woven).program->workspace_bytes(x, y);
+    else if (way >= Way::channels)
+        bytes = ready_cells(way, y).program->workspace_bytes(x, y);
+    return {names[static_cast<int>(way)], bytes};
 }
 
 template <class T>
 typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y) const {
+    // Inputs beyond the border count as zero, and zero times Inf is NaN where the definition has no product at all.
+    if (!kernels_ || !finite_) return Way::reference;
     if (Depthwise<T>::can_run(constants_, x, y)) return Way::depthwise;
     const Axis& last = constants_.axes.back();
     const Index channels = constants_.out_channels, lanes = kernels_->lanes;
@@ -124,31 +151,31 @@ typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y
         const bool alike = channels < lanes || last.kernel <= last.stride || y.shape.back() >= long_row * last.stride;
         return alike ? Way::channels_alike : Way::channels;
     }
-    if (last.stride >= many_phases) return Way::phases;
-    return x.size() / x.shape[1] < few_pixels && channels >= lanes ? Way::channels : Way::pixels;
+    const bool few = x.size() / x.shape[1] < few_pixels && channels >= lanes;
+    if ((few || last.stride >= many_phases) && reach(constants_, x) * constants_.in_channels < most_together)
+        return few ? Way::channels : Way::phases;
+    return Way::pixels;
 }
 
 template <class T>
-void Layer<T>::run_pixels(bool woven_channels, const View<const T>& x, const View<T>& y, double multiplications) const {
-    const auto& ready = pixels_[woven_channels].get([&] {
+const typename Layer<T>::template Ready<Pixels<T>>& Layer<T>::ready_pixels(bool woven_channels) const {
+    return pixels_[woven_channels].get([&] {
         const auto program = the_program<Pixels<T>>(constants_, *kernels_, woven_channels);
         return std::make_unique<Ready<Pixels<T>>>(program, pack(program->order(), constants_));
     });
-    ready.program->run(constants_, ready.packed, x, y, multiplications);
 }
 
 template <class T>
-void Layer<T>::run_cells(Way way, const View<const T>& x, const View<T>& y, double multiplications) const {
+const typename Layer<T>::template Ready<CellLanes<T>>& Layer<T>::ready_cells(Way way, const View<T>& y) const {
     const Constants<T>& layer = way == Way::point ? point_ : constants_;
     const bool rows_of_channels = way == Way::channels || (y.strides[1] == 1 && y.shape[1] > 1);
     const Grouping grouping = way == Way::channels ? Grouping::single : Grouping::alike;
     const LaneOrder order = rows_of_channels ? LaneOrder::phase_then_channel : LaneOrder::channel_then_phase;
     const int number = way == Way::channels ? 0 : way == Way::channels_alike ? 1 : way == Way::phases ? 2 : 3 + rows_of_channels;
-    const auto& ready = cells_[number].get([&] {
+    return cells_[number].get([&] {
         const auto program = the_program<CellLanes<T>>(layer, *kernels_, grouping, order);
         return std::make_unique<Ready<CellLanes<T>>>(program, pack(program->order(), layer));
     });
-    ready.program->run(layer, ready.packed, x, y, multiplications);
 }
 
 // The kernel's axes as one: every tap is the only one of its output.
@@ -157,7 +184,8 @@ void Layer<T>::run_point(const View<const T>& x, const View<T>& y, double multip
     const Index x_shape[] = {x.shape[0], x.shape[1], 1}, x_strides[] = {x.strides[0], x.strides[1], 1};
     const Index y_shape[] = {y.shape[0], y.shape[1], constants_.taps()}, y_strides[] = {y.strides[0], y.strides[1], y.strides.back()};
     const View<T> out{y.data, y_shape, y_strides};
-    run_cells(Way::point, {x.data, x_shape, x_strides}, out, multiplications);
+    const auto& ready = ready_cells(Way::point, out);
+    ready.program->run(point_, ready.packed, {x.data, x_shape, x_strides}, out, multiplications);
 }
 
 template <class T>

@@ -25,26 +25,34 @@ class Layer {
 
     void run(const View<const T>& x, const View<T>& y) const;
 
+    // How arrays of these shapes would be computed, and how many bytes each thread needs for it beside its output and the
+    // weights. Nothing is read or written.
+    struct Account {
+        const char* way;
+        Index workspace_bytes;
+    };
+    Account account(const View<const T>& x, const View<T>& y) const;
+
     const std::vector<Axis>& axes() const { return constants_.axes; }
     Index in_channels() const { return constants_.in_channels * constants_.groups; }
     Index out_channels() const { return constants_.out_channels * constants_.groups; }
 
    private:
-    enum class Way { pixels, pixels_woven, channels, channels_alike, phases, point, depthwise };
-
-    Way choose(const View<const T>& x, const View<T>& y) const;
-    void run_pixels(bool woven_channels, const View<const T>& x, const View<T>& y, double multiplications) const;
-    void run_cells(Way way, const View<const T>& x, const View<T>& y, double multiplications) const;
-    void run_point(const View<const T>& x, const View<T>& y, double multiplications) const;
-    void run_reference(const View<const T>& x, const View<T>& y, double multiplications) const;
-    void fill(const View<T>& y) const;
-
     // A way of computing, and the weights as it reads them.
     template <class Program>
     struct Ready {
         std::shared_ptr<const Program> program;
         Packed<T> packed;
     };
+
+    enum class Way { reference, depthwise, point, pixels, pixels_woven, channels, channels_alike, phases };
+
+    Way choose(const View<const T>& x, const View<T>& y) const;
+    const Ready<Pixels<T>>& ready_pixels(bool woven_channels) const;
+    const Ready<CellLanes<T>>& ready_cells(Way way, const View<T>& y) const;
+    void run_point(const View<const T>& x, const View<T>& y, double multiplications) const;
+    void run_reference(const View<const T>& x, const View<T>& y, double multiplications) const;
+    void fill(const View<T>& y) const;
 
     Buffer<T> weight_, bias_;
     Constants<T> constants_, point_;  // the latter: the kernel as one axis, for inputs of a single pixel

@@ -17,7 +17,8 @@ namespace tconv {
 
 constexpr Index block_channels = 8;          // output channels of a block
 constexpr Index panel_bytes = 512 * 1024;    // of a block of units: stays in the second-level cache
-constexpr std::size_t most_located = 256;    // units of an image that are remembered
+constexpr Index sums_bytes = 1024 * 1024;    // waiting for further input channels
+constexpr std::size_t most_located = 64;     // units of an image that are remembered
 
 template <class T>
 class Pixels {
@@ -50,11 +51,15 @@ class Pixels {
 
     const PackOrder& order() const { return order_; }
 
+    // Bytes that each thread needs beside its output and the weights.
+    Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
+        const auto plan = plan_of(x, y);
+        return (panel_size(*plan) + sums_size(*plan, ssize(blocks_))) * static_cast<Index>(sizeof(T));
+    }
+
     void run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
              double multiplications) const {
-        std::vector<Index> key(x.shape.begin(), x.shape.end());
-        for (const auto more : {x.strides, y.shape, y.strides}) key.insert(key.end(), more.begin(), more.end());
-        const auto plan = plans_.get(key, [&] { return std::make_shared<const Plan>(*this, x, y); });
+        const auto plan = plan_of(x, y);
         const Index images = x.shape[0], units = plan->panels.units() * images;
         const Index blocks = ceil_div(units, plan->units), count = static_cast<Index>(blocks_.size());
         // Few blocks of pixels: share the channels of a block as well.
@@ -66,9 +71,11 @@ class Pixels {
         parallel(tasks * layer_.groups * shares, multiplications, [&](Index task) {
             const Index share = task % shares, g = task / shares % layer_.groups;
             const Index begin = task / shares / layer_.groups * several, end = std::min(begin + several, blocks);
-            const Call call{layer, packed, x, y, g, part(count, share, shares), part(count, share + 1, shares)};
+            const Index last = part(count, share + 1, shares), at_once = blocks_at_once(*plan);
             for (Index block = begin; block < end; ++block)
-                compute(call, *plan, block * plan->units, std::min((block + 1) * plan->units, units));
+                for (Index first = part(count, share, shares); first < last; first += at_once)
+                    compute({layer, packed, x, y, g, first, std::min(first + at_once, last)}, *plan, block * plan->units,
+                            std::min((block + 1) * plan->units, units));
         });
     }
 
@@ -134,6 +141,28 @@ class Pixels {
         std::vector<std::vector<Index>> distances;  // of each set, all groups one after the other
         std::vector<Unit> located;                  // none if there are too many
     };
+
+    std::shared_ptr<const Plan> plan_of(const View<const T>& x, const View<T>& y) const {
+        return plans_.get(shapes_of(x, y), [&] { return std::make_shared<const Plan>(*this, x, y); });
+    }
+
+    Index panel_size(const Plan& plan) const { return plan.units * plan.panels.size() * plan.channels + kernels_.lanes; }
+
+    // Of one block of output channels; of one group of phases, if a panel holds all input channels.
+    Index block_size(const Plan& plan) const {
+        const Index groups = plan.channels == layer_.in_channels ? 1 : ssize(groups_);
+        return groups * blocks_.front().channels * needs_.phases * plan.width;
+    }
+
+    Index blocks_at_once(const Plan& plan) const {
+        if (plan.channels == layer_.in_channels) return ssize(blocks_);
+        return std::max<Index>(1, sums_bytes / (block_size(plan) * static_cast<Index>(sizeof(T))));
+    }
+
+    Index sums_size(const Plan& plan, Index blocks) const {
+        const bool whole = plan.channels == layer_.in_channels;
+        return (whole ? 1 : std::min(blocks, blocks_at_once(plan))) * block_size(plan) + kernels_.lanes;
+    }
 
     // All taps of phases that read the same inputs.
     static std::vector<Set> whole_sets(const PhaseGroup& group) {
@@ -232,7 +261,7 @@ class Pixels {
         thread_local Buffer<T> panel, sums;
         thread_local std::vector<Unit> fresh;
         const Index lanes = kernels_.lanes, size = plan.panels.size() * plan.channels, count = end - begin;
-        panel.grow(plan.units * size + lanes);
+        panel.grow(panel_size(plan));
         fresh.resize(static_cast<std::size_t>(count));
         const Unit* units[max_vectors];
         const T* in[max_vectors];
@@ -244,10 +273,10 @@ class Pixels {
             units[u] = plan.located.empty() ? &own : &plan.located[number];
             for (Index v = 0; v < units[u]->vectors; ++v) in[vectors++] = panel.data() + u * size + v * lanes;
         }
-        // Sums stay here until all input channels are added: of one block at a time if they all are at once.
+        // Sums stay here until all input channels are added: of one group of phases at a time if they all are at once.
         const bool whole = plan.channels == layer_.in_channels;
-        const Index rows = blocks_.front().channels * needs_.phases, block_size = rows * plan.width;
-        sums.grow((whole ? 1 : (call.last - call.first) * ssize(groups_)) * block_size + lanes);
+        const Index group_size = block_size(plan) / (whole ? 1 : ssize(groups_));
+        sums.grow(sums_size(plan, call.last - call.first));
         for (Index channel = 0; channel < layer_.in_channels; channel += plan.channels) {
             const Index channels = std::min(plan.channels, layer_.in_channels - channel);
             for (Index u = 0; u < count; ++u)
@@ -259,7 +288,7 @@ class Pixels {
             for (Index b = call.first; b < call.last; ++b) {
                 const Block& block = blocks_[static_cast<std::size_t>(b)];
                 const std::vector<Index>* distances = plan.distances.data();
-                for (std::size_t i = 0; i < groups_.size(); distances += groups_[i++].sets.size(), c += whole ? 0 : block_size) {
+                for (std::size_t i = 0; i < groups_.size(); distances += groups_[i++].sets.size(), c += whole ? 0 : group_size) {
                     for (const Tile& tile : block.tiles[i])
                         add(call, plan, tile, groups_[i].sets[tile.set].begins && channel == 0, distances[tile.set], c, in,
                             vectors, channel, channels);

@@ -28,6 +28,14 @@ struct View {
     }
 };
 
+// What tells arrays of one shape and layout from others.
+template <class T>
+std::vector<Index> shapes_of(const View<const T>& x, const View<T>& y) {
+    std::vector<Index> key(x.shape.begin(), x.shape.end());
+    for (const auto more : {x.strides, y.shape, y.strides}) key.insert(key.end(), more.begin(), more.end());
+    return key;
+}
+
 // A layer without its numbers; channels are counted per group.
 struct Form {
     std::vector<Axis> axes;

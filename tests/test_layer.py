@@ -55,6 +55,36 @@ def test_repr_says_what_runs() -> None:
     assert repr(tconv.prepare(np.ones((1, 1, 1), int))).endswith("int64, runs on NumPy>")
 
 
+def test_a_plan_says_what_would_run_and_how_little_memory_it_needs() -> None:
+    """Whatever the layer, a thread's scratch memory stays below 4 MiB."""
+    layers = [
+        # in, out, groups, kernel, stride, input, way channels-first, way channels-last
+        (1024, 512, 1, (2, 2), 2, (32, 32), "pixels", "cells"),
+        (2048, 64, 1, (4, 4), 2, (8, 6), "pixels", "cells"),
+        (64, 64, 1, (16, 16), 7, (40, 40), "pixels", "cells"),
+        (32, 16, 1, (16, 16), 8, (4, 9000), "pixels", "cells"),
+        (256, 128, 1, (16,), 8, (100_000,), "cells", "cells"),
+        (64, 3, 1, (4, 4), 2, (64, 64), "pixels", "pixels"),
+        (3, 8, 1, (40, 40), 1, (70, 70), "pixels", "cells"),
+        (2, 3, 1, (9, 9, 9), 1, (12, 12, 12), "pixels", "pixels"),
+        (64, 64, 64, (4, 4), 2, (64, 64), "depthwise", "depthwise"),
+        (100, 64, 1, (4, 4), 1, (1, 1), "cells", "cells"),
+    ]
+    for channels_in, channels_out, groups, kernel, stride, size, *ways in layers:
+        weight = np.ones((channels_in, channels_out // groups, *kernel), np.float32)
+        layer = tconv.prepare(weight, geometry=Geometry(kernel, stride), groups=groups)
+        for channels_last, way in enumerate(ways):
+            plan = layer.plan((2, channels_in, *size), bool(channels_last))
+            assert plan.way == way, (kernel, size, channels_last)
+            assert plan.workspace_bytes is not None and plan.workspace_bytes <= 4 * 2**20
+            assert plan.output_shape == (2, channels_out, *layer.geometry.output_size(size))
+    assert tconv.prepare(np.ones((1, 1, 1), int)).plan((1, 5)) == tconv.layer.Plan((1, 5), "NumPy", None)
+    half = tconv.prepare(np.ones((1, 1, 2), np.float16), geometry=Geometry(2, 2)).plan((1, 500))
+    assert half.workspace_bytes is not None and half.workspace_bytes >= 4 * (500 + 1000)
+    infinite = tconv.prepare(np.full((1, 1, 2), np.inf, np.float32))
+    assert infinite.plan((1, 5)).way == "reference"
+
+
 def test_bad_layers() -> None:
     w = np.ones((2, 3, 2), np.float32)
     with pytest.raises(errors.ActivationError, match=r"^activation 'elu' is unknown; choose one of relu, "):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import Any, NoReturn
@@ -47,6 +48,10 @@ class Signature:
             return np.empty(shape, self.dtype)
         return _new_like(x, shape, len(shape) - len(self.weight) + 1, self.dtype)
 
+    def result_shape(self, input: Shape) -> Shape:
+        """(batch, out_channels, *out_size), or without the batch."""
+        return (self._results.get(input) or self._result(input))[0]
+
     def _result(self, input: Shape) -> tuple[Shape, int]:
         """Shape and bytes of the result for an input of this shape; judged once, then remembered."""
         sizes = layout(input, self.weight, self.bias, self.groups)
@@ -55,6 +60,22 @@ class Signature:
             self._results.clear()
         result = self._results[input] = shape, prod(shape) * self.dtype.itemsize
         return result
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `Layer.plan` says.
+
+    Attributes:
+        output_shape: (batch, out_channels, *out_size), or without the batch.
+        way: "pixels" (neighbouring pixels fill the vectors), "cells" (outputs of one cell fill them), "depthwise",
+            "reference" (plain loops: that backend, or weights that are not finite) or "NumPy" (no native dtype).
+        workspace_bytes: what each thread needs beside input, output and packed weights; None where NumPy computes.
+    """
+
+    output_shape: Shape
+    way: str
+    workspace_bytes: int | None
 
 
 class Layer:
@@ -70,7 +91,13 @@ class Layer:
     """
 
     def __init__(
-        self, signature: Signature, weight: Array, bias: Array | None, activation: str = "", slope: float = 0.0
+        self,
+        signature: Signature,
+        weight: Array,
+        bias: Array | None,
+        activation: str = "",
+        slope: float = 0.0,
+        lent: bool = False,  # the numbers are kept as they are, not copied: for a layer that lives as long as one call
     ):
         self.geometry = signature.geometry
         self.groups = signature.groups
@@ -78,8 +105,10 @@ class Layer:
         self._signature = signature
         self._core_dtype = core = signature.core_dtype
         if core:
-            weight, bias = _readable(weight, core), None if bias is None else _readable(bias, core)
-            self._packed = native.pack(signature.geometry, weight, bias, signature.groups, activation, slope)
+            weight = np.ascontiguousarray(_readable(weight, core))
+            bias = None if bias is None else np.ascontiguousarray(_readable(bias, core))
+            self._packed = native.pack(signature.geometry, weight, bias, signature.groups, activation, slope, lent)
+            self._lent = (weight, bias) if lent else None
         else:
             self._weight, self._bias = weight.astype(self.dtype), None if bias is None else bias.astype(self.dtype)
 
@@ -106,6 +135,32 @@ class Layer:
         y = self._signature.result(x, out)
         self._run(x, y)
         return y
+
+    def plan(self, input_shape: Shape, channels_last: bool = False) -> Plan:
+        """How an input of this shape would be computed, without computing it.
+
+        Args:
+            input_shape: (batch, in_channels, *in_size), or (in_channels, *in_size).
+            channels_last: whether the channels of a pixel are neighbours in memory, in input and output.
+
+        Raises:
+            RankError, ChannelError, InputSizeError, EmptyOutputError, SizeOverflowError: as their names say.
+
+        >>> import numpy as np
+        >>> prepare(np.ones((8, 8, 2, 2), np.float32)).plan((1, 8, 5, 5)).output_shape
+        (1, 8, 6, 6)
+        """
+        output_shape = self._signature.result_shape(tuple(input_shape))
+        if self._core_dtype is None:
+            return Plan(output_shape, "NumPy", None)
+        shapes = [
+            shape if len(shape) == len(self._signature.weight) else (1, *shape) for shape in (input_shape, output_shape)
+        ]
+        x, y = ((shape, _strides(shape, channels_last)) for shape in shapes)
+        way, workspace = self._packed.account(*x, *y)
+        if self.dtype is not self._core_dtype:  # computed in float32, copies of input and output
+            workspace += sum(prod(shape) for shape in shapes) * self._core_dtype.itemsize
+        return Plan(output_shape, way, workspace)
 
     def _run(self, x: Array, y: Array) -> None:
         """Write the result for `x` into `y`; both are judged."""
@@ -134,7 +189,7 @@ class Layer:
 def run_once(signature: Signature, weight: Array, bias: Array | None, x: Array, out: Array | None) -> Array:
     """The result of a layer that is not kept; its weights are packed after everything has been judged."""
     y = signature.result(x, out)
-    Layer(signature, weight, bias)._run(x, y)
+    Layer(signature, weight, bias, lent=True)._run(x, y)
     return y
 
 
@@ -185,6 +240,16 @@ def _core_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
 def _readable(array: Array, core_dtype: np.dtype[Any]) -> Array:
     """The array as the compiled core can read it: itself, or an aligned copy."""
     return array if array.dtype is core_dtype and array.flags.aligned else array.astype(core_dtype)
+
+
+def _strides(shape: Shape, channels_last: bool) -> Shape:
+    """In elements, of an array (batch, channels, *size) without gaps."""
+    order = (0, *range(2, len(shape)), 1) if channels_last else range(len(shape))
+    strides, step = [0] * len(shape), 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= shape[axis]
+    return tuple(strides)
 
 
 def _activation(activation: str | tuple[str, float] | None, dtype: np.dtype[Any]) -> tuple[str, float]:
