@@ -202,29 +202,27 @@ class CellLanes {
             places = &fresh;
         }
         const Group& group = groups_[part.group];
-        const bool apart = plan.walk.transposed;
-        if (apart) bring_together(plan.walk, call.in, places->lowest, places->highest);
+        const T* origin = call.in;
+        Index from = 0, step = 1;
+        if (plan.walk.transposed) {
+            origin = bring_together(plan.walk, call.in, places->lowest, places->highest);
+            from = places->lowest, step = layer_.in_channels;
+        }
         inputs.resize(places->inputs.size());
         for (std::size_t k = 0; k < inputs.size(); ++k) {
             const Index at = places->inputs[k];
-            inputs[k] = at == Places::nothing ? plan.zeros.data()
-                        : apart               ? together().data() + (at - places->lowest) * layer_.in_channels
-                                              : call.in + at;
+            inputs[k] = at == Places::nothing ? plan.zeros.data() : origin + (at - from) * step;
         }
         for (Index p = part.first_panel; p < part.last_panel; ++p)
             compute_panel(call, group.panels[static_cast<std::size_t>(p)], *places, inputs.data(), part.end - part.begin);
     }
 
-    static Buffer<T>& together() {
-        thread_local Buffer<T> pixels;
-        return pixels;
-    }
-
     // The channels of the pixels lowest..highest, one pixel after the other.
-    void bring_together(const Walk& walk, const T* image, Index lowest, Index highest) const {
+    const T* bring_together(const Walk& walk, const T* image, Index lowest, Index highest) const {
+        thread_local Buffer<T> together;
         const Index channels = layer_.in_channels, columns = walk.in_size.back(), count = highest - lowest + 1;
-        if (lowest > highest) return;
-        together().grow(count * channels);
+        if (lowest > highest) return nullptr;
+        together.grow(count * channels);
         for (Index pixel = lowest; pixel <= highest;) {
             const T* from = image + pixel % columns * walk.x_strides.back();
             Index rest = pixel / columns;
@@ -232,13 +230,14 @@ class CellLanes {
                 from += rest % walk.in_size[a] * walk.x_strides[a + 2];
             from += rest * walk.x_strides[0];
             const Index run = std::min(columns - pixel % columns, highest - pixel + 1);
-            T* to = together().data() + (pixel - lowest) * channels;
+            T* to = together.data() + (pixel - lowest) * channels;
             for (Index begin = 0; begin < channels; begin += 16)  // so many at a time stay in the cache
                 for (Index i = 0; i < run; ++i)
                     for (Index c = begin; c < std::min(begin + 16, channels); ++c)
                         to[i * channels + c] = from[c * walk.x_strides[1] + i * walk.x_strides.back()];
             pixel += run;
         }
+        return together.data();
     }
 
     void compute_panel(const Call& call, const Panel& panel, const Places& places, const T* const* x, Index total) const {
@@ -247,7 +246,7 @@ class CellLanes {
         const Index width = panel.vectors * kernels_.lanes, tail = panel.count - (panel.vectors - 1) * kernels_.lanes;
         const T* weight = call.packed.weight.data() + call.g * order_.weights + panel.weight;
         const T* bias = call.packed.bias.data() + call.g * static_cast<Index>(order_.biases.size()) + panel.bias;
-        const bool together = neighbours(panel, y);
+        const bool together = neighbours(panel, y), activates = call.layer.activation != Activation::none;
         const Index* number = places.number.data();
         const Run &first = panel.runs.front(), &last = panel.runs.back();
         const Index lowest = std::min(first.phase, last.phase);
@@ -255,19 +254,21 @@ class CellLanes {
         T* out[max_rows];
         for (Index cell = 0, tile = 0; cell < total; cell += kernels_.rows, ++tile) {
             const Index rows = std::min(kernels_.rows, total - cell), used = places.used[static_cast<std::size_t>(tile)];
+            bool all_direct = true;
             for (Index r = 0; r < rows; ++r) {
                 const auto c = static_cast<std::size_t>(cell + r);
                 const Index o = places.o[c];
                 const bool direct = together && o + lowest >= 0 && o + highest < y.shape.back();
                 out[r] = direct ? call.out + places.y[c] + first.channel * y.strides[1] + (o + first.phase) * y.strides.back()
                                 : scratch + r * width;
+                all_direct = all_direct && direct;
             }
             const Index at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, used));
             for (Index begin = 0; begin < layer_.in_channels; begin += at_once)
                 kernels_.cells[rows - 1][panel.vectors - 1](out, tail, x, number, used, layer_.in_channels, begin,
                                                             std::min(begin + at_once, layer_.in_channels), weight,
                                                             begin == 0 ? bias : nullptr);
-            for (Index r = 0; r < rows; ++r) {
+            for (Index r = 0; r < rows && (activates || !all_direct); ++r) {
                 const auto c = static_cast<std::size_t>(cell + r);
                 if (out[r] == scratch + r * width)
                     put(call, out[r], panel, call.out + places.y[c], places.o[c]);

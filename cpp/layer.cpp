@@ -199,16 +199,22 @@ void Layer<T>::run_reference(const View<const T>& x, const View<T>& y, double mu
 // Every output as if nothing reached it.
 template <class T>
 void Layer<T>::fill(const View<T>& y) const {
-    const Index rows = row_count(y);
-    parallel(y.shape[0] * y.shape[1], static_cast<double>(y.size()), [&](Index item) {
-        const Index channel = item % y.shape[1];
-        const T value = activated(constants_.activation, constants_.slope, constants_.bias_of(channel));
-        for (Index row = 0; row < rows; ++row) {
-            T* to = y.at(item / y.shape[1], channel);
-            Index rest = row;
-            for (std::size_t a = y.shape.size() - 1; a-- > 2; rest /= y.shape[a]) to += rest % y.shape[a] * y.strides[a];
-            for (Index o = 0; o < y.shape.back(); ++o) to[o * y.strides.back()] = value;
-        }
+    std::vector<T> values;
+    for (Index channel = 0; channel < y.shape[1]; ++channel)
+        values.push_back(activated(constants_.activation, constants_.slope, constants_.bias_of(channel)));
+    const Index rows = row_count(y), columns = y.shape.back(), step = y.strides.back();
+    const bool pixels = y.strides[1] == 1;
+    const Index channels = pixels ? 1 : y.shape[1];
+    parallel(y.shape[0] * rows, static_cast<double>(y.size()), [&](Index item) {
+        T* row = y.at(item / rows, 0);
+        Index rest = item % rows;
+        for (std::size_t a = y.shape.size() - 1; a-- > 2; rest /= y.shape[a]) row += rest % y.shape[a] * y.strides[a];
+        for (Index channel = 0; channel < channels; ++channel, row += y.strides[1])
+            for (Index o = 0; o < columns; ++o)
+                if (pixels)
+                    std::copy(values.begin(), values.end(), row + o * step);
+                else
+                    row[o * step] = values[static_cast<std::size_t>(channel)];
     });
 }
 

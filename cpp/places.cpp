@@ -67,10 +67,10 @@ void Places::locate(const Walk& walk, const std::vector<Axis>& axes, const Phase
         }
         for (Index t = 0; t < count; ++t) {
             const Reach reach = reach_of(taps[static_cast<std::size_t>(t)], walk, steps, image, cell);
-            for (Index k = 0; k < run; ++k) {
-                const Index tile = (at + k) / tile_rows * tile_rows, rows = std::min(tile_rows, total - tile);
-                inputs[static_cast<std::size_t>(count * tile + t * rows + at + k - tile)] =
-                    k >= reach.low && k < reach.high ? reach.from + k * step : nothing;
+            for (Index k = 0, tile = at / tile_rows * tile_rows; k < run; tile += tile_rows) {
+                const Index rows = std::min(tile_rows, total - tile), until = std::min(run, tile + rows - at);
+                Index* to = inputs.data() + count * tile + t * rows + at + k - tile;
+                for (; k < until; ++k) *to++ = k >= reach.low && k < reach.high ? reach.from + k * step : nothing;
             }
         }
         number += run;
