@@ -34,7 +34,6 @@ def test_an_access_beyond_an_array_would_be_noticed() -> None:
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
-@pytest.mark.xfail(raises=AssertionError, strict=True, reason="the core packs under a lock that a fork may copy locked")
 def test_a_child_forked_in_the_middle_of_a_call_computes(threads: str) -> None:
     done = run("forks.py", OMP_NUM_THREADS=threads)
     assert done.returncode == 0, done.stderr
