@@ -1,6 +1,7 @@
 // Things made when they are first needed. Nobody waits for anybody: a lock held by another thread while the process forks
 // would never be released in the child. Several who come first may each make one; one of them stays.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -30,7 +31,7 @@ class Lazy {
     mutable std::atomic<Made*> made_{nullptr};
 };
 
-// The last few made, each for a key of sizes.
+// The last few used, each for a key of sizes.
 template <class Made>
 class Recent {
    public:
@@ -39,8 +40,11 @@ class Recent {
         {
             const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
             if (lock.owns_lock())
-                for (const auto& [known, made] : made_)
-                    if (known == key) return made;
+                if (const auto at = std::find_if(made_.rbegin(), made_.rend(), [&](const auto& one) { return one.first == key; });
+                    at != made_.rend()) {
+                    std::rotate(at.base() - 1, at.base(), made_.end());
+                    return made_.back().second;
+                }
         }
         const std::shared_ptr<const Made> fresh = make();
         const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
@@ -52,7 +56,7 @@ class Recent {
     }
 
    private:
-    static constexpr std::size_t most = 16;
+    static constexpr std::size_t most = 64;
 
     mutable std::mutex mutex_;
     mutable std::vector<std::pair<std::vector<Index>, std::shared_ptr<const Made>>> made_;

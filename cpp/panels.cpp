@@ -17,6 +17,8 @@ std::vector<std::vector<Index>> distinct(const std::vector<std::vector<Index>>& 
     return found;
 }
 
+constexpr Index least_units = 16;  // so that threads can share them
+
 void append(std::vector<Piece>& pieces, Piece next, Index step) {
     if (next.count <= 0) return;
     if (!pieces.empty()) {
@@ -41,7 +43,8 @@ Panels::Panels(const PanelNeeds& needs, Sizes x_shape, Sizes x_strides, Sizes y_
       x_strides_(x_strides.begin() + 2, x_strides.end()),
       out_(y_shape.begin() + 2, y_shape.end()),
       y_strides_(y_strides.begin() + 2, y_strides.end()),
-      shifts_(distinct(needs.shifts, needs.axes.size())) {
+      shifts_(distinct(needs.shifts, needs.axes.size())),
+      images_(x_shape[0]) {
     for (std::size_t a = 0; a <= last_; ++a) {
         const Axis& axis = needs.axes[a];
         first_.push_back(floor_div(axis.crop_lo, axis.stride));
@@ -52,17 +55,17 @@ Panels::Panels(const PanelNeeds& needs, Sizes x_shape, Sizes x_strides, Sizes y_
     plane_ = cells(flat, last_ + 1);
     outer_ = cells(0, flat);
     pitch_ = cells(flat + 1, last_ + 1);
-    const Index vectors = ceil_div(plane_, needs.lanes);
-    chunks_ = ceil_div(vectors, needs.vectors);
-    unit_vectors_ = ceil_div(vectors, chunks_);
-    chunks_ = ceil_div(vectors, unit_vectors_);
-    const Index reach = layout_.halo ? shifts_[flat].back() - shifts_[flat].front() : 0;
-    plane_size_ = std::min(unit_vectors_ * needs.lanes, plane_) + reach * pitch_;
+    const Index vectors = ceil_div(plane_, needs.lanes), tiles = ceil_div(vectors, needs.vectors);
+    tile_vectors_ = ceil_div(vectors, tiles);
+    chunks_ = ceil_div(tiles, layout_.tiles);
+    plane_size_ = std::min(layout_.tiles * tile_vectors_ * needs.lanes, plane_) + (layout_.halo ? reach(flat) * pitch_ : 0);
     // An odd number of cache lines, so that channels do not compete for the same sets of the cache.
     const Index line = 64 / 4;
     size_ = ceil_div(copies(layout_) * plane_size_ + needs.lanes, line) * line;
     if (size_ / line % 2 == 0) size_ += line;
 }
+
+Index Panels::reach(std::size_t axis) const { return shifts_[axis].back() - shifts_[axis].front(); }
 
 Index Panels::cells(std::size_t from, std::size_t to) const {
     Index product = 1;
@@ -78,14 +81,17 @@ Index Panels::copies(const Layout& layout) const {
 }
 
 // In multiplications of a vector, by a rough model: an element copied costs a load and a store, and each row of them
-// some more.
+// some more. Several tiles share what lies between the shifts, as long as there is room and enough is left to share out.
 Panels::Layout Panels::measured(std::size_t flat, bool halo) const {
-    Layout layout{flat, halo, 0};
+    Layout layout{flat, halo, 1, 0};
     const Index plane = cells(flat, last_ + 1), outer = cells(0, flat);
-    const Index vectors = ceil_div(plane, needs_.lanes), chunks = ceil_div(vectors, needs_.vectors);
-    const Index reach = halo ? (shifts_[flat].back() - shifts_[flat].front()) * cells(flat + 1, last_ + 1) : 0;
-    const double copied = static_cast<double>(outer * copies(layout)) * static_cast<double>(plane + chunks * reach);
-    const double row = static_cast<double>(flat == last_ ? std::min(plane, needs_.vectors * needs_.lanes) : count_[last_]);
+    const Index vectors = ceil_div(plane, needs_.lanes), tiles = ceil_div(vectors, needs_.vectors);
+    const Index between = halo ? reach(flat) * cells(flat + 1, last_ + 1) : 0;
+    const Index lanes = ceil_div(vectors, tiles) * needs_.lanes, fitting = (needs_.room / copies(layout) - between) / lanes;
+    layout.tiles = std::clamp<Index>(std::min(fitting, images_ * outer * tiles / least_units), 1, tiles);
+    const Index chunks = ceil_div(tiles, layout.tiles);
+    const double copied = static_cast<double>(outer * copies(layout)) * static_cast<double>(plane + chunks * between);
+    const double row = static_cast<double>(flat == last_ ? std::min(plane, layout.tiles * lanes) : count_[last_]);
     layout.cost = static_cast<double>(outer * vectors) * needs_.work +
                   copied * (2 / static_cast<double>(needs_.lanes) + 4 / row);
     return layout;
@@ -134,14 +140,18 @@ void Panels::rows(std::vector<Index>& cell, Index begin, Index end, Use use) con
 }
 
 void Panels::locate(Unit& unit, Index number) const {
-    const Index width = unit_vectors_ * needs_.lanes, begin = number % chunks_ * width;
-    const Index end = std::min(begin + width, plane_);
+    const Index width = tile_vectors_ * needs_.lanes, begin = number % chunks_ * layout_.tiles * width;
+    const Index end = std::min(begin + layout_.tiles * width, plane_);
     std::vector<Index> cell(last_ + 1);
     Index rest = number / chunks_;
     for (std::size_t a = layout_.flat; a-- > 0; rest /= count_[a]) cell[a] = rest % count_[a];
-    unit.vectors = ceil_div(end - begin, needs_.lanes);
     locate_pieces(unit, cell, begin, end);
-    locate_strips(unit, cell, begin, end);
+    unit.tiles.resize(static_cast<std::size_t>(ceil_div(end - begin, width)));
+    for (std::size_t t = 0; t < unit.tiles.size(); ++t) {
+        const Index from = begin + static_cast<Index>(t) * width, until = std::min(from + width, end);
+        unit.tiles[t].vectors = ceil_div(until - from, needs_.lanes);
+        locate_strips(unit.tiles[t], cell, from, until);
+    }
 }
 
 void Panels::locate_pieces(Unit& unit, std::vector<Index>& cell, Index begin, Index end) const {
@@ -178,10 +188,10 @@ void Panels::locate_pieces(Unit& unit, std::vector<Index>& cell, Index begin, In
     }
 }
 
-void Panels::locate_strips(Unit& unit, std::vector<Index>& cell, Index begin, Index end) const {
+void Panels::locate_strips(Unit::Tile& tile, std::vector<Index>& cell, Index begin, Index end) const {
     const Axis& along = needs_.axes[last_];
-    unit.strips.resize(needs_.residues.size());
-    for (auto& strips : unit.strips) strips.clear();
+    tile.strips.resize(needs_.residues.size());
+    for (auto& strips : tile.strips) strips.clear();
     rows(cell, begin, end, [&](Index lane, Index run) {
         const Index o = along.stride * (first_[last_] + cell[last_]) - along.crop_lo;
         const Index low = std::clamp<Index>(-o, 0, run * needs_.phases);
@@ -195,7 +205,7 @@ void Panels::locate_strips(Unit& unit, std::vector<Index>& cell, Index begin, In
                 shown = shown && at >= 0 && at < out_[a];
                 y += at * y_strides_[a];
             }
-            if (shown) unit.strips[group].push_back({lane, y, low * needs_.woven, high * needs_.woven});
+            if (shown) tile.strips[group].push_back({lane, y, low * needs_.woven, high * needs_.woven});
         }
     });
 }

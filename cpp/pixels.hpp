@@ -17,6 +17,7 @@ namespace tconv {
 
 constexpr Index block_channels = 8;          // output channels of a block
 constexpr Index panel_bytes = 512 * 1024;    // of a block of units: stays in the second-level cache
+constexpr Index room_bytes = 192 * 1024;     // of a unit that several tiles share
 constexpr Index sums_bytes = 1024 * 1024;    // waiting for further input channels
 constexpr std::size_t most_located = 64;     // units of an image that are remembered
 
@@ -31,7 +32,8 @@ class Pixels {
         for (const PhaseGroup& group : group_phases(layer.axes, Grouping::all, origin))
             groups_.push_back({{group.residue.begin(), group.residue.end() - 1},
                                origin == Origin::canvas ? shared_sets(group) : whole_sets(group)});
-        needs_ = {counted_from(origin, layer.axes), {}, {}, layer.axes.back().stride, 1, 0, kernels.lanes, 1};
+        needs_ = {counted_from(origin, layer.axes), {}, {}, layer.axes.back().stride, 1, 0, kernels.lanes, 1, 0};
+        needs_.room = room_bytes / (layer.in_channels * static_cast<Index>(sizeof(T)));
         if (woven_channels) needs_.woven = layer.out_channels;
         lay_out();
         for (const Group& group : groups_) {
@@ -118,11 +120,11 @@ class Pixels {
         Plan(const Pixels& pixels, const View<const T>& x, const View<T>& y)
             : panels(pixels.needs_, x.shape, x.strides, y.shape, y.strides) {
             const Kernels<T>& kernels = pixels.kernels_;
-            units = std::max<Index>(1, pixels.needs_.vectors / panels.unit_vectors());
+            units = panels.tiles() > 1 ? 1 : std::max<Index>(1, pixels.needs_.vectors / panels.tile_vectors());
             const Index bytes = units * panels.size() * static_cast<Index>(sizeof(T)), all = pixels.layer_.in_channels;
             const Index chunks = ceil_div(all, std::clamp<Index>(panel_bytes / bytes, 1, all));
             channels = ceil_div(all, chunks);
-            width = units * panels.unit_vectors() * kernels.lanes;
+            width = units * panels.tile_vectors() * kernels.lanes;
             for (const Group& group : pixels.groups_)
                 for (const Set& set : group.sets) {
                     distances.emplace_back();
@@ -137,7 +139,7 @@ class Pixels {
         Panels panels;
         Index units;     // of a block
         Index channels;  // that a panel holds at a time
-        Index width;     // lanes of a block
+        Index width;     // lanes of a tile, of all units
         std::vector<std::vector<Index>> distances;  // of each set, all groups one after the other
         std::vector<Unit> located;                  // none if there are too many
     };
@@ -148,7 +150,7 @@ class Pixels {
 
     Index panel_size(const Plan& plan) const { return plan.units * plan.panels.size() * plan.channels + kernels_.lanes; }
 
-    // Of one block of output channels; of one group of phases, if a panel holds all input channels.
+    // Sums of one block of output channels; of one group of phases, if a panel holds all input channels.
     Index block_size(const Plan& plan) const {
         const Index groups = plan.channels == layer_.in_channels ? 1 : ssize(groups_);
         return groups * blocks_.front().channels * needs_.phases * plan.width;
@@ -156,12 +158,12 @@ class Pixels {
 
     Index blocks_at_once(const Plan& plan) const {
         if (plan.channels == layer_.in_channels) return ssize(blocks_);
-        return std::max<Index>(1, sums_bytes / (block_size(plan) * static_cast<Index>(sizeof(T))));
+        return std::max<Index>(1, sums_bytes / (block_size(plan) * plan.panels.tiles() * static_cast<Index>(sizeof(T))));
     }
 
     Index sums_size(const Plan& plan, Index blocks) const {
         const bool whole = plan.channels == layer_.in_channels;
-        return (whole ? 1 : std::min(blocks, blocks_at_once(plan))) * block_size(plan) + kernels_.lanes;
+        return (whole ? 1 : std::min(blocks, blocks_at_once(plan)) * plan.panels.tiles()) * block_size(plan) + kernels_.lanes;
     }
 
     // All taps of phases that read the same inputs.
@@ -256,27 +258,21 @@ class Pixels {
         return tile;
     }
 
-    // The units begin..end of all images.
+    // The units begin..end of all images: one for several tiles, or several for one.
     void compute(const Call& call, const Plan& plan, Index begin, Index end) const {
         thread_local Buffer<T> panel, sums;
         thread_local std::vector<Unit> fresh;
-        const Index lanes = kernels_.lanes, size = plan.panels.size() * plan.channels, count = end - begin;
+        const Index size = plan.panels.size() * plan.channels, count = end - begin;
         panel.grow(panel_size(plan));
+        sums.grow(sums_size(plan, call.last - call.first));
         fresh.resize(static_cast<std::size_t>(count));
         const Unit* units[max_vectors];
-        const T* in[max_vectors];
-        Index vectors = 0;
         for (Index u = 0; u < count; ++u) {
             const auto number = static_cast<std::size_t>((begin + u) % plan.panels.units());
             Unit& own = fresh[static_cast<std::size_t>(u)];
             if (plan.located.empty()) plan.panels.locate(own, static_cast<Index>(number));
             units[u] = plan.located.empty() ? &own : &plan.located[number];
-            for (Index v = 0; v < units[u]->vectors; ++v) in[vectors++] = panel.data() + u * size + v * lanes;
         }
-        // Sums stay here until all input channels are added: of one group of phases at a time if they all are at once.
-        const bool whole = plan.channels == layer_.in_channels;
-        const Index group_size = block_size(plan) / (whole ? 1 : ssize(groups_));
-        sums.grow(sums_size(plan, call.last - call.first));
         for (Index channel = 0; channel < layer_.in_channels; channel += plan.channels) {
             const Index channels = std::min(plan.channels, layer_.in_channels - channel);
             for (Index u = 0; u < count; ++u)
@@ -285,17 +281,35 @@ class Pixels {
                                 call.x.strides[1], call.x.strides.back(), channels, units[u]->pieces.data(),
                                 ssize(units[u]->pieces));
             T* c = sums.data();
-            for (Index b = call.first; b < call.last; ++b) {
-                const Block& block = blocks_[static_cast<std::size_t>(b)];
-                const std::vector<Index>* distances = plan.distances.data();
-                for (std::size_t i = 0; i < groups_.size(); distances += groups_[i++].sets.size(), c += whole ? 0 : group_size) {
-                    for (const Tile& tile : block.tiles[i])
-                        add(call, plan, tile, groups_[i].sets[tile.set].begins && channel == 0, distances[tile.set], c, in,
-                            vectors, channel, channels);
-                    if (channel + channels < layer_.in_channels) continue;
-                    for (Index u = 0, lane = 0; u < count; lane += units[u++]->vectors * lanes)
-                        store(call, (begin + u) / plan.panels.units(), block, c + lane, plan.width, units[u]->strips[i]);
+            for (Index b = call.first; b < call.last; ++b)
+                for (Index t = 0; t < ssize(units[0]->tiles); ++t) {
+                    compute_tile(call, plan, blocks_[static_cast<std::size_t>(b)], units, begin, count, t, panel.data(), c,
+                                 channel, channels);
+                    if (plan.channels < layer_.in_channels) c += block_size(plan);
                 }
+        }
+    }
+
+    // One block of output channels for the t-th tile. Sums stay in `c` until all input channels are added.
+    void compute_tile(const Call& call, const Plan& plan, const Block& block, const Unit* const* units, Index begin,
+                      Index count, Index t, const T* panel, T* c, Index channel, Index channels) const {
+        const Index lanes = kernels_.lanes, size = plan.panels.size() * plan.channels;
+        const Index groups = ssize(groups_), group_size = plan.channels < layer_.in_channels ? block_size(plan) / groups : 0;
+        const T* in[max_vectors];
+        Index vectors = 0;
+        for (Index u = 0; u < count; ++u)
+            for (Index v = 0; v < units[u]->tiles[static_cast<std::size_t>(t)].vectors; ++v)
+                in[vectors++] = panel + u * size + (t * plan.panels.tile_vectors() + v) * lanes;
+        const std::vector<Index>* distances = plan.distances.data();
+        for (std::size_t i = 0; i < groups_.size(); distances += groups_[i++].sets.size(), c += group_size) {
+            for (const Tile& tile : block.tiles[i])
+                add(call, plan, tile, groups_[i].sets[tile.set].begins && channel == 0, distances[tile.set], c, in, vectors,
+                    channel, channels);
+            if (channel + channels < layer_.in_channels) continue;
+            for (Index u = 0, lane = 0; u < count; ++u) {
+                const Unit::Tile& own = units[u]->tiles[static_cast<std::size_t>(t)];
+                store(call, (begin + u) / plan.panels.units(), block, c + lane, plan.width, own.strips[i]);
+                lane += own.vectors * lanes;
             }
         }
     }

@@ -122,9 +122,9 @@ class Pool {
 // Never destroyed: workers may sleep in it until the process ends. A forked child has no workers and gets a new one.
 std::atomic<Pool*> pool{nullptr};
 
+[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] { pool = nullptr; });
+
 Pool& the_pool() {
-    static const int registered = pthread_atfork(nullptr, nullptr, [] { pool = nullptr; });
-    static_cast<void>(registered);
     Pool* found = pool;
     if (!found) {
         auto fresh = std::make_unique<Pool>();
