@@ -26,6 +26,48 @@ struct Strip {
     Index low, high;  // the outputs that lie in the window
 };
 
+// The `stencil` kernel computes neighbouring phases of the last axis together. An input feeds some of them, the phases
+// low..high-1, and those have one number:
+constexpr Index max_phases = 4;
+constexpr Index range_number(Index low, Index high) { return high * (high - 1) / 2 + low; }
+constexpr Index ranges = range_number(0, max_phases + 1);
+
+// Where an output meets one of its inputs.
+struct Source {
+    Index input;   // elements from the output's own place among the inputs
+    Index weight;  // elements from the start of the weights; in a stencil, for phase 0
+};
+
+// Outputs of one phase of the rows and a few neighbouring phases of the last axis.
+struct Patch {
+    Index phases;
+    Index rows, outputs;    // how many rows, and outputs of each; the last cell may lack some
+    Index output;           // elements from the start of a channel to the first output
+    const Source* sources;  // ordered by the phases that they feed
+    Index end[ranges];      // of the sources with each range of phases
+};
+
+// A part of the input, on all axes but the last two where it is one index, that the outputs of a block need.
+struct Slice {
+    Index input, panel;  // elements from the start of a channel and of the panel
+};
+
+// Some outputs of a channel and the inputs that they need; the same for every channel. The inputs are copied into a
+// panel with a border of zeros, so that outputs near the border need no care.
+template <class T>
+struct Block {
+    T* panel;
+    Index pitch;  // from a row of the panel to the next
+    const Slice* slices;
+    Index slice_count, rows, columns;  // of each slice
+    Index x_row, x_step;
+    const Patch* patches;
+    Index patch_count, patch_rows;  // the most rows that a patch has
+    Index band;                     // rows of each patch that are computed in turn
+    Index ahead;                    // from an output to one that is fetched into the cache, or 0
+    Index y_row, y_cell, y_step;  // from a patch's row, cell and phase to the next
+};
+
 // A tile is rows x (vectors * lanes) sums, kept in registers while the kernel walks over taps and channels.
 template <class T>
 struct Kernels {
@@ -50,10 +92,11 @@ struct Kernels {
     // reads up to a vector beyond.
     void (*weave)(T* y, Index channel_step, Index step, const T* c, Index width, Index phases, Index channels,
                   const Strip* strips, Index count);
-    // c[j] = sum over tap of w[tap] * x[tap][j], for begin <= j < end
-    void (*stencil)(T* c, const T* const* x, const T* w, Index taps, Index begin, Index end);
-    // out[j] = bias[j] + sum over tap of w[tap][j] * x[tap][j]; no bias if null
-    void (*blend)(T* out, const T* const* x, const T* const* w, const T* bias, Index taps, Index count);
+    // All outputs of a block, for one channel: bias + sum over its sources of w * x.
+    void (*stencil)(const Block<T>& block, T* y, const T* x, const T* w, T bias);
+    // y[pixel*y_step + j] = bias[j] + sum over s of w[s.weight + j] * x[s.input + pixel*x_step + j]; no bias if null
+    void (*blend)(T* y, Index y_step, const T* x, Index x_step, const T* w, const T* bias, const Source* sources,
+                  Index count, Index pixels, Index channels);
 };
 
 struct Backend {

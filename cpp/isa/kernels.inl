@@ -1,12 +1,16 @@
 // The micro-kernels, written once. Each file in isa/ defines VECTOR_BYTES, REGISTERS and ROWS, includes this and exports
 // one Backend. Everything stays in an unnamed namespace: a weak symbol compiled for AVX-512 here could be the one that
 // the linker keeps for everybody.
+#include <cstring>
 #include <utility>
 
 namespace {
 
+using tconv::Block;
 using tconv::Index;
+using tconv::Patch;
 using tconv::Piece;
+using tconv::Source;
 using tconv::Strip;
 
 }  // namespace
@@ -14,6 +18,7 @@ using tconv::Strip;
 #include "vectors.inl"
 #include "pixels.inl"
 #include "cells.inl"
+#include "depthwise.inl"
 
 namespace {
 
@@ -21,61 +26,6 @@ namespace {
 constexpr int vectors_of(int rows) {
     const int vectors = (REGISTERS - 1) / (rows + 1);
     return vectors < tconv::max_vectors ? vectors : tconv::max_vectors;
-}
-
-template <class T, int bytes, int vectors>
-inline void stencil_at(T* c, const T* const* x, const T* w, Index taps, Index j) {
-    constexpr int lanes = Vec<T, bytes>::lanes;
-    typename Vec<T, bytes>::type sum[vectors] = {};
-    for (Index tap = 0; tap < taps; ++tap)
-        for (int v = 0; v < vectors; ++v) sum[v] += load<T, bytes>(x[tap] + j + v * lanes) * w[tap];
-    for (int v = 0; v < vectors; ++v) store<T, bytes>(c + j + v * lanes, sum[v]);
-}
-
-// In vectors that get shorter towards the end; the shortest is taken again from where it fits, if it does.
-template <class T, int bytes>
-inline void stencil_rest(T* c, const T* const* x, const T* w, Index taps, Index begin, Index j, Index end) {
-    constexpr int lanes = Vec<T, bytes>::lanes;
-    for (; j + lanes <= end; j += lanes) stencil_at<T, bytes, 1>(c, x, w, taps, j);
-    if constexpr (bytes > 16)
-        return stencil_rest<T, bytes / 2>(c, x, w, taps, begin, j, end);
-    if (j < end && end - begin >= lanes) return stencil_at<T, bytes, 1>(c, x, w, taps, end - lanes);
-    for (; j < end; ++j) {
-        T sum = T(0);
-        for (Index tap = 0; tap < taps; ++tap) sum += x[tap][j] * w[tap];
-        c[j] = sum;
-    }
-}
-
-template <class T>
-void stencil(T* c, const T* const* x, const T* w, Index taps, Index begin, Index end) {
-    constexpr int four = 4 * Vec<T>::lanes;
-    Index j = begin;
-    for (; j + four <= end; j += four) stencil_at<T, VECTOR_BYTES, 4>(c, x, w, taps, j);
-    stencil_rest<T, VECTOR_BYTES>(c, x, w, taps, begin, j, end);
-}
-
-template <class T, int vectors>
-void blend_at(T* out, const T* const* x, const T* const* w, const T* bias, Index taps, Index j) {
-    constexpr int lanes = Vec<T>::lanes;
-    typename Vec<T>::type sum[vectors] = {};
-    for (int v = 0; bias && v < vectors; ++v) sum[v] = load(bias + j + v * lanes);
-    for (Index tap = 0; tap < taps; ++tap)
-        for (int v = 0; v < vectors; ++v) sum[v] += load(x[tap] + j + v * lanes) * load(w[tap] + j + v * lanes);
-    for (int v = 0; v < vectors; ++v) store(out + j + v * lanes, sum[v]);
-}
-
-template <class T>
-void blend(T* out, const T* const* x, const T* const* w, const T* bias, Index taps, Index count) {
-    constexpr int lanes = Vec<T>::lanes;
-    Index j = 0;
-    for (; j + 4 * lanes <= count; j += 4 * lanes) blend_at<T, 4>(out, x, w, bias, taps, j);
-    for (; j + lanes <= count; j += lanes) blend_at<T, 1>(out, x, w, bias, taps, j);
-    for (; j < count; ++j) {
-        T sum = bias ? bias[j] : T(0);
-        for (Index tap = 0; tap < taps; ++tap) sum += x[tap][j] * w[tap][j];
-        out[j] = sum;
-    }
 }
 
 template <class T, int rows, int vectors>

@@ -74,4 +74,28 @@ inline void store_some(T* to, typename Vec<T>::type value, Index low, Index high
 }
 #endif
 
+// Lane l of the k-th vector of woven outputs is output m = k*lanes + l: cell m / phases of phase m % phases. The phases
+// are merged one after the other; `phase` is the one that joins (the first two join at once).
+template <int lanes, int phases>
+constexpr int woven(int k, int phase, int l) {
+    const int m = k * lanes + l, cell = m / phases;
+    if (m % phases == phase) return lanes + cell;
+    return phase == 1 && m % phases == 0 ? cell : l;
+}
+
+template <class T, int phases, int k, int phase, int... l>
+inline typename Vec<T>::type join(typename Vec<T>::type so_far, typename Vec<T>::type next,
+                                  std::integer_sequence<int, l...>) {
+    return __builtin_shufflevector(so_far, next, woven<Vec<T>::lanes, phases>(k, phase, l)...);
+}
+
+template <class T, int phases, int k, int phase>
+inline typename Vec<T>::type merged(const typename Vec<T>::type* in) {
+    if constexpr (phase == 0)
+        return in[0];
+    else
+        return join<T, phases, k, phase>(merged<T, phases, k, phase - 1>(in), in[phase],
+                                         std::make_integer_sequence<int, Vec<T>::lanes>());
+}
+
 }  // namespace
