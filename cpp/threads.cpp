@@ -38,17 +38,24 @@ inline void pause() {
 
 // One call's tasks. Whoever has time takes the next; the caller waits until all are done.
 struct Job {
-    Job(Index tasks, const std::function<void(Index)>& work) : count(tasks), body(work) {}
+    Job(Index tasks, Index regions, const std::function<void(Index)>& work) : count(tasks), threads(regions), body(work) {}
 
-    const Index count;
+    const Index count, threads;
     const std::function<void(Index)>& body;
     std::atomic<Index> next{0}, done{0};
     std::atomic<bool> failed{false};
     std::exception_ptr error;  // of the first task that failed; read when all are done
 
+    // Tasks are taken in turns from as many regions as there are threads: neighbouring tasks write to neighbouring memory,
+    // and threads that work side by side would take cache lines from each other.
+    Index place_of(Index task) const {
+        const Index region = task % threads;
+        return region * (count / threads) + std::min(region, count % threads) + task / threads;
+    }
+
     void work() noexcept {
         for (Index task; (task = next.fetch_add(1)) < count; done.fetch_add(1)) try {
-                body(task);
+                body(place_of(task));
             } catch (...) {
                 if (!failed.exchange(true)) error = std::current_exception();
             }
@@ -158,7 +165,7 @@ void parallel(Index count, double multiplications, const std::function<void(Inde
         for (Index task = 0; task < count; ++task) body(task);
         return;
     }
-    const auto job = std::make_shared<Job>(count, body);
+    const auto job = std::make_shared<Job>(count, threads, body);
     the_pool().run(job, static_cast<int>(threads) - 1);
 }
 
