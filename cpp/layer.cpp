@@ -148,7 +148,7 @@ typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y
         // Too few outputs of a cell are neighbours to fill a vector.
         const bool few = 2 * channels * last.stride < lanes || (channels * last.stride < 2 * lanes && channels < lanes / 2);
         if (few && constants_.groups == 1 && y.strides.back() == channels) return Way::pixels_woven;
-        const bool alike = channels < lanes || last.kernel <= last.stride || y.shape.back() >= long_row * last.stride;
+        const bool alike = channels < lanes || (constants_.groups == 1 && (last.kernel <= last.stride || y.shape.back() >= long_row * last.stride));
         return alike ? Way::channels_alike : Way::channels;
     }
     const bool few = x.size() / x.shape[1] < few_pixels && channels >= lanes;
