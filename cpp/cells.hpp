@@ -14,9 +14,9 @@
 
 namespace tconv {
 
-constexpr Index chunk_bytes = 256 * 1024;  // inputs and outputs of a chunk of cells, which stay in the cache
+constexpr Index chunk_bytes = 128 * 1024;  // inputs and outputs of a chunk of cells, which stay in the cache
 constexpr Index most_cells = 1024;         // of a chunk
-constexpr Index most_places = 32 * 1024;   // inputs of cells, of a chunk; and of all, if they are remembered
+constexpr Index most_places = 32 * 1024;   // inputs of cells, of a task; and of all, if they are remembered
 
 enum class LaneOrder { channel_then_phase, phase_then_channel };  // the latter varies fastest
 
@@ -38,11 +38,16 @@ class CellLanes {
         const auto plan = plan_of(x, y, 1);
         Index bytes = 0;
         Places places;
-        for (const Part& part : plan->parts) {
-            locate(places, *plan, part);
-            const Index pixels = plan->walk.transposed ? std::max<Index>(0, places.highest - places.lowest + 1) : 0;
-            bytes = std::max(bytes, static_cast<Index>((places.inputs.size() + places.y.size()) * 2 * sizeof(Index)) +
-                                        pixels * layer_.in_channels * static_cast<Index>(sizeof(T)));
+        for (std::size_t task = 0; task + 1 < plan->first_part.size(); ++task) {
+            Index located = 0, lowest = INT64_MAX, highest = 0;
+            for (std::size_t part = plan->first_part[task]; part < plan->first_part[task + 1]; ++part) {
+                locate(places, *plan, plan->parts[part]);
+                located += static_cast<Index>((2 * places.inputs.size() + 2 * places.y.size()) * sizeof(Index));
+                lowest = std::min(lowest, places.lowest);
+                highest = std::max(highest, places.highest);
+            }
+            const Index pixels = plan->walk.transposed ? std::max<Index>(0, highest - lowest + 1) : 0;
+            bytes = std::max(bytes, located + pixels * layer_.in_channels * static_cast<Index>(sizeof(T)));
         }
         return bytes;
     }
@@ -55,9 +60,7 @@ class CellLanes {
             const Index g = task % layer_.groups;
             const Call call{layer, packed, y, x.at(0, g * layer_.in_channels), y.at(0, g * layer_.out_channels), g};
             const auto number = static_cast<std::size_t>(task / layer_.groups);
-            const auto begin = plan->first_part[number], end = plan->first_part[number + 1];
-            for (std::size_t part = begin; part < end; ++part)
-                compute(call, *plan, plan->parts[part]);
+            compute(call, *plan, plan->first_part[number], plan->first_part[number + 1]);
         });
     }
 
@@ -100,17 +103,18 @@ class CellLanes {
             const Index outputs = lanes.layer_.out_channels * lanes.layer_.axes.back().stride;
             const Index per_cell = (lanes.layer_.in_channels + outputs) * static_cast<Index>(sizeof(T));
             const Index rows = lanes.kernels_.rows;
+            // The phases of a cell are neighbours in rows of pixels: there one task does them all, or threads would
+            // write to the same cache lines.
+            const bool together = y.strides[1] != 1;
             Index taps = 1, most = 1;
             for (const Group& group : lanes.groups_) taps = std::max(taps, static_cast<Index>(group.phases.taps.front().size()));
-            const Index cells_at_once = std::min({chunk_bytes / per_cell, most_places / taps, most_cells});
+            const Index located = taps * (together ? static_cast<Index>(lanes.groups_.size()) : 1);  // of a cell, by a task
+            const Index cells_at_once = std::min({chunk_bytes / per_cell, most_places / located, most_cells});
             const Index step = std::max<Index>(1, cells_at_once / rows) * rows;
             for (const Group& group : lanes.groups_) {
                 cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
                 most = std::max(most, cells.back().total * x.shape[0]);
             }
-            // The phases of a cell are neighbours in rows of pixels: there one task does them all, or threads would
-            // write to the same cache lines.
-            const bool together = y.strides[1] != 1;
             const Index units = lanes.layer_.groups * ceil_div(most, step) *
                                 (together ? 1 : static_cast<Index>(lanes.groups_.size()));
             const Index wanted = std::max<Index>(1, ceil_div(threads > 1 ? 4 * threads : 1, units));
@@ -193,28 +197,35 @@ class CellLanes {
         return runs;
     }
 
-    void compute(const Call& call, const Plan& plan, const Part& part) const {
-        thread_local Places fresh;
+    // The parts begin..end of a task.
+    void compute(const Call& call, const Plan& plan, std::size_t begin, std::size_t end) const {
+        thread_local std::vector<Places> fresh;
         thread_local std::vector<const T*> inputs;
-        const Places* places = &part.places;
-        if (places->y.empty()) {
-            locate(fresh, plan, part);
-            places = &fresh;
+        if (fresh.size() < end - begin) fresh.resize(end - begin);
+        const auto places_of = [&](std::size_t part) -> const Places& {
+            return plan.parts[part].places.y.empty() ? fresh[part - begin] : plan.parts[part].places;
+        };
+        Index lowest = INT64_MAX, highest = 0;
+        for (std::size_t part = begin; part < end; ++part) {
+            if (plan.parts[part].places.y.empty()) locate(fresh[part - begin], plan, plan.parts[part]);
+            lowest = std::min(lowest, places_of(part).lowest);
+            highest = std::max(highest, places_of(part).highest);
         }
-        const Group& group = groups_[part.group];
-        const T* origin = call.in;
-        Index from = 0, step = 1;
-        if (plan.walk.transposed) {
-            origin = bring_together(plan.walk, call.in, places->lowest, places->highest);
-            from = places->lowest, step = layer_.in_channels;
+        const bool transposed = plan.walk.transposed;
+        const T* origin = transposed ? bring_together(plan.walk, call.in, lowest, highest) : call.in;
+        const Index from = transposed ? lowest : 0, step = transposed ? layer_.in_channels : 1;
+        for (std::size_t number = begin; number < end; ++number) {
+            const Part& part = plan.parts[number];
+            const Places& places = places_of(number);
+            inputs.resize(places.inputs.size());
+            for (std::size_t k = 0; k < inputs.size(); ++k) {
+                const Index at = places.inputs[k];
+                inputs[k] = at == Places::nothing ? plan.zeros.data() : origin + (at - from) * step;
+            }
+            const Group& group = groups_[part.group];
+            for (Index p = part.first_panel; p < part.last_panel; ++p)
+                compute_panel(call, group.panels[static_cast<std::size_t>(p)], places, inputs.data(), part.end - part.begin);
         }
-        inputs.resize(places->inputs.size());
-        for (std::size_t k = 0; k < inputs.size(); ++k) {
-            const Index at = places->inputs[k];
-            inputs[k] = at == Places::nothing ? plan.zeros.data() : origin + (at - from) * step;
-        }
-        for (Index p = part.first_panel; p < part.last_panel; ++p)
-            compute_panel(call, group.panels[static_cast<std::size_t>(p)], *places, inputs.data(), part.end - part.begin);
     }
 
     // The channels of the pixels lowest..highest, one pixel after the other.
