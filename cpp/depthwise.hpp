@@ -2,9 +2,9 @@
 // channels come first in memory, and channels if they come last.
 #pragma once
 #include <algorithm>
-#include <cstdint>
 
 #include "activation.hpp"
+#include "buffer.hpp"
 #include "problem.hpp"
 #include "rows.hpp"
 #include "threads.hpp"
@@ -47,11 +47,9 @@ class Depthwise {
         : layer_(layer), kernels_(kernels), rows_(row_axis(layer)), columns_(layer.axes.back()), leading_(layer.axes) {
         if (leading_.size() > 1) leading_.pop_back();
         const Index taps = layer.taps(), channels = layer.groups * layer.out_channels;
-        memory_.resize(static_cast<std::size_t>(taps * channels) + line);
-        by_tap_ = aligned(memory_);
+        T* by_tap = by_tap_.grow(taps * channels);
         for (Index c = 0; c < channels; ++c)
-            for (Index tap = 0; tap < taps; ++tap)
-                by_tap_[tap * channels + c] = layer.weight[c * taps + tap];
+            for (Index tap = 0; tap < taps; ++tap) by_tap[tap * channels + c] = layer.weight[c * taps + tap];
         find_runs();
     }
 
@@ -69,6 +67,13 @@ class Depthwise {
         return slices * (2 * reach(rows) + 8) * (most_columns + reach(columns)) <= most_panel;
     }
 
+    // Bytes that each thread needs beside its output and the weights.
+    Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
+        if (along_channels(layer_, x, y)) return 0;
+        const Index slices = layer_.taps() / rows_.axis.kernel / columns_.axis.kernel;
+        return slices * plan_for(x, y).slice * static_cast<Index>(sizeof(T));
+    }
+
     void run(const View<const T>& x, const View<T>& y, double multiplications) const {
         if (along_channels(layer_, x, y))
             run_pixels(x, y, multiplications);
@@ -78,7 +83,6 @@ class Depthwise {
 
    private:
     static constexpr Index most_strips = 4096, most_taps = 1 << 14, most_panel = 1 << 18;  // keep scratch below 4 MiB
-    static constexpr std::size_t line = 64 / sizeof(T);  // elements
     static constexpr Index panel_bytes = 16 << 10;  // leaves room for outputs in a cache of the first level
     static constexpr Index cache_bytes = 8 << 20;   // larger outputs are written to memory
     static constexpr Index most_columns = 1024;     // cells of a block
@@ -94,12 +98,6 @@ class Depthwise {
 
     // How many neighbouring inputs the outputs of one cell read, at most.
     static Index reach(const Axis& axis) { return axis.dilation * (axis.kernel - 1) / axis.stride + 2; }
-
-    // The first element of a cache line; `memory` has one line more than needed.
-    static T* aligned(std::vector<T>& memory) {
-        const auto past = reinterpret_cast<std::uintptr_t>(memory.data()) / sizeof(T) % line;
-        return memory.data() + (line - past) % line;
-    }
 
     // --- channels first ---
 
@@ -169,7 +167,7 @@ class Depthwise {
     struct Located {
         Block<T> block;
         Index y, rows, columns;  // its outputs: the first, and how many
-        std::vector<T> panel;
+        Buffer<T> panel;
         std::vector<Slice> slices;
         std::vector<Patch> patches;
         std::vector<Source> sources;
@@ -179,7 +177,7 @@ class Depthwise {
     void run_planes(const View<const T>& x, const View<T>& y, double multiplications) const {
         const Plan plan = plan_for(x, y);
         const Index planes = y.shape[0] * y.shape[1], items = plan.blocks() * planes;
-        const Index shares = std::min<Index>(items, num_threads() > 1 ? 4 * num_threads() : 1);
+        const Index threads = threads_for(multiplications), shares = std::min<Index>(items, threads > 1 ? 4 * threads : 1);
         parallel(shares, multiplications, [&](Index share) {
             thread_local Located located;
             Index item = items * share / shares;
@@ -237,8 +235,8 @@ class Depthwise {
         }
         block.slices = found.slices.data(), block.slice_count = static_cast<Index>(found.slices.size());
         const Index elements = std::max<Index>(block.slice_count, 1) * plan.slice;
-        found.panel.assign(static_cast<std::size_t>(elements) + 2 * line, T(0));
-        block.panel = aligned(found.panel);
+        block.panel = found.panel.grow(elements);
+        std::fill_n(block.panel, elements, T(0));
     }
 
     void place_outputs(Located& found, const Plan& plan, Index y_outer, Index row, Index rows, Index column,
@@ -340,7 +338,7 @@ class Depthwise {
                 for (const RowPair& pair : rows)
                     sources.push_back({pair.x_offset + i * step, (pair.tap * columns_.axis.kernel + tap->k) * channels});
             }
-            kernels_.blend(row + phase * y.strides.back() + cell * y_cell, y_cell, image, step, by_tap_, layer_.bias,
+            kernels_.blend(row + phase * y.strides.back() + cell * y_cell, y_cell, image, step, by_tap_.data(), layer_.bias,
                            sources.data(), static_cast<Index>(sources.size()), until - cell, channels);
         }
     }
@@ -350,8 +348,7 @@ class Depthwise {
     AxisTaps rows_, columns_;
     std::vector<Axis> leading_;  // all axes but the last, for row_sources
     std::vector<Run> runs_;      // by group, then by range
-    std::vector<T> memory_;
-    T* by_tap_;  // [tap][channel], in memory_
+    Buffer<T> by_tap_;  // [tap][channel]
 };
 
 }  // namespace tconv

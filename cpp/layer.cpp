@@ -105,8 +105,7 @@ void Layer<T>::run(const View<const T>& x, const View<T>& y) const {
         static_cast<double>(x.size()) * static_cast<double>(constants_.out_channels * constants_.taps());
     const Way way = choose(x, y);
     if (way == Way::reference) return run_reference(x, y, multiplications);
-    if (way == Way::depthwise)
-        return depthwise_.get([&] { return std::make_unique<Depthwise<T>>(constants_, *kernels_); }).run(x, y, multiplications);
+    if (way == Way::depthwise) return ready_depthwise().run(x, y, multiplications);
     if (way == Way::point) return run_point(x, y, multiplications);
     for (const Axis& axis : constants_.axes)
         if (has_holes(axis)) {
@@ -127,6 +126,7 @@ typename Layer<T>::Account Layer<T>::account(const View<const T>& x, const View<
     static const char* const names[] = {"reference", "depthwise", "cells", "pixels", "pixels", "cells", "cells", "cells"};
     const Way way = choose(x, y);
     Index bytes = 0;
+    if (way == Way::depthwise) bytes = ready_depthwise().workspace_bytes(x, y);
     if (way == Way::pixels || way == Way::pixels_woven)
         bytes = ready_pixels(way == Way::pixels_woven).program->workspace_bytes(x, y);
     else if (way >= Way::channels)
@@ -155,6 +155,11 @@ typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y
     if ((few || last.stride >= many_phases) && reach(constants_, x) * constants_.in_channels < most_together)
         return few ? Way::channels : Way::phases;
     return Way::pixels;
+}
+
+template <class T>
+const Depthwise<T>& Layer<T>::ready_depthwise() const {
+    return depthwise_.get([&] { return std::make_unique<Depthwise<T>>(constants_, *kernels_); });
 }
 
 template <class T>

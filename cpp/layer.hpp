@@ -48,6 +48,7 @@ class Layer {
     enum class Way { reference, depthwise, point, pixels, pixels_woven, channels, channels_alike, phases };
 
     Way choose(const View<const T>& x, const View<T>& y) const;
+    const Depthwise<T>& ready_depthwise() const;
     const Ready<Pixels<T>>& ready_pixels(bool woven_channels) const;
     const Ready<CellLanes<T>>& ready_cells(Way way, const View<T>& y) const;
     void run_point(const View<const T>& x, const View<T>& y, double multiplications) const;

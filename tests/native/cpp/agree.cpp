@@ -14,6 +14,8 @@
 
 using namespace tconv;
 
+extern const Backend odd_backend;
+
 namespace {
 
 using Size = std::vector<Index>;
@@ -140,7 +142,9 @@ bool agrees(const Case& c, const Choice& choice) {
 
 int main() {
     int wrong = 0;
-    for (const Choice& choice : choices()) {
+    std::vector<Choice> all = choices();
+    all.push_back({odd_backend.name, odd_backend.description, &odd_backend, true});
+    for (const Choice& choice : all) {
         if (!choice.supported || !choice.backend) continue;
         for (const Case& c : cases) wrong += !agrees<float>(c, choice) + !agrees<double>(c, choice);
         std::printf("%s: %zu layers\n", choice.name.c_str(), std::size(cases));
