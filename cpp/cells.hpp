@@ -55,10 +55,12 @@ class CellLanes {
     void run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
              double multiplications) const {
         const auto plan = plan_of(x, y, threads_for(multiplications));
+        const std::vector<Places>* places = nullptr;
+        if (plan->remembers) places = plan->places.get_again([&] { return locate_all(*plan); });
         const auto tasks = static_cast<Index>(plan->first_part.size()) - 1;
         parallel(tasks * layer_.groups, multiplications, [&](Index task) {
             const Index g = task % layer_.groups;
-            const Call call{layer, packed, y, x.at(0, g * layer_.in_channels), y.at(0, g * layer_.out_channels), g};
+            const Call call{layer, packed, y, places, x.at(0, g * layer_.in_channels), y.at(0, g * layer_.out_channels), g};
             const auto number = static_cast<std::size_t>(task / layer_.groups);
             compute(call, *plan, plan->first_part[number], plan->first_part[number + 1]);
         });
@@ -84,13 +86,13 @@ class CellLanes {
     struct Part {  // cells begin..end and some panels of a group
         std::size_t group;
         Index begin, end, first_panel, last_panel;
-        Places places;  // empty if they are not remembered
     };
 
     struct Call {
         const Constants<T>& layer;
         const Packed<T>& packed;
         const View<T>& y;
+        const std::vector<Places>* places;  // of each part; null: not remembered
         const T* in;  // image 0 of the channel group
         T* out;
         Index g;
@@ -127,12 +129,11 @@ class CellLanes {
                         const Index shares = std::min(wanted, panels);
                         if (begin >= end || share >= shares) continue;
                         if (!together && parts.size() > first_part.back()) first_part.push_back(parts.size());
-                        parts.push_back({i, begin, end, part(panels, share, shares), part(panels, share + 1, shares), {}});
+                        parts.push_back({i, begin, end, part(panels, share, shares), part(panels, share + 1, shares)});
                     }
                 }
             first_part.push_back(parts.size());
-            if (most * taps * static_cast<Index>(parts.size()) > most_places) return;
-            for (Part& part : parts) lanes.locate(part.places, *this, part);
+            remembers = most * taps * static_cast<Index>(parts.size()) <= most_places;
         }
 
         Walk walk;
@@ -140,6 +141,8 @@ class CellLanes {
         std::vector<Cells> cells;             // of each group
         std::vector<Part> parts;
         std::vector<std::size_t> first_part;  // of each task
+        bool remembers;                       // the places, because they are few
+        Lazy<std::vector<Places>> places;     // of each part
     };
 
     std::shared_ptr<const Plan> plan_of(const View<const T>& x, const View<T>& y, int threads) const {
@@ -151,6 +154,12 @@ class CellLanes {
     void locate(Places& places, const Plan& plan, const Part& part) const {
         const PhaseGroup& phases = groups_[part.group].phases;
         places.locate(plan.walk, layer_.axes, phases, plan.cells[part.group], part.begin, part.end, kernels_.rows);
+    }
+
+    std::unique_ptr<std::vector<Places>> locate_all(const Plan& plan) const {
+        auto places = std::make_unique<std::vector<Places>>(plan.parts.size());
+        for (std::size_t part = 0; part < plan.parts.size(); ++part) locate((*places)[part], plan, plan.parts[part]);
+        return places;
     }
 
     Index phase_of(const Group& group, Index lane) const {
@@ -203,11 +212,11 @@ class CellLanes {
         thread_local std::vector<const T*> inputs;
         if (fresh.size() < end - begin) fresh.resize(end - begin);
         const auto places_of = [&](std::size_t part) -> const Places& {
-            return plan.parts[part].places.y.empty() ? fresh[part - begin] : plan.parts[part].places;
+            return call.places ? (*call.places)[part] : fresh[part - begin];
         };
         Index lowest = INT64_MAX, highest = 0;
         for (std::size_t part = begin; part < end; ++part) {
-            if (plan.parts[part].places.y.empty()) locate(fresh[part - begin], plan, plan.parts[part]);
+            if (!call.places) locate(fresh[part - begin], plan, plan.parts[part]);
             lowest = std::min(lowest, places_of(part).lowest);
             highest = std::max(highest, places_of(part).highest);
         }

@@ -27,8 +27,15 @@ class Lazy {
         return made_.compare_exchange_strong(found, fresh.get()) ? *fresh.release() : *found;
     }
 
+    // Null at the first time of asking: what is used only once is not worth keeping.
+    template <class Make>
+    const Made* get_again(Make make) const {
+        return asked_.exchange(true, std::memory_order_relaxed) ? &get(make) : nullptr;
+    }
+
    private:
     mutable std::atomic<Made*> made_{nullptr};
+    mutable std::atomic<bool> asked_{false};
 };
 
 // The last few used, each for a key of sizes.

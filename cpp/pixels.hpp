@@ -19,7 +19,7 @@ constexpr Index block_channels = 8;          // output channels of a block
 constexpr Index panel_bytes = 512 * 1024;    // of a block of units: stays in the second-level cache
 constexpr Index room_bytes = 192 * 1024;     // of a unit that several tiles share
 constexpr Index sums_bytes = 1024 * 1024;    // waiting for further input channels
-constexpr std::size_t most_located = 64;     // units of an image that are remembered
+constexpr Index most_located = 64;           // units of an image that are remembered
 
 template <class T>
 class Pixels {
@@ -67,6 +67,8 @@ class Pixels {
         // Few blocks of pixels: share the channels of a block as well.
         const Index threads = threads_for(multiplications), wanted = threads > 1 ? 4 * threads : 1;
         const Index shares = std::clamp<Index>(ceil_div(wanted, blocks * layer_.groups), 1, count);
+        const std::vector<Unit>* located = nullptr;
+        if (plan->panels.units() <= most_located) located = plan->located.get_again([&] { return locate_all(plan->panels); });
         // Neighbouring blocks go to one task, which finds their inputs fetched ahead.
         const Index several = std::clamp<Index>(blocks / (8 * wanted), 1, 16);
         const Index tasks = ceil_div(blocks, several);
@@ -76,7 +78,7 @@ class Pixels {
             const Index last = part(count, share + 1, shares), at_once = blocks_at_once(*plan);
             for (Index block = begin; block < end; ++block)
                 for (Index first = part(count, share, shares); first < last; first += at_once)
-                    compute({layer, packed, x, y, g, first, std::min(first + at_once, last)}, *plan, block * plan->units,
+                    compute({layer, packed, x, y, located, g, first, std::min(first + at_once, last)}, *plan, block * plan->units,
                             std::min((block + 1) * plan->units, units));
         });
     }
@@ -111,6 +113,7 @@ class Pixels {
         const Packed<T>& packed;
         const View<const T>& x;
         const View<T>& y;
+        const std::vector<Unit>* located;  // null: not remembered
         Index g;            // channel group
         Index first, last;  // channel blocks
     };
@@ -130,10 +133,6 @@ class Pixels {
                     distances.emplace_back();
                     for (const auto& shift : set.shifts) distances.back().push_back(panels.distance(shift));
                 }
-            if (panels.units() > static_cast<Index>(most_located)) return;
-            located.resize(static_cast<std::size_t>(panels.units()));
-            for (std::size_t unit = 0; unit < located.size(); ++unit)
-                panels.locate(located[unit], static_cast<Index>(unit));
         }
 
         Panels panels;
@@ -141,11 +140,17 @@ class Pixels {
         Index channels;  // that a panel holds at a time
         Index width;     // lanes of a tile, of all units
         std::vector<std::vector<Index>> distances;  // of each set, all groups one after the other
-        std::vector<Unit> located;                  // none if there are too many
+        Lazy<std::vector<Unit>> located;            // of an image, if there are few
     };
 
     std::shared_ptr<const Plan> plan_of(const View<const T>& x, const View<T>& y) const {
         return plans_.get(shapes_of(x, y), [&] { return std::make_shared<const Plan>(*this, x, y); });
+    }
+
+    static std::unique_ptr<std::vector<Unit>> locate_all(const Panels& panels) {
+        auto units = std::make_unique<std::vector<Unit>>(static_cast<std::size_t>(panels.units()));
+        for (Index number = 0; number < panels.units(); ++number) panels.locate((*units)[static_cast<std::size_t>(number)], number);
+        return units;
     }
 
     Index panel_size(const Plan& plan) const { return plan.units * plan.panels.size() * plan.channels + kernels_.lanes; }
@@ -270,8 +275,8 @@ class Pixels {
         for (Index u = 0; u < count; ++u) {
             const auto number = static_cast<std::size_t>((begin + u) % plan.panels.units());
             Unit& own = fresh[static_cast<std::size_t>(u)];
-            if (plan.located.empty()) plan.panels.locate(own, static_cast<Index>(number));
-            units[u] = plan.located.empty() ? &own : &plan.located[number];
+            if (!call.located) plan.panels.locate(own, static_cast<Index>(number));
+            units[u] = call.located ? &(*call.located)[number] : &own;
         }
         for (Index channel = 0; channel < layer_.in_channels; channel += plan.channels) {
             const Index channels = std::min(plan.channels, layer_.in_channels - channel);
