@@ -69,6 +69,24 @@ Index reach(const Form& layer, const View<const T>& x) {
     return pixels;
 }
 
+// How many times as many products a panel of pixels computes as there are pairs of an input and a tap.
+template <class T>
+double border_share(const Form& layer, const View<const T>& x, const View<T>& y) {
+    double share = 1;
+    for (std::size_t a = 0; a < layer.axes.size(); ++a) {
+        const Axis& axis = layer.axes[a];
+        Index pairs = 0;
+        for (Index k = 0; k < axis.kernel; ++k) {
+            const Index first = ceil_div(axis.crop_lo - axis.dilation * k, axis.stride);
+            const Index last = floor_div(y.shape[a + 2] - 1 + axis.crop_lo - axis.dilation * k, axis.stride);
+            pairs += std::max<Index>(0, std::min(last, x.shape[a + 2] - 1) - std::max<Index>(first, 0) + 1);
+        }
+        const Index computed = ceil_div(y.shape[a + 2], axis.stride) * axis.kernel;
+        share *= static_cast<double>(computed) / static_cast<double>(std::max<Index>(1, pairs));
+    }
+    return share;
+}
+
 // Inputs whose channels are brought together at a time, so that they need little memory; a chunk's own come on top.
 constexpr Index most_together = 256 * 1024;
 // From it on, the phases of one axis fill vectors by themselves.
@@ -141,18 +159,19 @@ typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y
     if (Depthwise<T>::can_run(constants_, x, y)) return Way::depthwise;
     const Axis& last = constants_.axes.back();
     const Index channels = constants_.out_channels, lanes = kernels_->lanes;
-    const bool channels_last = x.strides[1] == 1 && y.strides[1] == 1 && x.shape[1] > 1;
+    const bool channels_last = (x.strides[1] == 1 || x.shape[1] == 1) && y.strides[1] == 1 && y.shape[1] > 1;
     if (is_point(constants_.axes, x, y) && (channels_last ? channels >= lanes : x.strides[1] == 1 || x.shape[1] == 1))
         return Way::point;
-    if (channels_last && constants_.in_channels > 1) {
+    if (channels_last) {
         // Too few outputs of a cell are neighbours to fill a vector.
         const bool few = 2 * channels * last.stride < lanes || (channels * last.stride < 2 * lanes && channels < lanes / 2);
         if (few && constants_.groups == 1 && y.strides.back() == channels) return Way::pixels_woven;
         const bool alike = channels < lanes || (constants_.groups == 1 && (last.kernel <= last.stride || y.shape.back() >= long_row * last.stride));
         return alike ? Way::channels_alike : Way::channels;
     }
-    const bool few = x.size() / x.shape[1] < few_pixels && channels >= lanes;
-    if ((few || last.stride >= many_phases) && reach(constants_, x) * constants_.in_channels < most_together)
+    const bool few = channels >= lanes && (x.size() / x.shape[1] < few_pixels || border_share(constants_, x, y) > 1.6);
+    const bool rows_of_phases = last.stride >= many_phases && last.dilation == 1;
+    if ((few || rows_of_phases) && reach(constants_, x) * constants_.in_channels < most_together)
         return few ? Way::channels : Way::phases;
     return Way::pixels;
 }

@@ -15,7 +15,7 @@ struct Walk {
           x_strides(x.strides.begin(), x.strides.end()),
           y_strides(y.strides.begin(), y.strides.end()),
           images(x.shape[0]),
-          transposed(x.strides[1] != 1) {
+          transposed(x.strides[1] != 1 && x.shape[1] > 1) {
         Index pixels = 1;
         for (const Index n : in_size) pixels *= n;
         images_first = !transposed && images >= max_rows && pixels <= small_image;
