@@ -189,7 +189,7 @@ class Layer:
 def run_once(signature: Signature, weight: Array, bias: Array | None, x: Array, out: Array | None) -> Array:
     """The result of a layer that is not kept; its weights are packed after everything has been judged."""
     y = signature.result(x, out)
-    Layer(signature, weight, bias, lent=True)._run(x, y)
+    Layer(signature, weight, bias, lent=out is None)._run(x, y)  # an `out` may lie on the weight
     return y
 
 
