@@ -119,7 +119,7 @@ def conv_transpose(input: Tensor, weight: Tensor, bias: Tensor | None, settings:
     """The transposed convolution that `settings` describes; the spatial axes are the weight's."""
     if is_compiling():
         return _traced(input, weight, bias, settings)
-    if _watched() or type(input) not in PLAIN:
+    if watched() or type(input) not in PLAIN:
         return _dispatched(input, weight, bias, settings)
     if is_grad_enabled() and (input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)):
         return _differentiable(input, weight, bias, settings)
@@ -138,7 +138,7 @@ def _differentiable(input: Tensor, weight: Tensor, bias: Tensor | None, settings
     return ConvTranspose.apply(input, weight, bias, *settings)  # type: ignore[no-any-return,no-untyped-call]
 
 
-def _watched() -> bool:
+def watched() -> bool:
     """Whether somebody stands between the call and the engine: a mode, transform, tracer, profiler or autocast."""
     return bool(
         _len_torch_dispatch_stack()

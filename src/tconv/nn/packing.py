@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -39,14 +40,14 @@ class Stamp:
     seen: bytes
 
     @classmethod
-    def of(cls, tensor: Tensor, key: Key) -> Stamp:
+    def of(cls, tensor: Tensor, forget: Callable[[object], object] | None = None) -> Stamp:
+        """A stamp of the tensor as it is; `forget` is called when the tensor goes."""
         # PyTorch counts the writes to a tensor, but not those through `tensor.data` or a NumPy array that shares its
         # memory. Some 60 spread values are compared as well: an optimiser step or an initialisation through `.data`
         # changes them.
         flat = tensor.detach().numpy().ravel(order="K")
         sample = flat[:: max(1, flat.size // 61)]
-        reference = weakref.ref(tensor, lambda _: _packs.pop(key, None))
-        return cls(reference, tensor.data_ptr(), tensor._version, sample, sample.tobytes())
+        return cls(weakref.ref(tensor, forget), tensor.data_ptr(), tensor._version, sample, sample.tobytes())
 
     def fits(self, tensor: Tensor) -> bool:
         return (
@@ -81,7 +82,11 @@ def packed(weight: Tensor, bias: Tensor | None, settings: Settings) -> Layer:
     geometry = Geometry.from_torch(tuple(weight.shape[2:]), stride, padding, output_padding, dilation)
     layer = prepare(weight.detach().numpy(), None if bias is None else bias.detach().numpy(), geometry, groups)
     if not (weight.is_inference() or (bias is not None and bias.is_inference())):  # whose writes are not counted
-        _packs[key] = (Stamp.of(weight, key), None if bias is None else Stamp.of(bias, key), layer)
+
+        def forget(_: object) -> None:
+            _packs.pop(key, None)
+
+        _packs[key] = (Stamp.of(weight, forget), None if bias is None else Stamp.of(bias, forget), layer)
     return layer
 
 
