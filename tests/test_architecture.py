@@ -35,6 +35,7 @@ HEAVY = {
     "explorer": {"rich"},
     "linear": {"scipy"},
     "images": {"pyvips", "PIL", "scipy", "skimage"},
+    "nn": {"torch"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 

@@ -50,7 +50,8 @@ def test_python() -> None:
         exec(compile(code, "README.md", "exec"), {})
     promised = re.findall(r"^print\(.*\)\s+# (.*?)(?:: a .*)?$", code, re.MULTILINE)
     assert len(promised) == 3
-    assert printed.getvalue().splitlines() == [text.strip() for text in promised]
+    lines = [line for line in printed.getvalue().splitlines() if not line.startswith(("replaced ", "folded "))]
+    assert lines == [text.strip() for text in promised]
 
 
 @pytest.mark.parametrize("target", [line[1] for line in LINES if line[0] == "make"])

@@ -1,0 +1,49 @@
+"""Exact folds: several layers of a model as one, in inference."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from torch import nn
+
+from tconv.nn.folding.forward import FoldedForward
+from tconv.nn.folding.graph import Report, fold_graphs
+
+__all__ = ["fold", "unfold"]
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def fold(model: Model) -> Model:
+    """Run layers of `model` that are one layer mathematically as one, in inference; in place.
+
+    Folded are: nearest upsampling by whole numbers and a convolution; a convolution and a pixel shuffle; a transposed
+    convolution and a linear convolution, where that saves work and the border stays exact; batch norms behind any of
+    these; activations behind a transposed convolution; and `cat` along the channels, into which a transposed
+    convolution then writes. `tconv.nn.folding.laws` proves each; results differ from the model's by rounding only.
+
+    The model keeps its modules, parameters, hooks and state_dict. Folded layers follow the weights: they are derived
+    anew when one has changed. In training mode, with gradients, under torch.compile or autocast, and for devices and
+    dtypes that the engine does not take, the model runs as written.
+
+    Args:
+        model: any module; what torch.fx cannot trace is left alone, and its children are tried.
+
+    Returns:
+        The model itself. `tconv.nn.restore(model)` undoes it; `tconv.nn.accelerate` folds, and reports.
+
+    >>> import torch
+    >>> model = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)).eval()
+    >>> with torch.no_grad():
+    ...     fold(model)(torch.ones(1, 3, 5, 5)).shape
+    torch.Size([1, 4, 10, 10])
+    """
+    fold_graphs(model, Report(), lambda name: True)
+    return model
+
+
+def unfold(model: nn.Module) -> None:
+    """Give every part of `model` its own forward back."""
+    for module in model.modules():
+        if isinstance(vars(module).get("forward"), FoldedForward):
+            del module.forward

@@ -1,0 +1,63 @@
+"""The forward of a folded model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+from tconv.nn.functional import watched
+
+
+def hooked(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+class FoldedForward:
+    """The folded graph in inference, and the model's own forward otherwise.
+
+    Otherwise means: in training mode, when gradients are recorded, in torch.compile, when somebody watches (a mode, a
+    transform, a profiler, autocast), with hooks on a folded part, when a tensor of the model was replaced, or for
+    other arguments than tensors in the traced number.
+    """
+
+    def __init__(self, model: nn.Module, graph: GraphModule, inside: list[nn.Module], arguments: int):
+        self.model = model
+        self.graph = graph
+        self.inside = inside  # the modules whose forward the graph does not call
+        self.arguments = arguments
+        self.tensors = []
+        for node in graph.graph.nodes:
+            if node.op == "get_attr":
+                owner, _, name = str(node.target).rpartition(".")
+                place = model.get_submodule(owner)
+                self.tensors.append((place, name, getattr(place, name)))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        traced = len(args) == self.arguments and not kwargs and all(isinstance(a, Tensor) for a in args)
+        if traced and self._applies():
+            return self.graph(*args)
+        return type(self.model).forward(self.model, *args, **kwargs)
+
+    def _applies(self) -> bool:
+        return not (
+            torch.is_grad_enabled()
+            or torch.compiler.is_compiling()
+            or watched()
+            or nn.modules.module._has_any_global_hook()  # type: ignore[no-untyped-call]
+            or self.model.training
+            or any(m.training or hooked(m) for m in self.inside)
+            or any(getattr(place, name) is not tensor for place, name, tensor in self.tensors)
+        )
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """A copy or a pickle of a folded model has the model's own forward: graphs are not copied."""
+        return _own_forward, (self.model,)
+
+
+def _own_forward(model: nn.Module) -> MethodType:
+    return MethodType(type(model).forward, model)

@@ -1,0 +1,120 @@
+"""`torch.ops.tconv.conv_transpose`: the operator as graphs and dispatch modes see it, and its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from tconv.errors import TconvError
+from tconv.nn.packing import Settings, compute, packed
+from tconv.nn.reasons import StrictError, strict
+
+# PyTorch's own operators, by spatial axes.
+OWN: dict[int, Callable[..., Tensor]] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+_convolution_backward = torch.ops.aten.convolution_backward.default
+
+LIBRARY = torch.library.Library("tconv", "DEF")  # type: ignore[no-untyped-call]
+LIBRARY.define(  # type: ignore[no-untyped-call]
+    "conv_transpose(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding,"
+    " SymInt[] output_padding, SymInt groups, SymInt[] dilation) -> Tensor",
+    tags=(torch.Tag.pt2_compliant_tag,),
+)
+
+
+def _run(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> Tensor:
+    """The engine where it takes the call; else PyTorch's operator, with its result laid out as the engine's."""
+    settings: Any = tuple(tuple(n) if isinstance(n, list) else n for n in numbers)
+    try:
+        return compute(packed(weight, bias, settings), input)
+    except (TconvError, TypeError, RuntimeError) as refused:
+        y = own(str(refused), input, weight, bias, settings)
+        return _blank(input, weight, y.shape).copy_(y)
+
+
+def own(reason: str, input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
+    """PyTorch's own operator, because of `reason`: an error if TCONV_STRICT=1, after those that PyTorch raises."""
+    y = OWN[weight.dim() - 2](input, weight, bias, *settings)
+    if strict():
+        raise StrictError(f"TCONV_STRICT is set, and PyTorch's own operator would run: {reason}")
+    return y
+
+
+def _fake(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> Tensor:
+    return _blank(input, weight, OWN[weight.dim() - 2](input, weight, bias, *numbers).shape)
+
+
+def _blank(input: Tensor, weight: Tensor, shape: Sequence[int]) -> Tensor:
+    """An empty result in the engine's layout: channels-last if the input is, else contiguous."""
+    channel = input.dim() - weight.dim() + 1
+    if not input.is_contiguous() and input.movedim(channel, -1).is_contiguous():
+        return input.new_empty((*shape[:channel], *shape[channel + 1 :], shape[channel])).movedim(-1, channel)
+    return input.new_empty(shape)
+
+
+def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    input, weight, bias, *ctx.settings = inputs
+    ctx.save_for_backward(input, weight)
+    ctx.bias_size = None if bias is None else list(bias.shape)
+
+
+def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    """PyTorch's own backward, which is differentiable in turn."""
+    input, weight = ctx.saved_tensors
+    stride, padding, output_padding, groups, dilation = ctx.settings
+    batched = input.dim() == weight.dim()
+    wanted = [*ctx.needs_input_grad[:2], ctx.needs_input_grad[2] and ctx.bias_size is not None]
+    of_input, of_weight, of_bias = _convolution_backward(
+        grad if batched else grad[None],
+        input if batched else input[None],
+        weight,
+        ctx.bias_size,
+        stride,
+        padding,
+        dilation,
+        True,
+        output_padding,
+        groups,
+        wanted,
+    )
+    if of_input is not None and not batched:
+        of_input = of_input[0]
+    return of_input, of_weight, of_bias, None, None, None, None, None
+
+
+def _vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Tensor, int]:
+    """A vmapped input joins the batch; with vmapped weights, one call after the other."""
+    input, weight, bias, *settings = arguments
+    run = torch.ops.tconv.conv_transpose
+    if in_dims[1] is None and in_dims[2] is None:
+        input = input.movedim(in_dims[0], 0)
+        if input.dim() == weight.dim():
+            return run(input, weight, bias, *settings), 0
+        return run(input.flatten(0, 1), weight, bias, *settings).unflatten(0, input.shape[:2]), 0
+    slices = (
+        [tensor if dim is None else tensor.select(dim, n) for tensor, dim in zip(arguments[:3], in_dims, strict=False)]
+        for n in range(info.batch_size)
+    )
+    return torch.stack([run(*tensors, *settings) for tensors in slices]), 0
+
+
+class ConvTranspose(torch.autograd.Function):
+    """The operator with its gradient, without the dispatcher's way around."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        output = _run(*inputs)
+        setup_context(ctx, inputs, output)
+        return output
+
+    backward = staticmethod(backward)
+
+
+LIBRARY.impl("conv_transpose", _run, "CPU")  # type: ignore[no-untyped-call]
+torch.library.register_fake("tconv::conv_transpose", _fake, lib=LIBRARY)
+torch.library.register_autograd("tconv::conv_transpose", backward, setup_context=setup_context, lib=LIBRARY)
+torch.library.register_vmap("tconv::conv_transpose", _vmap, lib=LIBRARY)

@@ -1,0 +1,104 @@
+"""Packed weights, kept beside the tensors they were packed from and made anew when those change.
+
+One table serves modules, functions and compiled graphs alike: a pack belongs to a weight tensor, a bias tensor and the
+numbers of a call, and goes when one of the tensors goes. It is in no state_dict, and so needs no word in pickling,
+deepcopy or replication: a copied tensor has no pack until it is used.
+"""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from torch import Tensor, from_numpy, get_num_threads
+
+from tconv.geometry import Geometry
+from tconv.layer import Layer, prepare
+from tconv.native import num_threads, set_num_threads
+from tconv.nn.reasons import RefusedError, refusal
+
+Ints: TypeAlias = tuple[int, ...]
+
+
+# The numbers of a call: stride, padding, output_padding, groups, dilation; one entry per axis.
+Settings: TypeAlias = tuple[Ints, Ints, Ints, int, Ints]
+Key: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Stamp:
+    """What a tensor was when it was last looked at; `fits` says whether it still is."""
+
+    tensor: weakref.ref[Tensor]
+    pointer: int
+    version: int
+    sample: np.ndarray[Any, Any]
+    seen: bytes
+
+    @classmethod
+    def of(cls, tensor: Tensor, forget: Callable[[object], object] | None = None) -> Stamp:
+        """A stamp of the tensor as it is; `forget` is called when the tensor goes."""
+        # PyTorch counts the writes to a tensor, but not those through `tensor.data` or a NumPy array that shares its
+        # memory. Some 60 spread values are compared as well: an optimiser step or an initialisation through `.data`
+        # changes them.
+        flat = tensor.detach().numpy().ravel(order="K")
+        sample = flat[:: max(1, flat.size // 61)]
+        return cls(weakref.ref(tensor, forget), tensor.data_ptr(), tensor._version, sample, sample.tobytes())
+
+    def fits(self, tensor: Tensor) -> bool:
+        return (
+            self.tensor() is tensor
+            and self.version == tensor._version
+            and self.pointer == tensor.data_ptr()
+            and self.seen == self.sample.tobytes()
+        )
+
+
+_packs: dict[Key, tuple[Stamp, Stamp | None, Layer]] = {}
+atexit.register(_packs.clear)  # before the compiled core goes
+
+
+def packed(weight: Tensor, bias: Tensor | None, settings: Settings) -> Layer:
+    """The prepared layer of these tensors and numbers: the kept one, or a new one if a tensor has changed.
+
+    Raises:
+        RefusedError: the engine does not take these tensors.
+        TconvError: the arguments are no transposed convolution; see `tconv.prepare`.
+    """
+    key = (id(weight), id(bias), settings)
+    found = _packs.get(key)
+    if found is not None:
+        of_weight, of_bias, layer = found
+        if of_weight.fits(weight) and (bias is None or (of_bias is not None and of_bias.fits(bias))):
+            return layer
+    reason = refusal(weight=weight, bias=bias)
+    if reason:
+        raise RefusedError(reason)
+    stride, padding, output_padding, groups, dilation = settings
+    geometry = Geometry.from_torch(tuple(weight.shape[2:]), stride, padding, output_padding, dilation)
+    layer = prepare(weight.detach().numpy(), None if bias is None else bias.detach().numpy(), geometry, groups)
+    if not (weight.is_inference() or (bias is not None and bias.is_inference())):  # whose writes are not counted
+
+        def forget(_: object) -> None:
+            _packs.pop(key, None)
+
+        _packs[key] = (Stamp.of(weight, forget), None if bias is None else Stamp.of(bias, forget), layer)
+    return layer
+
+
+def compute(layer: Layer, x: Tensor) -> Tensor:
+    """`layer` on a plain tensor; PyTorch's number of threads rules both.
+
+    Raises:
+        TypeError, RuntimeError: NumPy cannot see the tensor's memory: see `tconv.nn.reasons.refusal`.
+        TconvError: the input does not fit the layer.
+    """
+    array = (x.detach() if x.requires_grad else x).numpy()
+    threads = get_num_threads()
+    if num_threads() != threads:
+        set_num_threads(threads)
+    return from_numpy(layer(array))

@@ -1,0 +1,260 @@
+"""`fold`: what it finds in models, that results stay, and when the model runs as written."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+import tconv.nn
+from tconv.nn.folding.forward import FoldedForward
+from tconv.nn.folding.graph import Report, fold_graphs
+
+
+def up(cin: int, cout: int, **kwargs: Any) -> nn.Module:
+    return nn.ConvTranspose2d(cin, cout, 4, 2, 1, **kwargs)
+
+
+CHAINS: dict[str, Callable[[], nn.Module]] = {
+    "0 + 1 + 2": lambda: nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(4, 6, 3, padding=1), nn.BatchNorm2d(6)),
+    "0 + 1": lambda: nn.Sequential(nn.UpsamplingNearest2d(scale_factor=3), nn.Conv2d(4, 6, 5, padding=2)),
+    "0 + 1 ": lambda: nn.Sequential(nn.Conv2d(4, 24, 3, padding=1), nn.PixelShuffle(2)),
+    "0 + 1 + 2 ": lambda: nn.Sequential(up(4, 6, groups=2), nn.BatchNorm2d(6), nn.ReLU()),
+    "0 + 1  ": lambda: nn.Sequential(up(4, 6), nn.LeakyReLU(0.2)),
+    "0 + 1   ": lambda: nn.Sequential(up(4, 6), nn.GELU()),
+    "0 + 1    ": lambda: nn.Sequential(up(4, 6), nn.SiLU()),
+    "0 + 1     ": lambda: nn.Sequential(up(4, 6), nn.Tanh()),
+    "0 + 1      ": lambda: nn.Sequential(nn.Conv2d(4, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU()),
+    "0 + 1       ": lambda: nn.Sequential(nn.ConvTranspose2d(4, 6, 2, 2, bias=False), nn.Conv2d(6, 6, 3, padding=1)),
+}
+
+
+class Functional(nn.Module):
+    """All that is written as functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.up, self.wide = nn.Conv2d(4, 4, 3, padding=1), up(4, 4), nn.Conv2d(4, 16, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest-exact")
+        x = F.leaky_relu(self.conv(x), 0.2)
+        x = F.gelu(self.up(x))
+        return F.pixel_shuffle(self.wide(x), 2).relu()
+
+
+class Skip(nn.Module):
+    """A step of a U-Net's way up."""
+
+    def __init__(self, first: bool) -> None:
+        super().__init__()
+        self.up, self.first = nn.ConvTranspose2d(4, 3, 2, 2), first
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        y = self.up(x)
+        return torch.cat([y, skip] if self.first else [skip, y], dim=1)
+
+
+class Looks(nn.Module):
+    """Cannot be traced: it looks at a value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(4, 4, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) if x.sum() > -1e9 else x
+
+
+def randomised(model: nn.Module) -> nn.Module:
+    torch.manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean)  # type: ignore[arg-type]
+            nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
+            nn.init.normal_(module.weight)
+    return model.eval()
+
+
+def folds(model: nn.Module) -> Report:
+    report = Report()
+    fold_graphs(model, report, lambda name: True)
+    return report
+
+
+def close(actual: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("last", [False, True])
+@torch.no_grad()
+def test_chains(name: str, dtype: torch.dtype, last: bool, engine: None) -> None:
+    model = randomised(CHAINS[name]()).to(dtype)
+    x = torch.randn(2, 4, 7, 5, dtype=dtype)
+    if last:
+        model, x = model.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    expected = model(x)
+    report = folds(model)
+    assert [*report.folds] == [name.strip()] and not report.skipped
+    (fold,) = report.folds.values()
+    close(model(x), expected)
+    close(fold(x), expected if len(name.split("+")) == len(model) else fold.by_steps(x))  # type: ignore[arg-type]
+    close(model(x[0]), expected[0])  # without a batch
+
+
+@torch.no_grad()
+def test_functions() -> None:
+    model, x = Functional().eval(), torch.randn(1, 4, 5, 5)
+    expected = model(x)
+    assert [*folds(model).folds] == ["interpolate + conv + leaky_relu", "up + gelu", "wide + pixel_shuffle"]
+    close(model(x), expected)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("last", [False, True])
+@torch.no_grad()
+def test_cat_is_written_into(first: bool, last: bool) -> None:
+    model, x, skip = Skip(first).eval(), torch.randn(2, 4, 5, 5), torch.randn(2, 2, 10, 10)
+    if last:
+        skip = skip.contiguous(memory_format=torch.channels_last)
+    expected = model(x, skip)
+    assert [*folds(model).folds] == ["cat + up"]
+    close(model(x, skip), expected)
+    assert model(x, skip).is_contiguous(memory_format=torch.channels_last) == last
+    close(model(x.to(torch.float32), skip), expected)
+    with pytest.raises(RuntimeError, match="Sizes of tensors must match except in dimension 1"):
+        model(x, skip[:, :, :1])
+    model.double()
+    close(model(x.double(), skip.double()).float(), expected)
+
+
+@torch.no_grad()
+def test_what_cannot_be_traced_is_reported_and_its_children_fold() -> None:
+    model, x = Looks().eval(), torch.randn(1, 4, 5, 5)
+    expected, report = model(x), folds(model)
+    assert [*report.folds] == ["body.0 + 1"]
+    ((name, reason),) = report.skipped
+    assert name == "Looks" and reason.startswith("cannot be traced: ")
+    close(model(x), expected)
+
+
+@torch.no_grad()
+def test_weights_stay_in_place_and_are_followed(engine: None) -> None:
+    model = randomised(CHAINS["0 + 1 + 2 "]())
+    parameters, keys = [*model.parameters()], [*model.state_dict()]
+    tconv.nn.fold(model)
+    x = torch.randn(1, 4, 5, 5)
+    assert all(a is b for a, b in zip(model.parameters(), parameters, strict=True)) and [*model.state_dict()] == keys
+    other = randomised(CHAINS["0 + 1 + 2 "]())
+    for p in other.parameters():
+        p.add_(1)
+    model.load_state_dict(other.state_dict())
+    close(model(x), other(x))
+    model[1].running_mean.add_(1)  # type: ignore[index, operator]
+    assert not torch.allclose(model(x), other(x))
+    close(model.double()(x.double()), type(model).forward(model, x.double()))  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def test_a_fold_that_a_new_bias_makes_inexact_is_left() -> None:
+    model, x = CHAINS["0 + 1       "]().eval(), torch.randn(1, 4, 5, 5)
+    tconv.nn.fold(model)
+    model[0].bias = nn.Parameter(torch.ones(6))  # type: ignore[index, operator]
+    close(
+        model(x),
+        F.conv2d(F.conv_transpose2d(x, model[0].weight, model[0].bias, 2), model[1].weight, model[1].bias, 1, 1),
+    )  # type: ignore[index, arg-type]
+
+
+def test_the_model_runs_as_written_when_it_must() -> None:
+    model, x = randomised(CHAINS["0 + 1 + 2"]()), torch.randn(1, 4, 5, 5)
+    tconv.nn.fold(model)
+    forward = vars(model)["forward"]
+    ran: list[str] = []
+    forward.graph.register_forward_hook(lambda *_: ran.append("graph"))
+    with torch.no_grad():
+        expected = model(x)
+    assert ran == ["graph"]
+    model(x).sum().backward()
+    assert model[1].weight.grad is not None  # type: ignore[index]
+    with torch.no_grad():
+        model.train()(x)
+        model.eval()
+        calls: list[int] = []
+        handle = model[1].register_forward_hook(lambda *_: calls.append(1))  # type: ignore[index]
+        model(x)
+        assert calls == [1]
+        handle.remove()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            model(x)
+        model(input=x)
+    assert ran == ["graph"]
+    model.eval()
+    with torch.no_grad():
+        model(x)
+    assert ran == ["graph", "graph"] and expected.shape == (1, 6, 10, 10)
+
+
+@torch.no_grad()
+def test_hooks_that_are_there_still_fire() -> None:
+    model, x = randomised(CHAINS["0 + 1 + 2"]()), torch.randn(1, 4, 5, 5)
+    calls: list[str] = []
+    model[1].register_forward_hook(lambda *_: calls.append("conv"))  # type: ignore[index]
+    expected = model(x)
+    assert not folds(model).folds
+    close(model(x), expected)
+    outer = nn.Sequential(CHAINS["0 + 1 + 2"](), nn.ReLU()).eval()
+    outer[0].register_forward_hook(lambda *_: calls.append("block"))
+    assert [*folds(outer).folds] == ["0.0 + 1 + 2"]
+    outer(x)
+    assert calls == ["conv", "conv", "block"]
+
+
+@torch.no_grad()
+def test_copies_and_pickles_are_unfolded() -> None:
+    model, x = randomised(CHAINS["0 + 1 + 2"]()), torch.randn(1, 4, 5, 5)
+    tconv.nn.fold(model)
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert not isinstance(vars(copied)["forward"], FoldedForward)
+        close(copied(x), model(x))
+        copied[1].weight.zero_()
+        assert not torch.allclose(copied(x), model(x))
+
+
+@torch.no_grad()
+def test_restore_and_folding_twice() -> None:
+    model = randomised(CHAINS["0 + 1 + 2"]())
+    before = dict(vars(model))
+    tconv.nn.fold(model)
+    forward = vars(model)["forward"]
+    assert vars(tconv.nn.fold(model))["forward"] is forward
+    assert tconv.nn.restore(model) is model and vars(model) == before
+
+
+@torch.no_grad()
+def test_shared_layers_and_optional_arguments() -> None:
+    conv, up2 = nn.Conv2d(4, 4, 3, padding=1), nn.Upsample(scale_factor=2)
+    shared = nn.Sequential(up2, conv, up2, conv).eval()
+    x = torch.randn(1, 4, 5, 5)
+    expected = shared(x)
+    assert len(folds(shared).folds) == 2
+    close(shared(x), expected)
+
+    class Optional(Looks):
+        def forward(self, x: Tensor, twice: bool = False) -> Tensor:
+            return self.body(self.body(x)) if twice else self.body(x)
+
+    model = Optional().eval()
+    expected = model(x, twice=True)
+    assert folds(model).skipped == [
+        ("Optional", "cannot be traced: its forward has optional arguments, on which it may depend")
+    ]
+    close(model(x, twice=True), expected)

@@ -1,0 +1,223 @@
+"""tconv.nn.functional against torch.nn.functional: values, gradients, layouts, errors, fallbacks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
+from torch.testing._internal.common_methods_invocations import op_db
+
+from tconv import native
+from tconv.nn import StrictError, functional
+from tconv.nn.reasons import refusal
+
+OURS = {n: getattr(functional, f"conv_transpose{n}d") for n in (1, 2, 3)}
+THEIRS = {n: getattr(F, f"conv_transpose{n}d") for n in (1, 2, 3)}
+SAMPLED = (torch.float32, torch.float64)
+
+
+def samples(ndim: int, dtype: torch.dtype, requires_grad: bool = False) -> Iterator[tuple[Any, tuple[Any, ...], Any]]:
+    """PyTorch's own samples of the operator."""
+    (info,) = [op for op in op_db if op.name == f"nn.functional.conv_transpose{ndim}d"]
+    for sample in info.sample_inputs("cpu", dtype, requires_grad=requires_grad):
+        yield sample.input, sample.args, sample.kwargs
+
+
+def close(actual: torch.Tensor, expected: torch.Tensor) -> None:
+    scale = expected.abs().max().item() if expected.numel() else 1
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("dtype", SAMPLED)
+def test_values_of_pytorchs_samples(ndim: int, dtype: torch.dtype, engine: None) -> None:
+    count = 0
+    for x, args, kwargs in samples(ndim, dtype):
+        close(OURS[ndim](x, *args, **kwargs), THEIRS[ndim](x, *args, **kwargs))
+        count += 1
+    assert count >= 10
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, torch.complex128, torch.bfloat16, torch.float16])
+def test_other_dtypes_are_pytorchs_to_the_bit(ndim: int, dtype: torch.dtype) -> None:
+    for x, args, kwargs in samples(ndim, dtype):
+        assert torch.equal(OURS[ndim](x, *args, **kwargs), THEIRS[ndim](x, *args, **kwargs))
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_first_and_second_derivatives(ndim: int, engine: None) -> None:
+    for x, args, kwargs in samples(ndim, torch.float64, requires_grad=True):
+        tensors = [t for t in (x, *args) if isinstance(t, torch.Tensor)]
+        rest = args[len(tensors) - 1 :]
+
+        def f(*tensors: torch.Tensor, rest: Any = rest, kwargs: Any = kwargs) -> torch.Tensor:
+            y = OURS[ndim](*tensors, *rest, **kwargs)
+            return y.sum(tuple(range(2, y.dim()))) if y.numel() > 400 else y  # gradcheck tabulates every output
+
+        assert gradcheck(f, tensors, fast_mode=True)
+        assert gradgradcheck(f, tensors, fast_mode=True)
+
+
+@pytest.mark.parametrize("wanted", [(True, False, False), (False, True, False), (False, False, True)])
+@pytest.mark.parametrize("batched", [True, False])
+def test_gradients_exist_independently(wanted: tuple[bool, ...], batched: bool, engine: None) -> None:
+    shapes = ((2, 4, 5, 3) if batched else (4, 5, 3), (4, 3, 3, 3), (6,))
+    tensors = [torch.randn(s, requires_grad=g) for s, g in zip(shapes, wanted, strict=True)]
+    ours = OURS[2](*tensors, 2, 1, 1, 2)
+    theirs = THEIRS[2](*tensors, 2, 1, 1, 2)
+    (leaf,) = [t for t in tensors if t.requires_grad]
+    grad = torch.randn_like(ours)
+    close(torch.autograd.grad(ours, leaf, grad)[0], torch.autograd.grad(theirs, leaf, grad)[0])
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("case", ["grad", "no_grad", "inference_mode"])
+def test_empty_batch_channels_last_and_strides(ndim: int, case: str, engine: None) -> None:
+    w, b = torch.randn(4, 2, *[3] * ndim), torch.randn(2)
+    x = torch.randn(3, *[5] * ndim, 4).movedim(-1, 1)
+    context = {"grad": torch.enable_grad, "no_grad": torch.no_grad, "inference_mode": torch.inference_mode}[case]
+    with context():
+        w.requires_grad_(case == "grad")
+        for y in (x, x[:0], x[:, :, ::2], x.flip(2), x[:1].expand_as(x), x.contiguous()):
+            ours, theirs = OURS[ndim](y, w, b, 2, 1), THEIRS[ndim](y, w, b, 2, 1)
+            close(ours, theirs)
+            assert ours.is_inference() == theirs.is_inference()
+            assert ours.requires_grad == theirs.requires_grad
+        assert OURS[ndim](x, w, b).movedim(1, -1).is_contiguous()
+
+
+BAD: dict[str, tuple[Any, ...]] = {
+    "channels": (torch.ones(1, 3, 4, 4), torch.ones(4, 2, 3, 3)),
+    "rank of the input": (torch.ones(4, 4), torch.ones(4, 2, 3, 3)),
+    "rank of the weight": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3)),
+    "bias": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3), torch.ones(3)),
+    "output_padding": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3), None, 2, 1, 2),
+    "negative padding": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3), None, 1, -1),
+    "stride 0": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3), None, 0),
+    "dilation 0": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3), None, 1, 0, 0, 1, 0),
+    "float stride": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3), None, 2.0),
+    "string padding": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3), None, 1, "same"),
+    "entries": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3), None, (1, 1, 1)),
+    "groups": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3), None, 1, 0, 0, 3),
+    "groups 0": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3), None, 1, 0, 0, 0),
+    "dtypes": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3).double()),
+    "empty output": (torch.ones(1, 4, 1, 1), torch.ones(4, 2, 3, 3), None, 1, 2),
+    "no tensor": (None, torch.ones(4, 2, 3, 3)),
+    "list": ([1.0], torch.ones(4, 2, 3, 3)),
+    "no weight": (torch.ones(1, 4, 4, 4), None),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("grad", [True, False])
+def test_errors_are_pytorchs(name: str, grad: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functional, "SMALL", 0)
+    arguments = [
+        a.clone().requires_grad_(grad) if isinstance(a, torch.Tensor) and a.dtype.is_floating_point else a
+        for a in BAD[name]
+    ]
+    with pytest.raises(Exception) as theirs:
+        THEIRS[2](*arguments)
+    with pytest.raises(type(theirs.value)) as ours:
+        OURS[2](*arguments)
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_what_pytorch_tolerates_is_tolerated() -> None:
+    x, w, b = torch.randn(1, 4, 4, 4), torch.randn(4, 2, 3, 3), torch.randn(2).double()
+    assert torch.equal(OURS[2](x, w, b), THEIRS[2](x, w, b))  # a bias of another dtype
+    assert OURS[2](x, w, None, [2], (1,), 0).shape == THEIRS[2](x, w, None, [2], (1,), 0).shape
+
+
+class Logged(torch.Tensor):
+    """A subclass that notes what is called on it."""
+
+    calls: list[str] = []  # noqa: RUF012
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        cls.calls.append(getattr(func, "__name__", str(func)))
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def test_what_the_engine_does_not_take_is_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, w = torch.randn(2, 4, 5, 5), torch.randn(4, 3, 2, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sparse, quantised = x.to_sparse(), torch.quantize_per_tensor(x, 0.1, 0, torch.quint8)
+    lazy = torch.complex(torch.zeros(2, 4, 5, 5), x).conj().imag
+    refused = {
+        "has layout torch.sparse_coo": sparse,
+        "has dtype torch.quint8": quantised,
+        "has dtype torch.complex64": x.to(torch.complex64),
+        "has dtype torch.float8_e4m3fn": x.to(torch.float8_e4m3fn),
+        "has dtype torch.bfloat16": x.bfloat16(),
+        "is on meta": x.to("meta"),
+        "is a Logged": x.as_subclass(Logged),
+        "is a lazy negation": lazy,
+    }
+    for reason, tensor in refused.items():
+        weight = w.to(tensor.device, tensor.dtype) if "complex" in reason or "bfloat" in reason else w.to(tensor.device)
+        results = []
+        for f in (THEIRS[2], OURS[2]):
+            try:
+                y = f(tensor, weight, None, 2)
+                results.append(y.tolist() if y.device.type == "cpu" else y.shape)
+            except (RuntimeError, NotImplementedError) as error:
+                results.append(str(error))
+        assert results[0] == results[1], reason
+        assert f"the input {reason}" in str(refusal(input=tensor))
+    assert Logged.calls.count("conv_transpose2d") == 2
+    monkeypatch.setenv("TCONV_STRICT", "1")
+    with pytest.raises(
+        StrictError, match=r"^TCONV_STRICT is set, and PyTorch's own operator would run: the input is a"
+    ):
+        OURS[2](x.as_subclass(Logged), w)
+    with pytest.raises(StrictError, match=r"has dtype torch.bfloat16; the engine takes torch.float32 and"):
+        OURS[2](x.bfloat16(), w.bfloat16())
+
+
+def test_autocast_is_pytorchs() -> None:
+    x, w = torch.randn(2, 4, 5, 5), torch.randn(4, 3, 2, 2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours, theirs = OURS[2](x, w), THEIRS[2](x, w)
+    assert ours.dtype is torch.bfloat16 and torch.equal(ours, theirs)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")  # PyTorch's own, when first used
+def test_forward_mode_and_transforms() -> None:
+    x, w, t = torch.randn(2, 4, 5, 5), torch.randn(4, 3, 2, 2), torch.randn(2, 4, 5, 5)
+    with forward_ad.dual_level():
+        y = OURS[2](forward_ad.make_dual(x, t), w, None, 2)
+        close(forward_ad.unpack_dual(y).tangent, THEIRS[2](t, w, None, 2))
+    close(torch.func.jvp(lambda x: OURS[2](x, w, None, 2), (x,), (t,))[1], THEIRS[2](t, w, None, 2))
+    close(torch.vmap(lambda x: OURS[2](x, w))(x), THEIRS[2](x, w))
+    close(torch.vmap(lambda w: OURS[2](x, w))(w[None].expand(3, -1, -1, -1, -1)), THEIRS[2](x, w).expand(3, 2, 3, 6, 6))
+    ours = torch.func.hessian(lambda w: OURS[2](x, w).square().sum())(w)
+    close(ours, torch.func.hessian(lambda w: THEIRS[2](x, w).square().sum())(w))
+
+
+def test_modes_and_profilers_see_the_operator() -> None:
+    x, w = torch.randn(2, 4, 5, 5), torch.randn(4, 3, 2, 2)
+    with torch.profiler.profile() as profile:
+        OURS[2](x, w)
+    assert "tconv::conv_transpose" in {event.key for event in profile.key_averages()}
+    with torch.device("cpu"):
+        close(OURS[2](x, w), THEIRS[2](x, w))
+
+
+def test_threads_are_pytorchs() -> None:
+    before = torch.get_num_threads()
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            OURS[1](torch.ones(1, 1, 4), torch.ones(1, 1, 2))
+            assert native.num_threads() == count
+    finally:
+        torch.set_num_threads(before)

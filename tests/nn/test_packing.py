@@ -1,0 +1,106 @@
+"""Packed weights are kept, and noticed to be stale."""
+
+from __future__ import annotations
+
+import copy
+import gc
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from tconv.nn import ConvTranspose2d, packing
+
+
+def same(layer: torch.nn.ConvTranspose2d, x: torch.Tensor) -> bool:
+    with torch.no_grad():
+        expected = F.conv_transpose2d(x, layer.weight, layer.bias, 2)
+        return torch.allclose(layer(x), expected, atol=1e-5)
+
+
+def step(layer: torch.nn.Module) -> None:
+    for p in layer.parameters():
+        p.grad = torch.ones_like(p)
+    torch.optim.SGD(layer.parameters(), 0.1).step()
+
+
+def tie(layer: torch.nn.Module) -> None:
+    layer.weight = torch.nn.Parameter(torch.randn(4, 3, 2, 2))
+
+
+def point(layer: torch.nn.Module) -> None:
+    layer.weight.data = torch.randn(4, 3, 2, 2)  # type: ignore[union-attr]
+
+
+def numpy(layer: torch.nn.Module) -> None:
+    layer.weight.detach().numpy()[...] *= -1  # type: ignore[operator, union-attr]
+
+
+@torch.no_grad()
+def write(layer: torch.nn.Module) -> None:
+    layer.bias += 1  # type: ignore[operator]
+
+
+@torch.no_grad()
+def one(layer: torch.nn.Module) -> None:
+    layer.weight[1, 2, 0, 1] += 1  # type: ignore[index, operator]
+
+
+CHANGES: dict[str, Callable[[torch.nn.Module], object]] = {
+    "optimiser step": step,
+    "load_state_dict": lambda layer: layer.load_state_dict(ConvTranspose2d(4, 3, 2, 2).state_dict()),
+    "in place": write,
+    "one element": one,
+    "another parameter": tie,
+    "another storage": point,
+    ".data": lambda layer: layer.weight.data.mul_(2),  # type: ignore[operator, union-attr]
+    "NumPy": numpy,
+    "channels_last": lambda layer: layer.to(memory_format=torch.channels_last),
+    "no bias": lambda layer: layer.register_parameter("bias", None),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_is_noticed(name: str, engine: None) -> None:
+    layer, x = ConvTranspose2d(4, 3, 2, 2), torch.randn(1, 4, 5, 5)
+    assert same(layer, x) and same(layer, x)
+    CHANGES[name](layer)
+    assert same(layer, x)
+
+
+def test_to_another_dtype_and_back(engine: None) -> None:
+    layer, x = ConvTranspose2d(4, 3, 2, 2), torch.randn(1, 4, 5, 5)
+    assert same(layer, x) and same(layer.double(), x.double()) and same(layer.float(), x)
+
+
+def test_packed_once_and_gone_with_the_weight(engine: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    prepare = packing.prepare
+    monkeypatch.setattr(packing, "prepare", lambda *a: made.append(a) or prepare(*a))  # type: ignore[func-returns-value]
+    layer, x = ConvTranspose2d(4, 3, 2, 2), torch.randn(1, 4, 5, 5)
+    gc.collect()
+    before = len(packing._packs)
+    with torch.no_grad():
+        for _ in range(3):
+            layer(x)
+            layer(x[0])
+    assert len(made) == 1 and len(packing._packs) == before + 1
+    tied = ConvTranspose2d(4, 3, 2, 2)
+    tied.weight, tied.bias = layer.weight, layer.bias
+    copied = copy.deepcopy(layer)
+    with torch.no_grad():
+        tied(x)
+        copied(x)
+    assert len(made) == 2
+    del made[:], layer, tied, copied
+    gc.collect()
+    assert len(packing._packs) == before
+
+
+def test_inference_tensors_are_packed_each_time(engine: None) -> None:
+    with torch.inference_mode():
+        layer, x = ConvTranspose2d(4, 3, 2, 2), torch.randn(1, 4, 5, 5)
+        assert same(layer, x)
+        layer.weight[1, 2, 0, 1] += 1
+        assert same(layer, x)

@@ -1,0 +1,51 @@
+"""`explain` and TCONV_STRICT, word by word."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import tconv
+from tconv.nn import ConvTranspose1d, StrictError, explain
+from tconv.nn.reasons import circumstance
+
+
+def test_explain_names_the_kernel_and_the_reasons() -> None:
+    layer = ConvTranspose1d(2, 3, 2)
+    first, runs, *others = explain(layer, torch.ones(1, 2, 4)).splitlines()
+    assert first == "ConvTranspose1d(2, 3, kernel_size=(2,), stride=(1,)) on (1, 2, 4) float32"
+    active = tconv.native.active()
+    assert runs == f"runs: tconv {active}"
+    assert len(others) == len(tconv.native.backends())
+    assert "not tconv reference: " in "\n".join(others) or active == "reference"
+    assert others[-1].startswith("not PyTorch's own operator: ")
+
+
+def test_explain_says_why_pytorch_runs() -> None:
+    layer, x = ConvTranspose1d(2, 3, 2), torch.ones(1, 2, 4)
+    assert explain(layer, x.half()).splitlines()[1:] == [
+        "runs: PyTorch's own operator",
+        "not tconv: the input has dtype torch.float16; the engine takes torch.float32 and torch.float64",
+    ]
+    assert "the input has dtype torch.float64, the weight torch.float32; " in explain(layer, x.double())
+    assert "the weight is on meta; the engine computes on the CPU" in explain(
+        ConvTranspose1d(2, 3, 2, device="meta"), x
+    )
+    theirs = torch.nn.ConvTranspose1d(2, 3, 2)
+    assert "the layer is a torch.nn.modules.conv.ConvTranspose1d; tconv.nn.accelerate(model) or" in explain(theirs, x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert "not tconv: autocast is on, which chooses the dtype itself" in explain(layer, x)
+
+
+def test_strict_is_off_for_0_and_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = ConvTranspose1d(2, 3, 2).half()
+    for value in ("0", ""):
+        monkeypatch.setenv("TCONV_STRICT", value)
+        layer(torch.ones(1, 2, 4).half())
+    monkeypatch.setenv("TCONV_STRICT", "1")
+    with pytest.raises(StrictError, match=r"^TCONV_STRICT is set, and PyTorch's own operator would run: the input has"):
+        layer(torch.ones(1, 2, 4).half())
+
+
+def test_no_circumstance() -> None:
+    assert circumstance() is None
