@@ -269,21 +269,21 @@ function load(each, from) {
   update(changed(page.state, {n: all(Math.min(from, 32)), k: all(each.k), s: all(each.s), lo: all(each.p), hi: all(each.p), op: all(each.op), d: all(1)}));
 }
 
-/** The state that a text describes; what it cannot mean is said, and left out. */
-function restore(text, base = page.state) {
-  const {state, wrong, problems = []} = parse(text, base);
+/** Show the layer that a text describes; what it cannot mean is said, and left out. Colours and language stay. */
+function restore(text, base = {...START, lang: page.state.lang, theme: page.state.theme}) {
+  const {state, wrong, problems} = parse(text, base);
   tell([wrong.length ? say("bad_link", {what: wrong.join(", ")}) : "", problems.length ? say("bad_state") : ""].join(" ").trim());
-  page.state = state;
+  page.state = state ?? (page.layer ? page.state : base);
   dress();
-  update(state);
+  update(page.state);
 }
 
 function start() {
-  const given = JSON.parse($("start").textContent);
   listen();
   if (innerWidth <= 900) for (const id of ["drawer", "more"]) $(id).open = false;
+  const given = JSON.parse($("start").textContent);
   const base = {...START, lang: navigator.language?.startsWith("zh") ? "zh" : "en", ...given};
-  restore(location.hash.length > 1 ? location.hash : "", base);
+  restore(location.hash, base);
 }
 
 start();

@@ -11,7 +11,7 @@ import {flat, product, range, unflat} from "./relation.js";
 import {number, say} from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const MANY = {cells: 1100, columns: 36, dots: 600};
+const MANY = {cells: 1100, columns: 64, dots: 600};
 const HEAD = 34;
 const SIDE = 20;
 const GAP = 18;

@@ -32,7 +32,10 @@ export function format(state) {
 
 const short = (value) => String(Number(value.toPrecision(10)));
 
-/** {state, wrong}: the state that a text describes, upon `base`, and what of it could not be read. */
+/**
+ * {state, wrong, problems}: the state that a text describes, what it leaves out being as in `base`; what of it could not be
+ * read; and the laws that it breaks. The state is null where there is no layer.
+ */
 export function parse(text, base = START) {
   const wrong = [];
   const read = {};
@@ -46,12 +49,11 @@ export function parse(text, base = START) {
   const ndim = shape.n.length;
   for (const name of ["n", "k", "s", "lo", "hi", "op", "d"]) {
     if (!(name in read) || shape[name].length === 1) shape[name] = range(ndim).map((a) => shape[name][a] ?? shape[name][0]);
-    if (shape[name].length !== ndim) { wrong.push(name); return {state: base, wrong}; }
+    if (shape[name].length !== ndim) return {state: null, wrong: [...wrong, name], problems: []};
   }
   if (shape.stack.length && !("stack" in read)) shape.stack = [];
   const problems = broken(shape);
-  if (problems.length) return {state: base, wrong, problems};
-  return {state: resized(shape, shape, wrong, read), wrong};
+  return {state: problems.length ? null : resized(shape, wrong, read), wrong, problems};
 }
 
 function decoded(part) {
@@ -101,8 +103,8 @@ function numbers(words) {
   return fits ? words.map(Number) : null;
 }
 
-/** `shape` with as many numbers as its sizes ask for: those given, else those of `old` where they fit, else a ramp. */
-export function resized(shape, old, wrong = [], read = {}) {
+/** `shape` with as many numbers as its sizes ask for: a ramp where there are more or fewer. */
+function resized(shape, wrong, read) {
   const wanted = sizes(shape);
   const state = {...shape};
   for (const name of ["x", "w", "b"]) {
