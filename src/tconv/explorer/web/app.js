@@ -92,7 +92,8 @@ function draw() {
     $("views").replaceChildren(...page.cards.map((each) => each.section));
     $("views").dataset.names = `${names}${state.lang}`;
   }
-  for (const each of page.cards) fill(each, layer, state);
+  const rooms = page.cards.map((each) => each.picture.clientWidth || 800); // all at once, as each asks for a layout
+  page.cards.forEach((each, n) => fill(each, layer, state, Math.max(260, rooms[n] - 4)));
   $("sizes").replaceChildren(...sizesPanel(layer));
   $("code").replaceChildren(...codePanel(layer, page.code));
   lookAt(page.look && valid(page.look) ? page.look : busiest(layer), {quiet: true});
@@ -112,9 +113,8 @@ function card(name) {
   return made;
 }
 
-function fill(made, layer, state) {
+function fill(made, layer, state, room) {
   const {items, notes = [], facts = null} = PICTURES[made.name](layer, state);
-  const room = Math.max(260, (made.picture.clientWidth || 800) - 4);
   const picture = placed(items, room);
   made.svg = painted(picture, say(made.name));
   made.plates = picture.plates;

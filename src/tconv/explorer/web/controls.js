@@ -35,8 +35,8 @@ export function settings(place, state, choice, act) {
   const axisName = (a) => say(`axis${a}of${ndim}`);
   const columns = choice.linked ? [0] : range(ndim);
   const rows = ROWS.filter((name) => choice.asymmetric || name !== "hi");
-  const table = node("table", {className: "fields"}, node("thead", {}, node("tr", {}, node("td"),
-    ...columns.map((a) => node("th", {scope: "col"}, choice.linked && ndim > 1 ? "" : axisName(a))))));
+  const table = node("table", {className: "fields"});
+  if (columns.length > 1) table.append(node("thead", {}, node("tr", {}, node("td"), ...columns.map((a) => node("th", {scope: "col"}, axisName(a))))));
   const body = node("tbody");
   for (const name of rows) {
     const title = say(name === "lo" && !choice.asymmetric ? "padding" : name);

@@ -63,7 +63,7 @@ function tooLarge(p) {
   if (cells <= DRAWN.cells && products <= DRAWN.products) return [];
   const half = (name) => p[name].map((v) => Math.max(1, Math.floor(v / 2)));
   return [{law: "large", values: {cells, products}, repairs: [
-    {name: "n", value: half("n").join("x"), set: {n: half("n")}}, {name: "s", value: 1, set: {s: p.s.map(() => 1)}},
+    {name: "n", value: half("n").join("x"), set: {n: half("n")}}, {name: "s", value: 1, set: {s: p.s.map(() => 1), op: p.op.map((op, a) => Math.min(op, p.d[a] - 1))}},
   ]}];
 }
 

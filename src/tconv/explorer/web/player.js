@@ -38,7 +38,7 @@ export function makePlayer(show) {
     const choose = (name, options, chosen, set) => node("select", {name, ariaLabel: say(name), onchange: (event) => set(event.target.value)},
       ...options.map(([value, text]) => node("option", {value, selected: value === chosen}, text)));
     player.button = node("button", {type: "button", name: "play", className: "main", onclick: player.play});
-    player.slider = node("input", {type: "range", min: 0, name: "scrub", ariaLabel: say("scrub"), oninput: (event) => { player.pause(); player.go(Number(event.target.value)); }});
+    player.slider = node("input", {type: "range", min: 0, name: "scrub", ariaLabel: say("scrub"), oninput: (event) => { const step = Number(event.target.value); player.pause(); player.go(step); }});
     player.whole = node("button", {type: "button", name: "whole", onclick: () => { player.pause(); player.go(null); }}, say("stop"));
     place.replaceChildren(
       player.button, button("back", "‹", say("back"), () => player.move(-1)), button("step", "›", say("step"), () => player.move(1)),

@@ -48,10 +48,10 @@ export function parse(text, base = START) {
   const shape = {...base, ...read};
   const ndim = shape.n.length;
   for (const name of ["n", "k", "s", "lo", "hi", "op", "d"]) {
-    if (!(name in read) || shape[name].length === 1) shape[name] = range(ndim).map((a) => shape[name][a] ?? shape[name][0]);
+    if (!Object.hasOwn(read, name) || shape[name].length === 1) shape[name] = range(ndim).map((a) => shape[name][a] ?? shape[name][0]);
     if (shape[name].length !== ndim) return {state: null, wrong: [...wrong, name], problems: []};
   }
-  if (shape.stack.length && !("stack" in read)) shape.stack = [];
+  if (shape.stack.length && !Object.hasOwn(read, "stack")) shape.stack = [];
   const problems = broken(shape);
   return {state: problems.length ? null : resized(shape, wrong, read), wrong, problems};
 }
@@ -67,7 +67,7 @@ function decoded(part) {
 /** One field of the text as an update of the state; null if it is not one. */
 function field(name, value) {
   const words = value.split(",");
-  if (name in PER_AXIS) {
+  if (Object.hasOwn(PER_AXIS, name)) {
     const [least, most] = PER_AXIS[name];
     const fits = words.length <= 3 && words.every((word) => WHOLE.test(word) && word >= least && word <= most);
     return fits ? {[name]: words.map(Number)} : null;
@@ -79,7 +79,7 @@ function field(name, value) {
   }
   if (["x", "w", "b"].includes(name)) return numbers(words) && {[name]: numbers(words)};
   if (name === "stack") return stack(words);
-  const known = {view: VIEWS, lang: LANGUAGES, theme: THEMES}[name];
+  const known = new Map([["view", VIEWS], ["lang", LANGUAGES], ["theme", THEMES]]).get(name);
   return known?.includes(value) ? {[name]: value} : null;
 }
 
@@ -110,7 +110,7 @@ function resized(shape, wrong, read) {
   for (const name of ["x", "w", "b"]) {
     if (name === "b" && !state.b) continue;
     if (state[name]?.length === wanted[name]) continue;
-    if (name in read) wrong.push(name);
+    if (Object.hasOwn(read, name)) wrong.push(name);
     state[name] = name === "b" ? range(wanted.b).map(() => 0) : ramp(wanted[name]);
   }
   return state;
@@ -124,7 +124,7 @@ export function changed(state, set) {
   if (broken(next).length) return next;
   next.x = carried(state.x, [state.ci, ...state.n], [next.ci, ...next.n]);
   next.w = carried(state.w, [state.ci, state.co / state.g, ...state.k], [next.ci, next.co / next.g, ...next.k]);
-  if (next.b) next.b = carried(state.b ?? [], [state.co], [next.co], () => 0);
+  if (next.b && !set.b) next.b = carried(state.b, [state.co], [next.co], () => 0);
   return next;
 }
 
