@@ -25,15 +25,19 @@ def gif(film: Film, seconds: float = 1.0, theme: Theme = LIGHT) -> bytes:
     for scene in film.scenes:
         large = _drawn(scene, film.size, theme, FINER)
         frames.append(large.resize((large.width // FINER, large.height // FINER), Image.Resampling.LANCZOS))
-    # One palette for all frames, from the frame with all colours, so that nothing flickers.
-    strip = Image.new("RGB", (frames[0].width, sum(frame.height for frame in frames[:8])))
-    for n, frame in enumerate(frames[:8]):
-        strip.paste(frame, (0, n * frame.height))
-    palette = strip.quantize(128, dither=Image.Dither.NONE)
+    palette = _palette(frames[:8])
     first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     stream = BytesIO()
-    first.save(stream, "GIF", save_all=True, append_images=rest, duration=int(1000 * seconds), loop=0, optimize=False)
+    first.save(stream, "GIF", save_all=True, append_images=rest, duration=int(1000 * seconds), loop=0, optimize=True)
     return stream.getvalue()
+
+
+def _palette(frames: list[Image.Image]) -> Image.Image:
+    """One palette for all frames, so that nothing flickers."""
+    strip = Image.new("RGB", (frames[0].width, sum(frame.height for frame in frames)))
+    for n, frame in enumerate(frames):
+        strip.paste(frame, (0, n * frame.height))
+    return strip.quantize(128, dither=Image.Dither.NONE)
 
 
 def _encoded(image: Image.Image, kind: str) -> bytes:

@@ -1,7 +1,7 @@
 """Scenes as SVG, still or moving: text that any browser, README or notebook shows, in the reader's colour scheme.
 
-A moving one holds every frame; styles alone show one after the other, so that it moves where scripts may not run. Marks
-that all frames share are written once.
+A moving one needs no script: styles show every mark while its frames last, so each is written once, however many frames
+share it.
 """
 
 from __future__ import annotations
@@ -23,21 +23,34 @@ def still(scene: Scene) -> str:
 
 def moving(film: Film, seconds: float = 1.0) -> str:
     """All scenes of a film, each for `seconds`, again and again."""
-    frames = [frozenset(scene.marks) for scene in film.scenes]
-    if len(frames) == 1:
-        return still(film.scenes[0])
-    shared = frozenset.intersection(*frames)
-    parts = [_mark(mark) for mark in film.scenes[0].marks if mark in shared]
+    frames = len(film.scenes)
+    lasts: dict[Mark, list[int]] = {}
     for n, scene in enumerate(film.scenes):
-        inside = "".join(_mark(mark) for mark in scene.marks if mark not in shared)
-        parts.append(f'<g class="frame" style="animation-delay:{n * seconds:g}s">{inside}</g>')
-    total, share = len(frames) * seconds, 100 / len(frames)
-    style = (
-        f".frame{{visibility:hidden;animation:show {total:g}s step-end infinite}}"
-        f"@keyframes show{{0%{{visibility:visible}}{share:.4f}%{{visibility:hidden}}}}"
+        for mark in dict.fromkeys(scene.marks):
+            lasts.setdefault(mark, []).append(n)
+    groups: dict[tuple[bool, tuple[int, ...]], list[Mark]] = {}
+    for mark, shown in lasts.items():
+        over = not isinstance(mark, Box)  # frames and words lie over the cells
+        groups.setdefault((over, tuple(shown)), []).append(mark)
+    spans = dict.fromkeys(span for _, span in groups if len(span) < frames)
+    names = {span: f"t{n}" for n, span in enumerate(spans)}
+    parts = []
+    for (_, span), marks in sorted(groups.items(), key=lambda group: group[0][0]):
+        inside = "".join(_mark(mark) for mark in marks)
+        parts.append(f'<g class="{names[span]}">{inside}</g>' if span in names else inside)
+    lasting = f"{frames * seconds:g}s step-end infinite"
+    style = "".join(
+        f".{name}{{animation:{name} {lasting}}}@keyframes {name}{{{_times(span, frames)}}}"
+        for span, name in names.items()
     )
-    marks = frozenset.union(*frames)
-    return _document(*film.size, film.title, parts, _roles(marks), style)
+    return _document(*film.size, film.title, parts, _roles(lasts), style)
+
+
+def _times(shown: tuple[int, ...], frames: int) -> str:
+    """When a group comes and goes, in percent of the film; at the start of a frame it changes, and stays so."""
+    states = [n in shown for n in range(frames)]
+    changes = [n for n in range(frames) if n == 0 or states[n] != states[n - 1]]
+    return "".join(f"{100 * n / frames:.5g}%{{visibility:{'visible' if states[n] else 'hidden'}}}" for n in changes)
 
 
 def _document(

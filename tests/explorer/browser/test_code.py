@@ -26,7 +26,7 @@ def code(viewer: Viewer, framework: str) -> str:
 def test_it_runs_and_computes_the_same(viewer: Viewer, framework: str) -> None:
     importlib.import_module({"PyTorch": "torch", "JAX": "jax", "ONNX": "onnxruntime"}[framework])
 
-    @settings(SEARCH, max_examples=30)
+    @settings(SEARCH, max_examples=15)
     @given(layers(100))
     def check(layer: tuple[Trace, Any]) -> None:
         seen, weight = layer
@@ -43,7 +43,7 @@ def test_it_runs_and_computes_the_same(viewer: Viewer, framework: str) -> None:
     check()
 
 
-@settings(SEARCH, max_examples=40)
+@settings(SEARCH, max_examples=25)
 @given(layers(100))
 def test_keras_says_the_same_geometry(viewer: Viewer, layer: tuple[Trace, Any]) -> None:
     seen, weight = layer

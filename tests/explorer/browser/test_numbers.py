@@ -137,7 +137,7 @@ def expected_parts(seen: Trace) -> Iterator[tuple[str, list[str]]]:
         yield f"col2im/target{e}", targets
 
 
-@settings(SEARCH, max_examples=60)
+@settings(SEARCH, max_examples=30)
 @given(layers(60))
 def test_undo(viewer: Viewer, layer: tuple[Trace, Any]) -> None:
     seen, weight = layer
@@ -154,7 +154,7 @@ def test_undo(viewer: Viewer, layer: tuple[Trace, Any]) -> None:
     np.testing.assert_allclose(facts["recovered"], answer.recovered_residual, rtol=1e-6, atol=1e-9)
 
 
-@settings(SEARCH, max_examples=40)
+@settings(SEARCH, max_examples=25)
 @given(layers(120))
 def test_what_follows_from_the_sizes(viewer: Viewer, layer: tuple[Trace, Any]) -> None:
     seen, weight = layer

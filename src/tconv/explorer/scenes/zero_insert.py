@@ -12,8 +12,8 @@ from tconv.explorer.trace import Trace
 from tconv.geometry import Sizes
 
 
-def film(trace: Trace) -> Film:
-    return shots("four steps: insert zeros, pad, flip the kernel, convolve", _frames(trace), fullest(trace))
+def film(trace: Trace, title: str = "four steps: insert zeros, pad, flip the kernel, convolve") -> Film:
+    return shots(title, _frames(trace), fullest(trace))
 
 
 def _frames(trace: Trace) -> Iterator[tuple[Block, str]]:
