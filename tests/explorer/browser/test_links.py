@@ -101,6 +101,17 @@ def test_copy_link(viewer: Viewer) -> None:
     assert copied == viewer.page.url and "#n=3,3&k=3,3" in copied
 
 
+def test_a_notebook_cell(viewer: Viewer) -> None:
+    """The page in a frame of a document of its own, as `_repr_html_` gives it; it has no address to write to."""
+    viewer.page.goto("about:blank")
+    viewer.page.set_content(explain([1, 2, 3], [1, 2, 1], stride=2)._repr_html_())
+    frame = viewer.page.frame_locator("iframe")
+    frame.locator("[name=n0]").fill("4")
+    frame.locator("[name=n0]").press("Tab")
+    texts = frame.locator("#card-layer [data-plate=y0] [role=gridcell]").all_text_contents()
+    assert texts == ["1", "2", "3", "4", "5", "6", "7", "8", "4"]
+
+
 @pytest.mark.parametrize("card", ["layer", "stamp", "matrix", "phases", "undo"])
 def test_export(viewer: Viewer, card: str, tmp_path: Path) -> None:
     with viewer.page.expect_download() as caught:

@@ -198,4 +198,7 @@ def test_a_stack_of_layers(viewer: Viewer, stack: str, period: int | None) -> No
     assert shown["texts"] == written(reached)
     assert shown["title"] == "stack of 2 layers, 4 → 8 → 16"
     said = viewer.page.locator("#card-coverage .notes p").nth(1).inner_text()
+    layers = [tuple(map(int, layer.split("."))) for layer in stack.split(",")]
+    (field,) = tconv.receptive_field([Geometry(k, s, d, (lo, hi)) for k, s, d, lo, hi in layers])
+    assert said.endswith(f"An output cell sees {field} input cells at most.")
     assert said.startswith("Uneven" if period else "Even") and (period is None or f"with period {period}:" in said)

@@ -92,8 +92,9 @@ function draw() {
     $("views").replaceChildren(...page.cards.map((each) => each.section));
     $("views").dataset.names = `${names}${state.lang}`;
   }
-  const rooms = page.cards.map((each) => each.picture.clientWidth || 800); // all at once, as each asks for a layout
-  page.cards.forEach((each, n) => fill(each, layer, state, Math.max(260, rooms[n] - 4)));
+  for (const each of page.cards) each.section.classList.remove("wide");
+  const rooms = page.cards.map((each) => Math.max(260, (each.picture.clientWidth || 800) - 4)); // asks for a layout, once
+  page.cards.forEach((each, n) => fill(each, layer, state, rooms[n], Math.max(...rooms)));
   $("sizes").replaceChildren(...sizesPanel(layer));
   $("code").replaceChildren(...codePanel(layer, page.code));
   lookAt(page.look && valid(page.look) ? page.look : busiest(layer), {quiet: true});
@@ -113,9 +114,14 @@ function card(name) {
   return made;
 }
 
-function fill(made, layer, state, room) {
+/** Draw one view into its card; one that is wider than its half of the page gets all of it. */
+function fill(made, layer, state, room, widest) {
   const {items, notes = [], facts = null} = PICTURES[made.name](layer, state);
-  const picture = placed(items, room);
+  let picture = placed(items, room);
+  if (picture.width > room && widest > room) {
+    made.section.classList.add("wide");
+    picture = placed(items, widest);
+  }
   made.svg = painted(picture, say(made.name));
   made.plates = picture.plates;
   made.facts = facts;

@@ -1,8 +1,10 @@
 // Plates on paper: a plate is an array of cells with a title; a picture is one SVG of plates and signs in lines.
 //
 // A plate: {name, title, shape, text(flat), role(flat), value(flat), hits(pair), owns(look), pick(flat), span(look),
-// frame, first, edit, live}. `hits` says which cell a pair lights, `owns` which cell is meant by a look without pairs,
-// `pick` what is looked at when somebody points at a cell; `live` names what its text depends on ("look", "time").
+// frame, first, edit, live,
+// shade, dots}. `hits` says which cell a pair lights, `owns` which cell is meant by a look without pairs,
+// `pick` what is looked at when somebody points at a cell; `live` names what its text depends on ("look", "time");
+// `shade` is another colour for lit cells, or none; `dots` draws it without numbers.
 //
 // Numbers are drawn once. What lights up lies above them, as one path per plate and kind, so that pointing never touches
 // a number. Plates with very many cells are drawn as an image, one dot per cell, and show their numbers when pointed at.
@@ -11,7 +13,7 @@ import {flat, product, range, unflat} from "./relation.js";
 import {number, say} from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const MANY = {cells: 1100, columns: 64, dots: 600};
+export const MANY = {cells: 1100, columns: 64, dots: 600};
 const HEAD = 34;
 const SIDE = 20;
 const GAP = 18;
@@ -35,7 +37,7 @@ function measured(plate) {
   const {shape} = plate;
   const [slices, rows, columns] = [slicesOf(shape), rowsOf(shape), shape.at(-1)];
   const cells = product(shape);
-  const image = cells > MANY.cells || slices * columns > MANY.columns;
+  const image = plate.dots || cells > MANY.cells || slices * columns > MANY.columns;
   const side = shape.length > 1 ? SIDE : 0;
   const length = image ? 0 : Math.max(...range(cells).map((n) => plate.text(n).length), plate.longest ?? 1);
   const height = image ? Math.min(8, Math.max(2, Math.floor(520 / Math.max(columns, rows)))) : slices * columns > 20 ? 22 : slices * columns > 11 ? 26 : 30;
@@ -233,7 +235,7 @@ export const forgetColours = () => { known = new Map(); };
 
 /** The numbers between what lies under and over them: lit cells; the kernel's place, the window, the cell itself. */
 function marks(plate) {
-  const path = (kind, d = "") => plate[`${kind}Path`] = element("path", {class: `${kind} ${plate.hue}`, "aria-hidden": "true", d});
+  const path = (kind, d = "") => plate[`${kind}Path`] = element("path", {class: `${kind} ${plate.shade ?? plate.hue}`, "aria-hidden": "true", d});
   plate.grid = walkable(plate);
   const made = [path("lit"), plate.grid, path("frame", plate.frame ? outline(plate, plate.frame) : ""), path("span"), path("here")];
   refresh(plate);

@@ -1,6 +1,7 @@
 // The views: each makes the plates and signs of its picture, and the sentences under it, anew for a layer.
 
-import {combinations, coverage, flat, outSize, period, phases, product, range, unflat} from "./relation.js";
+import {combinations, coverage, flat, outSize, period, phases, product, range, receptiveField, unflat} from "./relation.js";
+import {MANY} from "./draw.js";
 import {forward, kept, parts, steps, toCanvas, toOutput} from "./layer.js";
 import {filled, MOST, multiply, residual, times, transpose, transposedMatrix, undo} from "./linear.js";
 import {
@@ -103,7 +104,8 @@ function interleaved(layer) {
     return (n) => (owner.has(n) ? `phase${owner.get(n) % 6}` : "zero");
   };
   const [tap, cell] = [phaseOf("taps"), phaseOf("outputs")];
-  const small = found.slice(0, 16).map((part, n) => channelsY(layer).map((e) => platePhase(layer, e, part, n)));
+  const dots = layer.cells.y * layer.co > MANY.cells;
+  const small = found.slice(0, 16).map((part, n) => channelsY(layer).map((e) => ({...platePhase(layer, e, part, n), dots})));
   return {
     items: [
       allW(layer, (c, e) => ({...plateW(layer, c, e), name: `phasetaps${c}.${e}`, role: tap})), "→", ...small, "→",
@@ -162,7 +164,7 @@ function heat(layer, state) {
       const sizes = layers.reduce((all, each) => [...all, outSize({...each, n: all.at(-1)})], [layer.axes.at(-1).n]).join(" → ");
       items.push("\n", plateHeat("stacked", say("stack_of", {n: layers.length, sizes}), reached));
       const pattern = inner(layers);
-      if (pattern) notes.push(verdict(reached, layer.axes.map(() => pattern)));
+      if (pattern) notes.push(`${verdict(reached, layer.axes.map(() => pattern))} ${say("field", {field: receptiveField(layers)})}`);
     } else {
       notes.push(say("too_large", {what: say("stack_of", {n: layers.length, sizes: ""}), rows: "?", columns: "?"}));
     }
@@ -197,7 +199,7 @@ function plateHeat(name, title, counted) {
   const value = (n) => product(unflat(n, shape).map((at, a) => counted[a][at]));
   const most = Math.max(1, product(counted.map((counts) => Math.max(...counts))));
   return {
-    name, title, hue: "output", shape, value, text: (n) => number(value(n)), pick: () => null,
+    name, title, hue: "output", shade: "none", shape, value, text: (n) => number(value(n)), pick: () => null,
     role: (n) => (value(n) ? `heat${Math.floor(4 * value(n) / most)}` : "hole"),
   };
 }
