@@ -1,6 +1,6 @@
 # Each target sets up what it needs: a virtual environment in .venv, the compiled core, the packages of one extra.
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test test-slow test-tensorflow sanitize sanitize-threads cross-aarch64 lint clean
+.PHONY: help demo gallery bench test test-slow test-tensorflow sanitize sanitize-threads cross-aarch64 lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -21,6 +21,9 @@ help:  ## say what there is
 
 demo: .venv/demo.stamp  ## compare upsampling kernels on a photograph, learned from others; writes out/demo.png
 	$(BIN)/tconv demo -o out
+
+gallery: .venv/demo.stamp  ## the figures of docs/gallery, as SVG and GIF
+	$(BIN)/python -m tconv.explorer.gallery docs/gallery
 
 bench: .venv/bench.stamp  ## time tconv and its peers on 61 published layers; writes bench/results
 	$(BIN)/tconv bench -o bench/results

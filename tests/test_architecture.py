@@ -32,7 +32,7 @@ RANK = {name: len(ROWS) - row for row, names in enumerate(ROWS) for name in name
 ALWAYS = {"numpy"}
 HEAVY = {
     "cli": {"cyclopts", "rich", "numpy", "PIL"},
-    "explorer": {"rich"},
+    "explorer": {"rich", "PIL"},
     "linear": {"scipy"},
     "images": {"pyvips", "PIL", "scipy", "skimage"},
     "nn": {"torch"},

@@ -30,6 +30,7 @@ __all__ = [
     "conv_transpose3d",
     "dialects",
     "errors",
+    "explain",
     "forms",
     "kernels",
     "native",
@@ -45,7 +46,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`tconv.operator` and `tconv.undo` need SciPy, which `import tconv` must not load."""
-    if name in ("operator", "undo"):
-        return getattr(import_module("tconv.linear"), name)
+    """`tconv.operator` and `tconv.undo` need SciPy, `tconv.explain` draws: `import tconv` must not load either."""
+    module = {"operator": "tconv.linear", "undo": "tconv.linear", "explain": "tconv.explorer"}.get(name)
+    if module:
+        return getattr(import_module(module), name)
     raise AttributeError(f"module 'tconv' has no attribute {name!r}")

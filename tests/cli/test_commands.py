@@ -129,6 +129,44 @@ def test_explain_one_form(tconv: Tconv, form: str) -> None:
     assert said(tconv, "explain --form", form).count(" ──") == 1
 
 
+def test_explain_writes_pictures_and_pages(tconv: Tconv, tmp_path: Path) -> None:
+    files = {"html": b"<!doctype", "svg": b"<svg", "gif": b"GIF8", "png": b"\x89PNG"}
+    options = [word for kind in files for word in (f"--{kind}", str(tmp_path / f"layer.{kind}"))]
+    out = said(tconv, "explain --stride 2 --form scatter", *options)
+    assert out.splitlines() == [str(tmp_path / f"layer.{kind}") for kind in files]
+    for kind, begins in files.items():
+        assert (tmp_path / f"layer.{kind}").read_bytes().startswith(begins)
+    assert "@keyframes" not in (tmp_path / "layer.svg").read_text()
+    said(tconv, "explain --stride 2 --form scatter --moving --svg", str(tmp_path / "layer.svg"))
+    assert "@keyframes" in (tmp_path / "layer.svg").read_text()
+
+
+def test_explain_three_axes_and_groups_as_pictures(tconv: Tconv, tmp_path: Path) -> None:
+    said(tconv, "explain --in 2x2x2 --kernel 2 --form window --svg", str(tmp_path / "a.svg"))
+    groups = ["--x", "[[1,2],[3,4]]", "--w", "[[[1,1]],[[1,0]]]", "--groups", "2"]
+    assert "y[1,0] = 3*1 = 3" in said(tconv, "explain --form gather", *groups)
+
+
+# explore
+
+
+def test_explore_writes_a_page_and_opens_it(tconv: Tconv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    path = Path(said(tconv, "explore").strip())
+    assert path.is_relative_to(tmp_path) and path.read_text().startswith("<!doctype html>")
+    assert '"s":[2,2]' in path.read_text() and opened == []
+    monkeypatch.setenv("DISPLAY", ":0")
+    out = tmp_path / "layer.html"
+    assert said(tconv, "explore --in 4 --kernel 3 --form phases -o", str(out)).strip() == str(out)
+    assert opened == [out.as_uri()]
+    assert '"n":[4]' in out.read_text() and '"view":"phases"' in out.read_text()
+
+
 # size
 
 

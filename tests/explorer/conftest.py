@@ -15,11 +15,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+def golden(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Compare a text with the golden file of that name."""
 
-    def check(name: str, text: str) -> None:
-        path = GOLDEN / f"{name}.txt"
+    def check(name: str, text: str, kind: str = "txt") -> None:
+        path = GOLDEN / f"{name}.{kind}"
         if request.config.getoption("--update-golden", default=False):
             GOLDEN.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")

@@ -88,6 +88,20 @@ def test_unknown_form() -> None:
     )
 
 
+def test_three_axes_do_not_fit() -> None:
+    with pytest.raises(errors.RankError) as caught:
+        text(trace(Geometry((1, 1, 1)), np.ones((2, 2, 2)), np.ones((1, 1, 1))))
+    assert str(caught.value) == (
+        "3 spatial axes do not fit into text; explain a layer with 1 or 2 (each axis works alike), or draw this one: "
+        "svg() or html()"
+    )
+
+
+def test_only_connected_channels_have_a_kernel() -> None:
+    seen = trace(Geometry(2, 2), np.ones((2, 2), int), np.ones((2, 1, 2), int), groups=2)
+    assert "w[0,0]" in printed(seen, "phases") and "w[0,1]" not in printed(seen, "phases")
+
+
 def test_plain_text_has_no_colour_and_the_terminal_has() -> None:
     seen = CASES["holes_and_bias"][0]()
     assert "\x1b" not in printed(seen)

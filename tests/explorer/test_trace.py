@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from explorer.layers import cases
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tconv import Geometry, errors
 from tconv.explorer import Trace, trace
@@ -42,25 +42,6 @@ def test_matrix_of_the_worked_example() -> None:
     image = np.array([1, 0, 1, 0, 0, 0, 1, 1, 1, 0, 0, 1, 0, 1, 0, 0])
     assert (image @ seen.matrix).tolist() == [2, 3, 1, 3]
     assert (seen.matrix @ [2, 3, 1, 3]).tolist() != image.tolist()
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Trace:
-    ndim = draw(st.integers(1, 2))
-    several = st.lists(st.integers(1, 3), min_size=ndim, max_size=ndim)
-    kernel, stride, dilation, size = (tuple(draw(several)) for _ in range(4))
-    channels = draw(st.integers(1, 2)), draw(st.integers(1, 2))
-    crop = tuple((draw(st.integers(-2, 2)), draw(st.integers(-2, 2))) for _ in range(ndim))
-    geometry = Geometry(kernel, stride, dilation, crop)
-    full = geometry.full_size(size)
-    if any(n - lo - hi < 1 for n, (lo, hi) in zip(full, crop, strict=True)):
-        geometry = Geometry(kernel, stride, dilation)
-    rng = np.random.default_rng(draw(st.integers(0, 99)))
-    x, w = rng.integers(-3, 4, (channels[0], *size)), rng.integers(-3, 4, (*channels, *kernel))
-    bias = rng.integers(-3, 4, channels[1]) if draw(st.booleans()) else None
-    if draw(st.booleans()):
-        x = x * 0.1
-    return trace(geometry, x, w, bias)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -140,11 +121,11 @@ def test_large_integers_become_floats_before_they_wrap() -> None:
     ("geometry", "x", "w", "law", "message"),
     [
         (
-            Geometry((1, 1, 1)),
-            np.ones((2, 2, 2)),
-            np.ones((1, 1, 1)),
+            Geometry((1, 1, 1, 1)),
+            np.ones((2, 2, 2, 2)),
+            np.ones((1, 1, 1, 1)),
             errors.RankError,
-            "3 spatial axes do not fit on a page; explain a layer with 1 or 2 (each axis works alike)",
+            "4 spatial axes do not fit on a page; explain a layer with 1 to 3 (each axis works alike)",
         ),
         (
             Geometry(2),
@@ -202,6 +183,29 @@ def test_wrong_shapes_are_left_to_the_forms() -> None:
         trace(Geometry(2), np.ones(0), np.ones(2))
     with pytest.raises(errors.RankError):
         trace(Geometry(2), np.ones(3), np.ones((2, 2)))
+
+
+def test_groups_are_spread_out_and_their_zeros_are_no_products() -> None:
+    x, w = np.arange(1, 9).reshape(4, 2), np.arange(1, 17).reshape(4, 2, 2)
+    seen = trace(Geometry(2, stride=2), x, w, groups=2)
+    plain = [trace(Geometry(2, stride=2), x[part], w[part]) for part in (slice(0, 2), slice(2, 4))]
+    assert seen.y.tolist() == np.concatenate([each.y for each in plain]).tolist()
+    assert seen.weight.shape == (4, 4, 2)
+    assert [p.channel for p in seen.sums[-1].products] == [2, 3]
+    assert seen.connected.sum() == sum(each.connected.sum() for each in plain)
+    assert_steps_agree(seen)
+
+
+def test_groups_that_do_not_divide() -> None:
+    with pytest.raises(errors.ChannelError) as caught:
+        trace(Geometry(2), np.ones((3, 2)), np.ones((3, 1, 2)), groups=2)
+    assert str(caught.value) == "groups 2 does not divide the 3 input channels; choose a divisor of 3"
+
+
+def test_three_axes() -> None:
+    rng = np.random.default_rng(0)
+    geometry = Geometry((2, 3, 2), (2, 1, 2), 1, ((0, 1), (1, 0), (0, -1)))
+    assert_steps_agree(trace(geometry, rng.integers(-3, 4, (2, 2, 3)), rng.integers(-3, 4, (2, 3, 2))))
 
 
 def test_disagreement_is_reported() -> None:

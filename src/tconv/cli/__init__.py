@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "explain": "Show every form of a small layer, number by number.",
+    "explore": "Open a layer in the browser: every form, linked, with numbers to change.",
     "size": "Say how large the output is, and what follows from the sizes.",
     "solve": "Find every layer that turns one size into another.",
     "coverage": "Show where checkerboards and holes come from.",

@@ -13,7 +13,8 @@ from tconv import errors
 from tconv.arrays import Array, layout
 from tconv.cli.options import DEFAULTS, GeometryOptions, Written, read_array
 from tconv.cli.screen import show
-from tconv.explorer.grids import Cell, Facts, Flow, Grid, number
+from tconv.explorer.grids import Cell, Facts, Flow, Grid
+from tconv.explorer.words import number
 from tconv.linear import Undo, undo
 
 SHOWN = 8  # rows and columns of a matrix that are printed, the mark that there are more included

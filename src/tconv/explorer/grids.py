@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
@@ -24,22 +24,6 @@ class Cell(NamedTuple):
 EMPTY = Cell(NOTHING, "dim")
 Rows: TypeAlias = Sequence[Sequence[Cell]]
 Line: TypeAlias = Text | str
-
-
-def number(value: Any) -> str:
-    """Integers in full, floats with four digits.
-
-    >>> number(2.0), number(1 / 3), number(-0.0), number(123456), number(1.5e9)
-    ('2', '0.3333', '0', '123456', '1.5e+09')
-    """
-    if isinstance(value, int) or (value == round(value) and abs(value) < 1e6):
-        return str(int(value))
-    return f"{value:.4g}"
-
-
-def factor(value: Any) -> str:
-    """A number as it stands in a product: a negative one in parentheses."""
-    return number(value) if value >= 0 else f"({number(value)})"
 
 
 def colour(index: int) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from rich.console import RenderableType
 
 from tconv.arrays import Array
-from tconv.explorer.grids import Cell, Grid, Rows, colour, number
+from tconv.explorer.grids import Cell, Grid, Rows, colour
 from tconv.explorer.trace import Trace
+from tconv.explorer.words import number
 
 HOLE = "°"  # marks an output cell that no pair reaches
 
@@ -63,11 +63,11 @@ def inputs(trace: Trace) -> list[Grid]:
     ]
 
 
-def kernels(name: str, weight: Array) -> list[Grid]:
-    """One grid per pair of channels of (in_channels, out_channels, *kernel)."""
+def kernels(name: str, trace: Trace, weight: Array) -> list[Grid]:
+    """One grid per pair of connected channels of (in_channels, out_channels, *kernel)."""
     if weight.shape[:2] == (1, 1):
         return grids(name, weight[0])
-    pairs = product(range(weight.shape[0]), range(weight.shape[1]))
+    pairs = [pair for pair in np.ndindex(weight.shape[:2]) if trace.connects(*pair)]
     return [Grid(rows(weight[pair]), f"{name}[{pair[0]},{pair[1]}]") for pair in pairs]
 
 

@@ -10,10 +10,11 @@ from rich.text import Text
 
 from tconv import errors
 from tconv.explorer import words
-from tconv.explorer.grids import Facts, Flow, number
+from tconv.explorer.grids import Facts, Flow
 from tconv.explorer.marks import HOLE, Section, inputs, kernels, outputs
 from tconv.explorer.sections import SECTIONS
 from tconv.explorer.trace import Trace
+from tconv.explorer.words import number
 
 MOST = 40  # entries of one section where all are shown
 
@@ -26,7 +27,13 @@ def text(trace: Trace, form: str = "all") -> Group:
 
     Raises:
         TconvError: an unknown form.
+        RankError: three spatial axes.
     """
+    if trace.geometry.ndim > 2:
+        raise errors.RankError(
+            f"{trace.geometry.ndim} spatial axes do not fit into text; explain a layer with 1 or 2 (each axis works "
+            f"alike), or draw this one: svg() or html()"
+        )
     chosen = form.replace("-", "_")
     if chosen != "all" and chosen not in SECTIONS:
         raise errors.TconvError(f"form {form!r} is unknown; choose all or one of {', '.join(SECTIONS)}")
@@ -41,7 +48,7 @@ def _heading(trace: Trace) -> Iterator[RenderableType]:
     """The arrays, and the relation with this layer's numbers."""
     yield Text(str(trace.geometry), style="bold")
     yield Text()
-    yield Flow([*inputs(trace), *kernels("w", trace.weight), *outputs(trace)])
+    yield Flow([*inputs(trace), *kernels("w", trace, trace.weight), *outputs(trace)])
     yield Text()
     relation = words.per_axis(trace.geometry, trace.in_size, lambda axis, _: words.relation(axis))
     size = words.per_axis(trace.geometry, trace.in_size, words.size)

@@ -1,7 +1,8 @@
 """The numbers behind a small transposed convolution, form by form and step by step. How they look is decided elsewhere.
 
-One sample, one group, one or two spatial axes. Every array keeps its channel axes; `y` is the output with bias, the
-steps of the forms are without it.
+One sample, one to three spatial axes. Every array keeps its channel axes; `y` is the output with bias, the steps of the
+forms are without it. The weight of a layer with groups is spread out: zeros stand between channels that are not
+connected, and `connects` says which are.
 
 >>> from tconv import Geometry
 >>> seen = trace(Geometry((2, 2)), [[0, 1], [2, 3]], [[0, 1], [2, 3]])
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from tconv import errors, native
-from tconv.arrays import Array, as_array
+from tconv.arrays import Array, as_array, layout
 from tconv.explorer.records import Agreement, Column, Pairing, Part, Product, Stamp, Steps, Sum
 from tconv.forms import FORMS, adjoint, col2im, matrix, phases, scatter, zero_insert
 from tconv.forms.contract import at, mix
@@ -41,6 +42,7 @@ class Trace:
         weight: (in_channels, out_channels, *kernel).
         bias: (out_channels,) or None.
         y: (out_channels, *out_size).
+        groups: an input channel reaches the output channels of its own group only.
     """
 
     geometry: Geometry
@@ -48,6 +50,7 @@ class Trace:
     weight: Array
     bias: Array | None
     y: Array
+    groups: int = 1
 
     @property
     def in_size(self) -> Sizes:
@@ -61,6 +64,10 @@ class Trace:
     def kept(self) -> tuple[range, ...]:
         """The window in canvas cells, per axis; it reaches beyond the canvas where the crop is negative."""
         return tuple(range(a.crop_lo, a.crop_lo + n) for a, n in zip(self.geometry.axes, self.out_size, strict=True))
+
+    def connects(self, channel: int, out: int) -> bool:
+        """Whether the input channel and the output channel are of the same group."""
+        return channel * self.groups // len(self.x) == out * self.groups // len(self.y)
 
     @cached_property
     def linear(self) -> Array:
@@ -115,6 +122,7 @@ class Trace:
         products = tuple(
             Product(c, i, k, self.x[(c, *i)].item(), self.weight[(c, channel, *k)].item())
             for c in range(len(self.x))
+            if self.connects(c, channel)
             for i, k in met
         )
         bias = None if self.bias is None else self.bias[channel].item()
@@ -139,7 +147,10 @@ class Trace:
     @cached_property
     def connected(self) -> Array:
         """Which entries of C^T hold a tap, be it zero, of the same shape, bool."""
-        return matrix.dense(self.geometry, self.in_size, np.ones(self.weight.shape, bool))
+        tapped = np.zeros(self.weight.shape, bool)
+        for pair in np.ndindex(tapped.shape[:2]):
+            tapped[pair] = self.connects(*pair)
+        return matrix.dense(self.geometry, self.in_size, tapped)
 
     @cached_property
     def column(self) -> Column:
@@ -187,22 +198,23 @@ class Trace:
         return tuple(Agreement(name, distance, distance <= rounding) for name, distance in far.items())
 
 
-def trace(geometry: Geometry, x: Any, weight: Any, bias: Any = None) -> Trace:
+def trace(geometry: Geometry, x: Any, weight: Any, bias: Any = None, groups: int = 1) -> Trace:
     """The `Trace` of one sample.
 
     Args:
         x: (*in_size), (channels, *in_size), or (1, channels, *in_size).
-        weight: (*kernel) for one channel, or (in_channels, out_channels, *kernel); of a layer with groups, one group.
+        weight: (*kernel) for one channel, or (in_channels, out_channels/groups, *kernel).
         bias: a number, or one per output channel.
+        groups: number of channel groups.
 
     Raises:
-        RankError: more than two spatial axes, or more than one sample; and what the arrays' shapes break.
+        RankError: more than three spatial axes, or more than one sample; and what the arrays' shapes break.
         DtypeError: complex, object or non-finite numbers.
         TooLargeError: more cells than anyone reads.
     """
-    if geometry.ndim > 2:
+    if geometry.ndim > 3:
         raise errors.RankError(
-            f"{geometry.ndim} spatial axes do not fit on a page; explain a layer with 1 or 2 (each axis works alike)"
+            f"{geometry.ndim} spatial axes do not fit on a page; explain a layer with 1 to 3 (each axis works alike)"
         )
     x, weight = _numbers("x", x), _numbers("weight", weight)
     bias = None if bias is None else np.atleast_1d(_numbers("bias", bias))
@@ -211,10 +223,23 @@ def trace(geometry: Geometry, x: Any, weight: Any, bias: Any = None) -> Trace:
     x = x[None] if x.ndim == geometry.ndim else x[0] if x.ndim == geometry.ndim + 2 else x
     weight = weight[None, None] if weight.ndim == geometry.ndim else weight
     dtype = np.result_type(x, weight, *([] if bias is None else [bias]))
-    x, weight = x.astype(dtype), weight.astype(dtype)
+    x, weight = x.astype(dtype), _ungrouped(x, weight.astype(dtype), groups)
     bias = None if bias is None else bias.astype(dtype)
     _check_size(geometry, x.shape, weight.shape)
-    return Trace(geometry, x, weight, bias, FORMS["gather"](geometry, x, weight, bias))
+    return Trace(geometry, x, weight, bias, FORMS["gather"](geometry, x, weight, bias), groups)
+
+
+def _ungrouped(x: Array, weight: Array, groups: int) -> Array:
+    """(in_channels, out_channels, *kernel), with zeros between the groups."""
+    if groups == 1:
+        return weight
+    layout(x.shape, weight.shape, None, groups)
+    channels_in, channels_out = len(weight) // groups, weight.shape[1]
+    spread = np.zeros((len(weight), channels_out * groups, *weight.shape[2:]), weight.dtype)
+    for c in range(len(weight)):
+        first = c // channels_in * channels_out
+        spread[c, first : first + channels_out] = weight[c]
+    return spread
 
 
 def _numbers(name: str, value: Any) -> Array:

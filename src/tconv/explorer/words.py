@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tconv.geometry import Axis, Geometry
 
 T = TypeVar("T")
+
+
+def number(value: Any) -> str:
+    """Integers in full, floats with four digits.
+
+    >>> number(2.0), number(1 / 3), number(-0.0), number(123456), number(1.5e9)
+    ('2', '0.3333', '0', '123456', '1.5e+09')
+    """
+    if isinstance(value, int) or (value == round(value) and abs(value) < 1e6):
+        return str(int(value))
+    return f"{value:.4g}"
+
+
+def factor(value: Any) -> str:
+    """A number as it stands in a product: a negative one in parentheses."""
+    return number(value) if value >= 0 else f"({number(value)})"
 
 
 def by(sizes: Sequence[int]) -> str:

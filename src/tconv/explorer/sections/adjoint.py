@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from rich.text import Text
 
-from tconv.explorer.grids import Flow, number
+from tconv.explorer.grids import Flow
 from tconv.explorer.marks import Section, grids, inputs
 from tconv.explorer.trace import Trace
+from tconv.explorer.words import number
 
 
 def adjoint(trace: Trace, most: int | None) -> Section:

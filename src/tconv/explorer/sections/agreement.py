@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from tconv.explorer.grids import Columns, number
+from tconv.explorer.grids import Columns
 from tconv.explorer.marks import Section
 from tconv.explorer.trace import Trace
+from tconv.explorer.words import number
 
 
 def agreement(trace: Trace, most: int | None) -> Section:

@@ -9,9 +9,10 @@ import numpy as np
 from rich.console import RenderableType
 
 from tconv.explorer import words
-from tconv.explorer.grids import Cell, Flow, Grid, Line, colour, number
+from tconv.explorer.grids import Cell, Flow, Grid, Line, colour
 from tconv.explorer.marks import Section, left_out
 from tconv.explorer.trace import Trace
+from tconv.explorer.words import number
 
 
 def col2im(trace: Trace, most: int | None) -> Section:

@@ -6,10 +6,11 @@ import numpy as np
 from rich.text import Text
 
 from tconv.explorer import words
-from tconv.explorer.grids import Columns, colour, factor, number
+from tconv.explorer.grids import Columns, colour
 from tconv.explorer.marks import Section, left_out
 from tconv.explorer.records import Sum
 from tconv.explorer.trace import Trace
+from tconv.explorer.words import factor, number
 
 
 def gather(trace: Trace, most: int | None) -> Section:

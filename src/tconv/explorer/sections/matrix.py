@@ -7,9 +7,10 @@ from itertools import product
 from rich.text import Text
 
 from tconv.explorer import words
-from tconv.explorer.grids import EMPTY, Cell, Flow, Grid, Line, colour, number
+from tconv.explorer.grids import EMPTY, Cell, Flow, Grid, Line, colour
 from tconv.explorer.marks import Section, left_out
 from tconv.explorer.trace import Trace
+from tconv.explorer.words import number
 from tconv.geometry import Sizes
 
 

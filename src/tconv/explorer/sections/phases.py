@@ -10,10 +10,11 @@ from rich.console import RenderableType
 
 from tconv.arrays import Array
 from tconv.explorer import words
-from tconv.explorer.grids import EMPTY, Cell, Flow, Grid, Rows, colour, number
+from tconv.explorer.grids import EMPTY, Cell, Flow, Grid, Rows, colour
 from tconv.explorer.marks import Section, left_out, rows
 from tconv.explorer.records import Part
 from tconv.explorer.trace import Trace
+from tconv.explorer.words import number
 
 LETTERS = ascii_uppercase + ascii_lowercase
 
@@ -43,6 +44,8 @@ def _part(trace: Trace, n: int, part: Part) -> list[Grid]:
     count = f"{len(taps)} tap{'s' * (len(taps) != 1)}" if taps else "no taps: holes"
     found = []
     for c, channel in np.ndindex(trace.weight.shape[:2]):
+        if not trace.connects(c, channel):
+            continue
         where = f" of w[{c},{channel}]" if trace.weight.shape[:2] != (1, 1) else ""
         found.append(Grid(_masked(trace.weight[c, channel], used, colour(n)), f"{_letter(n)}: {count}{where}"))
     for channel, values in enumerate(part.values):

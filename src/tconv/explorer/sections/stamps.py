@@ -11,10 +11,11 @@ from rich.text import Text
 
 from tconv.arrays import Array
 from tconv.explorer import words
-from tconv.explorer.grids import EMPTY, Cell, Flow, Grid, Rows, colour, number
+from tconv.explorer.grids import EMPTY, Cell, Flow, Grid, Rows, colour
 from tconv.explorer.marks import Section, left_out
 from tconv.explorer.records import Stamp
 from tconv.explorer.trace import Trace
+from tconv.explorer.words import number
 from tconv.forms.contract import at
 from tconv.geometry import Sizes
 

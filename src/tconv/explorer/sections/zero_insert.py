@@ -8,9 +8,10 @@ from rich.text import Text
 
 from tconv.arrays import Array
 from tconv.explorer import words
-from tconv.explorer.grids import EMPTY, Cell, Flow, Grid, Rows, colour, number
+from tconv.explorer.grids import EMPTY, Cell, Flow, Grid, Rows, colour
 from tconv.explorer.marks import Section, grids, kernels
 from tconv.explorer.trace import Trace
+from tconv.explorer.words import number
 
 
 def zero_insert(trace: Trace, most: int | None) -> Section:
@@ -26,7 +27,7 @@ def zero_insert(trace: Trace, most: int | None) -> Section:
         x = f"x[{channel}]" if len(trace.x) > 1 else "x"
         flow.append(Grid(_given(trace, steps.inserted[channel], everywhere), f"1 zeros into {x}"))
         flow.append(Grid(_given(trace, steps.padded[channel], steps.given), f"2 padded {x}", frame=frame))
-    flow += kernels("3 flipped w", steps.flipped)
+    flow += kernels("3 flipped w", trace, steps.flipped)
     flow += grids("4 convolved", steps.result, "bold")
     body: list[RenderableType] = [Flow(flow), Text("\n".join(sizes))]
     return Section(

@@ -1,0 +1,53 @@
+"""`tconv explore`: the page of a layer in the browser."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tconv.cli.layer_options import EXAMPLE, LayerOptions
+from tconv.cli.options import DEFAULTS, GeometryOptions
+
+STARTS_WITH = GeometryOptions(stride="2", padding="1", output_padding="1")
+
+
+def explore(
+    *,
+    layer: LayerOptions = EXAMPLE,
+    geometry: GeometryOptions = DEFAULTS,
+    form: str = "all",
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+) -> None:
+    """Explore a layer in the browser: every form, linked, with numbers to change.
+
+    Writes one HTML file that needs no network, opens it where there is a
+    browser, and prints its path. Without options, a layer of stride 2.
+
+        tconv explore
+        tconv explore --in 4x4 --kernel 3 --stride 2 --padding 1
+        tconv explore --x [1,2,3] --w [1,2,1] --form phases -o layer.html
+
+    Args:
+        form: The view to begin with: all, or one of scatter, gather, zero_insert, matrix, phases, col2im, forward,
+            coverage, adjoint.
+        out: Where to write the page, instead of a temporary file.
+    """
+    page = layer.explanation(STARTS_WITH if (layer, geometry) == (EXAMPLE, DEFAULTS) else geometry, form).html()
+    if out is None:
+        folder = Path(tempfile.mkdtemp(prefix="tconv-"))
+        out = folder / "explorer.html"
+    out.write_text(page, encoding="utf-8")
+    if has_browser():
+        webbrowser.open(out.resolve().as_uri())
+    print(out)
+
+
+def has_browser() -> bool:
+    """Whether a window can open here. A browser that runs in the terminal would take it over, and shows no page."""
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,176 @@
+"""The figures of docs/gallery, made by `python -m tconv.explorer.gallery docs/gallery` (`make gallery`).
+
+The fifteen animations that everybody links, of Dumoulin and Visin's "A guide to convolution arithmetic for deep
+learning" (arXiv:1603.07285), redone with numbers and names; and those that nobody has.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tconv.arrays import Array
+from tconv.explorer import raster, svg
+from tconv.explorer.examples import counting
+from tconv.explorer.scene import Film, Role
+from tconv.explorer.scenes import SCENES, zero_insert
+from tconv.explorer.scenes.forward import Names, convolution
+from tconv.explorer.trace import trace
+from tconv.geometry import Forward, Geometry
+
+NAMES = Names(("input", Role.INPUT), ("output", Role.OUTPUT), "output")
+W = np.array([[0, 1, 2], [2, 2, 0], [0, 1, 2]])
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One picture of the gallery.
+
+    Attributes:
+        name: of its files.
+        says: the line under it.
+        film: makes it.
+    """
+
+    name: str
+    says: str
+    film: Callable[[], Film]
+
+
+def classic(name: str, size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> Figure:
+    """A convolution of the guide."""
+    geometry = Geometry.from_torch(kernel, stride, padding, 0, dilation, ndim=2)
+    out = Forward(geometry).output_size(size)
+    parts = [f"kernel {kernel}", f"stride {stride}"] + [f"padding {padding}"] * bool(padding)
+    parts += [f"dilation {dilation}"] * (dilation > 1)
+    title = f"convolution: input {size}, {', '.join(parts)}: output {out[0]}"
+    x, w = counting((size, size)), _kernel(kernel)
+    return Figure(name, title, lambda: convolution(geometry, x, w, out, title, NAMES))
+
+
+def transposed(name: str, size: int, kernel: int, stride: int, padding: int, output_padding: int = 0) -> Figure:
+    """A transposed convolution of the guide: zeros inserted, kernel flipped."""
+    geometry = Geometry.from_torch(kernel, stride, padding, output_padding, ndim=2)
+    parts = [f"kernel {kernel}", f"stride {stride}"] + [f"padding {padding}"] * bool(padding)
+    parts += [f"output_padding {output_padding}"] * bool(output_padding)
+    says = f"transposed: input {size}, {', '.join(parts)}: output {geometry.output_size(size)[0]}"
+    seen = trace(geometry, counting((size, size)), _kernel(kernel))
+    return Figure(f"{name}_transposed", says, lambda: zero_insert.film(seen, says))
+
+
+def shown(name: str, form: str, says: str, geometry: Geometry, x: object, w: object, groups: int = 1) -> Figure:
+    """A form of a layer."""
+    seen = trace(geometry, x, w, groups=groups)
+    return Figure(name, says, lambda: SCENES[form](seen))
+
+
+def figures() -> tuple[Figure, ...]:
+    """All of them, in the order of the page."""
+    return (*forms(), *geometries(), *guide())
+
+
+def forms() -> tuple[Figure, ...]:
+    """The worked example at stride 2, seen in every form."""
+    up, x, w = Geometry.from_torch(3, 2, 1, 1, ndim=2), [[2, 3], [1, 3]], [[0, 1, 1], [0, 1, 0], [1, 0, 1]]
+    return (
+        shown("stamp", "scatter", "The definition: every input stamps the kernel.", up, x, w),
+        shown("gather", "gather", "The same, asked of the output: it collects what meets there.", up, x, w),
+        shown("four_steps", "zero_insert", "The same as an ordinary convolution, with zeros put in.", up, x, w),
+        shown("matrix", "matrix", "The same as a matrix, a transposed one: hence the name.", up, x, w),
+        shown("phases", "phases", "The same as four small convolutions, interleaved; no zeros.", up, x, w),
+        shown("col2im", "col2im", "The same as one matrix product, then folded.", Geometry(3, 2), [1, 2, 3], [1, 2, 1]),
+        shown("not_inverse", "adjoint", "Down again: the size comes back, the values do not.", up, x, w),
+    )
+
+
+def geometries() -> tuple[Figure, ...]:
+    """What the parameters do."""
+    x, w, line = [[2, 3], [1, 3]], [[0, 1, 1], [0, 1, 0], [1, 0, 1]], counting((3,))
+    padded, extended = Geometry.from_torch(3, 2, 1, ndim=2), Geometry.from_torch(3, 2, 1, 1, ndim=2)
+    ones = {n: np.ones((n, n), np.int64) for n in (3, 4)}
+    channels = Geometry(2, 2), counting((4, 2)), counting((4, 1, 2))
+    cube = Geometry((2, 2, 2)), counting((2, 2, 2)), np.ones((2, 2, 2), np.int64)
+    return (
+        shown("padding", "window", "Padding crops the output at both ends.", padded, x, w),
+        shown("output_padding", "window", "output_padding gives cells back at the far end.", extended, x, w),
+        shown("checkerboard", "coverage", "Kernel 3, stride 2: uneven.", Geometry((3, 3), 2), ones[4], ones[3]),
+        shown("even", "coverage", "Kernel 4, stride 2: even.", Geometry((4, 4), 2), ones[4], ones[4]),
+        shown("holes", "coverage", "Kernel 4, stride 2, dilation 2: holes.", Geometry((4, 4), 2, 2), ones[3], ones[4]),
+        shown("one_axis", "scatter", "One axis.", Geometry.from_torch(3, 2, 1, 1), line, [1, 2, 1]),
+        shown("three_axes", "scatter", "Three axes, as slices.", *cube),
+        shown("groups", "gather", "Two groups: an output sees the channels of its own.", *channels, 2),
+        shown("dilated", "scatter", "Dilation spreads the taps of each stamp.", Geometry(3, 1, 2), line, [1, 2, 1]),
+    )
+
+
+def guide() -> tuple[Figure, ...]:
+    """The fifteen of the guide, under their names."""
+    return (
+        classic("no_padding_no_strides", 4, 3, 1, 0),
+        classic("arbitrary_padding_no_strides", 5, 4, 1, 2),
+        classic("same_padding_no_strides", 5, 3, 1, 1),
+        classic("full_padding_no_strides", 5, 3, 1, 2),
+        classic("no_padding_strides", 5, 3, 2, 0),
+        classic("padding_strides", 5, 3, 2, 1),
+        classic("padding_strides_odd", 6, 3, 2, 1),
+        transposed("no_padding_no_strides", 2, 3, 1, 0),
+        transposed("arbitrary_padding_no_strides", 6, 4, 1, 2),
+        transposed("same_padding_no_strides", 5, 3, 1, 1),
+        transposed("full_padding_no_strides", 7, 3, 1, 2),
+        transposed("no_padding_strides", 2, 3, 2, 0),
+        transposed("padding_strides", 3, 3, 2, 1),
+        transposed("padding_strides_odd", 3, 3, 2, 1, 1),
+        classic("dilation", 7, 3, 1, 0, 2),
+    )
+
+
+def _kernel(size: int) -> Array:
+    return W if size == 3 else counting((size, size)) % 3
+
+
+def page() -> str:
+    """The page that shows them."""
+    parts = (
+        ("Forms", "One layer, kernel 3, stride 2, padding 1, output_padding 1, seen in every form.", forms()),
+        (
+            "Parameters",
+            "What nobody draws: padding as a crop, holes, groups, one and three axes.",
+            geometries(),
+        ),
+        (
+            "Convolution arithmetic",
+            "The fifteen figures of Dumoulin and Visin's guide ([arXiv:1603.07285](https://arxiv.org/abs/1603.07285)), "
+            "under their names, with numbers: input in blue, kernel in orange, output in green.",
+            guide(),
+        ),
+    )
+    lines = [
+        "# Gallery",
+        "",
+        "Made by `make gallery`. Every number is computed; the SVGs are held to the code by a test.",
+    ]
+    for title, says, some in parts:
+        lines += ["", f"## {title}", "", says]
+        for each in some:
+            lines += ["", f"### {each.name.replace('_', ' ')}", "", f"{each.says} ([GIF]({each.name}.gif))", ""]
+            lines += [f"![{each.says}]({each.name}.svg)"]
+    return "\n".join(lines) + "\n"
+
+
+def write(folder: Path) -> None:
+    """Every figure as a moving SVG and a GIF, and the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for figure in figures():
+        film = figure.film()
+        (folder / f"{figure.name}.svg").write_text(svg.moving(film), encoding="utf-8")
+        (folder / f"{figure.name}.gif").write_bytes(raster.gif(film))
+        print(folder / f"{figure.name}.svg")
+    (folder / "README.md").write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

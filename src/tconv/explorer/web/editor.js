@@ -1,0 +1,39 @@
+// A field over a cell, to type its number into.
+
+import {corners} from "./draw.js";
+import {node} from "./controls.js";
+import {NUMBER} from "./state.js";
+import {number, say} from "./words.js";
+
+/** Open a field over cell `at`; `done(value)` is called with a number, and not at all where there is none. */
+export function editor(place, plate, at, typed, done) {
+  const [x, y] = corners(plate, at);
+  const {width, height} = plate.size;
+  const field = node("input", {
+    type: "text", inputMode: "decimal", className: "editor", value: typed ?? number(plate.value(at)), autocomplete: "off",
+    ariaLabel: say("new_value", {name: `${plate.title} ${at}`}), name: "cell",
+  });
+  const wide = Math.max(width, 48);
+  field.style.left = `${plate.x + x - (wide - width) / 2}px`;
+  field.style.top = `${plate.y + y}px`;
+  field.style.width = `${wide}px`;
+  field.style.height = `${Math.max(height, 24)}px`;
+  let over = false;
+  const close = (take) => {
+    if (over) return;
+    over = true;
+    const text = field.value.trim();
+    field.remove();
+    if (take && NUMBER.test(text) && Math.abs(text) <= 1e9) done(Number(text));
+    else plate.grid.focus();
+  };
+  field.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Enter") close(true);
+    if (event.key === "Escape") close(false);
+  });
+  field.addEventListener("blur", () => close(true));
+  place.append(field);
+  field.focus();
+  if (typed === null) field.select();
+}

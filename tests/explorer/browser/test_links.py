@@ -1,0 +1,173 @@
+"""Links, files and languages: what leaves the page and what comes in. Nothing that comes in is ever executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from explorer.browser.test_numbers import SEARCH, layers
+from explorer.browser.viewer import Viewer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tconv.explorer import Trace, explain
+
+SVG = "{http://www.w3.org/2000/svg}"
+JUNK = [
+    "<script>alert(1)</script>",
+    "x=<img src=x onerror=alert(1)>",
+    "n=2,2&x=javascript:alert(1)",
+    "n=2.5",
+    "n=-3",
+    "n=999999",
+    "n=2,2,2,2",
+    "n=2&k=3,3",
+    "k=",
+    "=&=&=",
+    "%",
+    "%E0%A4%A",
+    "p=1:2:3",
+    "p=a:b",
+    "c=1,1",
+    "c=0,1,1",
+    "x=1e999,1,1,1",
+    "x=NaN",
+    "b=[1]",
+    "view=__proto__",
+    "lang=xx",
+    "theme=url(http://evil)",
+    "stack=1.2",
+    "stack=3.2.1.0.0,x",
+    "constructor=1&__proto__=2",
+    "n=2,2&x=" + "1," * 5000,
+]
+
+
+@settings(SEARCH, max_examples=20)
+@given(layers(100), st.sampled_from(["all", "matrix", "undo"]), st.booleans())
+def test_a_link_brings_the_layer_back(viewer: Viewer, layer: tuple[Trace, object], view: str, stacked: bool) -> None:
+    viewer.show(*layer)
+    viewer.field("view").select_option(view)
+    if stacked and view == "all":
+        viewer.click("stack-add")
+    link, state, shown = viewer.page.evaluate("() => location.hash"), viewer.state(), viewer.read()
+    viewer.restore("n=1&k=1&s=1&p=0&op=0&d=1&c=1,1,1")
+    assert viewer.state() != state
+    viewer.page.evaluate("link => { location.hash = link; }", link)
+    viewer.page.wait_for_function("link => tconv.format(tconv.page.state) === link.slice(1)", arg=link)
+    assert viewer.state() == state
+    texts = {name: plate["texts"] for name, plate in viewer.read().items()}
+    live = ("stamp/stamp", "gather/met", "gather/product")  # they follow what is looked at, which is in no link
+    assert {name: value for name, value in texts.items() if not name.startswith(live)} == {
+        name: plate["texts"] for name, plate in shown.items() if not name.startswith(live)
+    }
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_junk_gives_a_message_and_leaves_the_page_usable(viewer: Viewer, junk: str) -> None:
+    alerts: list[str] = []
+    viewer.page.once("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+    viewer.page.evaluate("junk => { location.hash = junk; }", junk)
+    viewer.page.locator("#message:not([hidden])").wait_for()
+    message = viewer.text("message")
+    assert message.startswith(("This link could not be read in full", "The layer in this link breaks a law"))
+    assert viewer.page.locator("#message *").count() == 0 and viewer.page.locator("script").count() == 2
+    assert viewer.y() and alerts == []
+    viewer.type("n0", 3)
+    assert viewer.state()["n"][0] == 3
+
+
+@pytest.mark.parametrize("junk", ["n=<b>", "x=1,2", "n=2&k=3,3"])
+def test_junk_in_the_first_address(viewer: Viewer, junk: str) -> None:
+    viewer.open(junk)
+    assert viewer.text("message").startswith("This link could not be read in full")
+    assert len(viewer.y()) == 16
+
+
+def test_a_link_that_breaks_a_law(viewer: Viewer) -> None:
+    viewer.open("n=2&k=3&s=1&p=9&op=0&d=1&c=1,1,1")
+    assert viewer.text("message") == "The layer in this link breaks a law; the one before is shown instead."
+    assert len(viewer.y()) == 16
+
+
+def test_copy_link(viewer: Viewer) -> None:
+    viewer.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    viewer.type("n0", 3)
+    viewer.click("copy-link")
+    viewer.page.locator('[name="copy-link"]', has_text="copied").wait_for()
+    copied = viewer.page.evaluate("() => navigator.clipboard.readText()")
+    assert copied == viewer.page.url and "#n=3,3&k=3,3" in copied
+
+
+def test_a_notebook_cell(viewer: Viewer) -> None:
+    """The page in a frame of a document of its own, as `_repr_html_` gives it; it has no address to write to."""
+    viewer.page.goto("about:blank")
+    viewer.page.set_content(explain([1, 2, 3], [1, 2, 1], stride=2)._repr_html_())
+    frame = viewer.page.frame_locator("iframe")
+    frame.locator("[name=n0]").fill("4")
+    frame.locator("[name=n0]").press("Tab")
+    texts = frame.locator("#card-layer [data-plate=y0] [role=gridcell]").all_text_contents()
+    assert texts == ["1", "2", "3", "4", "5", "6", "7", "8", "4"]
+
+
+@pytest.mark.parametrize("card", ["layer", "stamp", "matrix", "phases", "undo"])
+def test_export(viewer: Viewer, card: str, tmp_path: Path) -> None:
+    with viewer.page.expect_download() as caught:
+        viewer.click(f"svg-{card}")
+    caught.value.save_as(tmp_path / "a.svg")
+    assert caught.value.suggested_filename == f"tconv-{card}.svg"
+    root = ElementTree.parse(tmp_path / "a.svg").getroot()
+    shown = [text for name, plate in viewer.read().items() if name.startswith(f"{card}/") for text in plate["texts"]]
+    assert [each.text or "" for each in root.iter(f"{SVG}text") if each.get("role") == "gridcell"] == shown
+    assert "var(" not in (root.findtext(f"{SVG}style") or "")
+    with viewer.page.expect_download() as caught:
+        viewer.click(f"png-{card}")
+    caught.value.save_as(tmp_path / "a.png")
+    image = Image.open(tmp_path / "a.png").convert("RGB")
+    assert image.size == (2 * int(root.get("width") or 0), 2 * int(root.get("height") or 0))
+    assert len(image.getcolors(1 << 24) or []) > 20
+
+
+def test_languages(viewer: Viewer) -> None:
+    viewer.field("lang").select_option("zh")
+    assert viewer.page.title() == "转置卷积探索器"
+    assert viewer.page.evaluate("() => document.documentElement.lang") == "zh-Hans"
+    text = viewer.page.locator("body").inner_text()
+    assert all(word in text for word in ("卷积核", "步幅", "输出填充", "膨胀率", "分组", "感受野", "伪逆", "棋盘格"))
+    assert viewer.page.url.endswith("lang=zh")
+    viewer.field("lang").select_option("en")
+    assert viewer.page.title() == "Transposed convolution explorer"
+
+
+def test_every_sentence_is_there_in_both_languages() -> None:
+    words = (Path(explain.__code__.co_filename).parent / "web" / "words.js").read_text()
+    import re
+
+    keys = set(re.findall(r"^  (\w+): \[|(?<=\], )(\w+): \[", words, re.MULTILINE))
+    known = {a or b for a, b in keys}
+    used = set()
+    for path in (Path(explain.__code__.co_filename).parent / "web").glob("*"):
+        used |= set(re.findall(r"""\bsay\("(\w+)"|data-say="(\w+)\"""", path.read_text()))
+    assert {a or b for a, b in used} <= known
+    for line in re.findall(r"\w+: \[(.*?)\](?:,|$)", words, re.MULTILINE):
+        if '", "' in line:
+            english, chinese = re.split(r'", ?\s*"', line, maxsplit=1)
+            assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", chinese)), line
+
+
+def test_themes(viewer: Viewer) -> None:
+    def paper() -> str:
+        colour: str = viewer.page.evaluate("() => getComputedStyle(document.querySelector('#bar')).backgroundColor")
+        return colour
+
+    light, dark = "rgb(255, 255, 255)", "rgb(18, 22, 27)"
+    assert paper() == light
+    viewer.page.emulate_media(color_scheme="dark")
+    assert paper() == dark
+    viewer.field("theme").select_option("light")
+    assert paper() == light
+    viewer.field("theme").select_option("dark")
+    viewer.page.emulate_media(color_scheme="light")
+    assert paper() == dark and "theme=dark" in viewer.page.url

@@ -1,0 +1,186 @@
+"""Scenes hold the numbers of the trace, light the cells of the trace, and every renderer draws what the scene holds."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from explorer.layers import cases
+from hypothesis import given, settings
+from PIL import Image
+
+from tconv import Geometry
+from tconv.explorer import Trace, raster, svg, trace, words
+from tconv.explorer.palette import DARK, LIGHT
+from tconv.explorer.scene import Box, Role, Scene
+from tconv.explorer.scenes import SCENES
+
+SVG = "{http://www.w3.org/2000/svg}"
+W = [[0, 1, 1], [0, 1, 0], [1, 0, 1]]
+SMALL = trace(Geometry.from_torch(3, 2, 1, 1, ndim=2), [[2, 3], [1, 3]], W)
+HOLES = trace(Geometry(2, 3, 1, (0, -1)), [1, 2, 3], [1, -2], 5)
+
+
+def texts(scene: Scene, *roles: Role, lit: bool | None = None) -> list[str]:
+    """The numbers in cells of these roles, in the order of drawing."""
+    boxes = [mark for mark in scene.marks if isinstance(mark, Box)]
+    return [box.text for box in boxes if box.role in roles and lit in (None, box.lit)]
+
+
+def written(values: object) -> list[str]:
+    return [words.number(value) for value in np.ravel(values)]
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(cases())
+def test_the_last_frames_hold_the_output(seen: Trace) -> None:
+    output = (Role.OUTPUT, Role.HOLE)
+    assert texts(SCENES["gather"](seen).scenes[-1], *output) == written(seen.y)
+    assert texts(SCENES["zero_insert"](seen).scenes[-1], *output) == written(seen.y)
+    assert texts(SCENES["matrix"](seen).scenes[-1], Role.OUTPUT) == written(seen.linear)
+    assert texts(SCENES["col2im"](seen).scenes[-1], Role.OUTPUT) == written(seen.linear[0])
+    phases = texts(SCENES["phases"](seen).scenes[-1], Role.PHASE)
+    kernels = sum(seen.connects(*pair) for pair in np.ndindex(seen.weight.shape[:2])) * seen.weight[0, 0].size
+    assert phases[kernels:] == written(seen.linear)
+    for form in ("scatter", "taps"):
+        assert texts(SCENES[form](seen).scenes[-1], Role.CANVAS, Role.CROPPED) == written(seen.canvas[:, seen.covered])
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(cases())
+def test_frames_light_what_the_trace_lists(seen: Trace) -> None:
+    film = SCENES["gather"](seen)
+    assert len(film.scenes) == len(seen.sums)
+    for scene, each in zip(film.scenes, seen.sums, strict=True):
+        x = [seen.x[at] for at in np.ndindex(seen.x.shape) if at in {(p.channel, *p.i) for p in each.products}]
+        assert texts(scene, Role.INPUT, lit=True) == written(x)
+        assert len(texts(scene, Role.KERNEL, lit=True)) == len(each.products)
+        assert texts(scene, Role.OUTPUT, Role.HOLE, lit=True) == [words.number(each.value)]
+    for scene, stamp in zip(SCENES["scatter"](seen).scenes, seen.stamps, strict=False):
+        assert len(texts(scene, Role.CANVAS, Role.CROPPED, lit=True)) == stamp.values.size
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(cases())
+def test_forward_brings_back_the_pairing(seen: Trace) -> None:
+    if len(seen.x) == len(seen.y) == 1:
+        assert texts(SCENES["forward"](seen).scenes[-1], Role.INPUT) == written(seen.pairing.back[0])
+
+
+def test_three_axes_are_slices() -> None:
+    seen = trace(Geometry((2, 2, 2)), np.arange(8).reshape(2, 2, 2), np.ones((2, 2, 2), int))
+    for film in (SCENES["gather"](seen), SCENES["window"](seen)):
+        assert film.still.width > film.still.height
+    assert texts(SCENES["gather"](seen).scenes[-1], Role.OUTPUT) == written(seen.y)
+
+
+def test_coverage_and_holes() -> None:
+    (scene,) = SCENES["coverage"](HOLES).scenes
+    assert texts(scene, Role.HOLE) == ["0", "0", "0"]
+    assert "Holes: nothing meets at 3 cells." in scene.says
+    even = trace(Geometry(2, 2), [1, 2], [1, 1])
+    assert SCENES["coverage"](even).still.says.startswith("Even")
+    assert SCENES["coverage"](SMALL).still.says == "Uneven, with period 2x2: a checkerboard."
+
+
+def test_the_transpose_may_be_the_inverse() -> None:
+    assert SCENES["adjoint"](trace(Geometry(1), [1, 2], [1])).still.says == "Here C y happens to be x."
+    assert SCENES["adjoint"](SMALL).still.says.endswith("||C y - x|| = 4.92 ||x||.")
+
+
+@pytest.mark.parametrize("name", ["scatter", "zero_insert", "window", "phases"])
+def test_golden(name: str, golden: Callable[..., None]) -> None:
+    golden(name, svg.still(SCENES[name](SMALL).still), "svg")
+
+
+def test_golden_moving(golden: Callable[..., None]) -> None:
+    golden("moving", svg.moving(SCENES["scatter"](trace(Geometry(2), [1, 2], [3, 4]))), "svg")
+
+
+def numbers(parts: Iterable[ElementTree.Element]) -> Counter[str | None]:
+    """The numbers in cells, apart from titles and indices."""
+    texts = [each for part in parts for each in part.iter(f"{SVG}text")]
+    return Counter(each.text for each in texts if each.get("font-size") == "16")
+
+
+def boxes(scene: Scene) -> Counter[str | None]:
+    return Counter(mark.text for mark in scene.marks if isinstance(mark, Box) and mark.text)
+
+
+@pytest.mark.parametrize("form", SCENES)
+def test_svg_shows_the_scene(form: str) -> None:
+    film = SCENES[form](HOLES)
+    root = ElementTree.fromstring(svg.still(film.still))
+    assert numbers([root]) == boxes(film.still)
+    assert root.get("role") == "img" and root.get("aria-label") == film.still.says
+
+
+@pytest.mark.parametrize("form", SCENES)
+def test_moving_svg_shows_every_scene_in_its_time(form: str) -> None:
+    """The style's percentages, walked through as a browser does."""
+    film = SCENES[form](SMALL)
+    root = ElementTree.fromstring(svg.moving(film))
+    style = root.findtext(f"{SVG}style") or ""
+    for n, scene in enumerate(film.scenes):
+        shown = [
+            part for part in root if part.tag != f"{SVG}g" or visible(style, part.get("class"), n / len(film.scenes))
+        ]
+        assert numbers(shown) == boxes(scene)
+
+
+def visible(style: str, name: str | None, share: float) -> bool:
+    """Whether the animation of this name shows its marks after this share of its time."""
+    found = re.search(rf"@keyframes {name}\{{((?:[\d.e-]+%\{{visibility:\w+\}})+)\}}", style)
+    assert found, name
+    states = re.findall(r"([\d.e-]+)%\{visibility:(\w+)\}", found[1])
+    return [state for percent, state in states if float(percent) <= 100 * share + 0.01][-1] == "visible"
+
+
+def test_names_cannot_break_out_of_the_svg() -> None:
+    scene = Scene(1, 1, (), says='"><script>alert(1)</script>')
+    assert "<script" not in svg.still(scene)
+
+
+def test_png_shows_the_colours_of_the_cells() -> None:
+    film = SCENES["gather"](SMALL)
+    for theme in (LIGHT, DARK):
+        image = Image.open(BytesIO(raster.png(film.still, theme))).convert("RGB")
+        assert image.size == (round(film.still.width * 72), round(film.still.height * 72))
+        for box in film.still.marks:
+            if isinstance(box, Box):
+                colours = theme.of(box.role, box.tint)
+                corner = image.getpixel((round((box.x + 0.1) * 72), round((box.y + 0.1) * 72)))
+                assert "#{:02x}{:02x}{:02x}".format(*corner) == (colours.lit if box.lit else colours.fill)
+
+
+def test_gif_has_a_frame_per_step() -> None:
+    film = SCENES["scatter"](SMALL)
+    image = Image.open(BytesIO(raster.gif(film, 0.5)))
+    assert (image.n_frames, image.info["duration"], image.info["loop"]) == (5, 500, 0)
+    assert image.size == tuple(round(2 * 36 * length) // 2 for length in film.size)
+
+
+def test_numbers_can_be_read_on_every_fill() -> None:
+    """WCAG's contrast of 4.5 to 1."""
+
+    def light(colour: str) -> float:
+        parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+    def contrast(a: str, b: str) -> float:
+        high, low = sorted((light(a), light(b)), reverse=True)
+        return (high + 0.05) / (low + 0.05)
+
+    for theme in (LIGHT, DARK):
+        assert contrast(theme.ink, theme.paper) >= 7 and contrast(theme.soft, theme.paper) >= 4.5
+        for role, tints in theme.roles.items():
+            for colours in tints:
+                assert contrast(colours.ink, colours.fill) >= 4.5, role
+                assert contrast(colours.ink, colours.lit) >= 4.5, role
+                assert role is Role.HEAT or contrast(colours.edge, theme.paper) >= 3.9, role
