@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -134,23 +137,29 @@ def test_training_gives_the_same_losses(engine: None) -> None:
     assert losses[:8] == pytest.approx(losses[8:], abs=1e-5)
 
 
-class Images(torch.utils.data.Dataset[torch.Tensor]):
-    """Enlarges in a worker process, with the weights of the parent."""
+LOADER = """
+import torch
+import tconv.nn
 
-    def __init__(self, layer: torch.nn.Module):
+class Images(torch.utils.data.Dataset):
+    def __init__(self, layer):
         self.layer = layer
 
-    def __len__(self) -> int:
+    def __len__(self):
         return 4
 
     @torch.no_grad()
-    def __getitem__(self, n: int) -> torch.Tensor:
-        y: torch.Tensor = self.layer(torch.full((1, 2, 8, 8), float(n)))
-        return y[0]
+    def __getitem__(self, n):
+        return self.layer(torch.full((1, 2, 8, 8), float(n)))[0]
+
+images = Images(tconv.nn.ConvTranspose2d(2, 3, 2, 2))
+expected = torch.stack([images[n] for n in range(4)])  # the parent's pool of threads has run before it forks
+loader = torch.utils.data.DataLoader(images, batch_size=2, num_workers=2, multiprocessing_context="fork")
+assert torch.equal(torch.cat(list(loader)), expected)
+"""
 
 
-def test_dataloader_workers(engine: None) -> None:
-    images = Images(tconv.nn.ConvTranspose2d(2, 3, 2, 2))
-    expected = torch.stack([images[n] for n in range(4)])  # the parent's pool of threads has run before it forks
-    loader = torch.utils.data.DataLoader(images, batch_size=2, num_workers=2, multiprocessing_context="fork")
-    assert torch.equal(torch.cat(list(loader)), expected)
+def test_dataloader_workers() -> None:
+    """Workers enlarge with the weights of the parent. In a process of its own: JAX, if loaded, objects to forks."""
+    environment = {**os.environ, "TCONV_STRICT": "1"}
+    subprocess.run([sys.executable, "-W", "error", "-c", LOADER], check=True, timeout=120, env=environment)
