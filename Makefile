@@ -28,7 +28,7 @@ bench: .venv/bench.stamp  ## time tconv and its peers on 61 published layers; wr
 test: .venv/test.stamp lint  ## linter, type check and all fast tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-test-slow: .venv/test.stamp  ## the tests that take minutes; needs what cross-aarch64 needs
+test-slow: .venv/test.stamp  ## the tests that take minutes; needs 11 GiB of memory, and what cross-aarch64 needs
 	$(BIN)/python -m pytest -m slow
 
 test-tensorflow: .venv/tensorflow.stamp  ## the Keras dialect against TensorFlow itself (600 MB, in .venv-tensorflow)
@@ -36,7 +36,7 @@ test-tensorflow: .venv/tensorflow.stamp  ## the Keras dialect against TensorFlow
 
 sanitize: .venv/sanitize.stamp  ## every backend under AddressSanitizer and UndefinedBehaviorSanitizer (GCC)
 	$(SANITIZED) tests/native/sanitized.py
-	$(SANITIZED_TESTS) tests/native tests/test_fuzz.py $(patsubst %,--ignore=tests/native/test_%.py,build cross)
+	$(SANITIZED_TESTS) tests/native tests/test_fuzz.py $(patsubst %,--ignore=tests/native/test_%.py,build cross processes)
 	set -e; backends="$$($(SANITIZED) -c 'from tconv import native; print(*native.backends())')"; \
 	for backend in $$backends; do \
 	    export TCONV_BACKEND=$$backend; echo "TCONV_BACKEND=$$backend"; \

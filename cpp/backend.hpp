@@ -9,10 +9,63 @@ using Index = std::int64_t;
 constexpr int max_rows = 8;     // of a tile, over all backends
 constexpr int max_vectors = 8;  // of a tile, over all backends
 
-// A run of neighbouring lanes of a panel that have an input; lanes in no piece are zero.
+constexpr Index longest_sum = 1024;  // products added up one by one: rounding errors grow with it
+
+// Neighbouring lanes of a panel and the inputs that belong there.
 struct Piece {
+    static constexpr Index nothing = INT64_MIN;  // instead of a source: zeros
+
     Index lane, count;
     Index source;  // elements from the first channel's origin to the first lane's input
+};
+
+// Neighbouring outputs of a row, woven from the phases of neighbouring cells: output j is of cell j / phases.
+struct Strip {
+    Index lane;       // of the first cell
+    Index y;          // elements from the channel's origin to output 0
+    Index low, high;  // the outputs that lie in the window
+};
+
+// The `stencil` kernel computes neighbouring phases of the last axis together. An input feeds some of them, the phases
+// low..high-1, and those have one number:
+constexpr Index max_phases = 4;
+constexpr Index range_number(Index low, Index high) { return high * (high - 1) / 2 + low; }
+constexpr Index ranges = range_number(0, max_phases + 1);
+
+// Where an output meets one of its inputs.
+struct Source {
+    Index input;   // elements from the output's own place among the inputs
+    Index weight;  // elements from the start of the weights; in a stencil, for phase 0
+};
+
+// Outputs of one phase of the rows and a few neighbouring phases of the last axis.
+struct Patch {
+    Index phases;
+    Index rows, outputs;    // how many rows, and outputs of each; the last cell may lack some
+    Index output;           // elements from the start of a channel to the first output
+    const Source* sources;  // ordered by the phases that they feed
+    Index end[ranges];      // of the sources with each range of phases
+};
+
+// A part of the input, on all axes but the last two where it is one index, that the outputs of a block need.
+struct Slice {
+    Index input, panel;  // elements from the start of a channel and of the panel
+};
+
+// Some outputs of a channel and the inputs that they need; the same for every channel. The inputs are copied into a
+// panel with a border of zeros, so that outputs near the border need no care.
+template <class T>
+struct Block {
+    T* panel;
+    Index pitch;  // from a row of the panel to the next
+    const Slice* slices;
+    Index slice_count, rows, columns;  // of each slice
+    Index x_row, x_step;
+    const Patch* patches;
+    Index patch_count, patch_rows;  // the most rows that a patch has
+    Index band;                     // rows of each patch that are computed in turn
+    Index ahead;                    // from an output to one that is fetched into the cache, or 0
+    Index y_row, y_cell, y_step;  // from a patch's row, cell and phase to the next
 };
 
 // A tile is rows x (vectors * lanes) sums, kept in registers while the kernel walks over taps and channels.
@@ -22,26 +75,28 @@ struct Kernels {
     Index rows;                // of the largest tile
     Index vectors[max_rows];   // that a tile of so many rows may have, whose sums then fill the registers
 
-    // Pixels in lanes. c[row*c_step + lane] = sum over s and channel of
-    //     w[s][channel][row] * panel[segments[s]][channel][lane]
-    void (*pixels[max_rows][max_vectors])(T* c, Index c_step, const T* panel, const Index* segments, Index count,
-                                          Index channels, const T* w);
-    // Outputs of one cell in lanes. c[row*width + lane] = sum over tap and channel of
-    //     x[tap*rows + row][channel] * w[number[tap]][channel][lane]
-    void (*cells[max_rows][max_vectors])(T* c, const T* const* x, const Index* number, Index taps, Index channels,
-                                         const T* w);
-    // Fill a panel for one shift: panel[channel][lane], `width` lanes, from the pieces. With `ahead`, fetch what lies
-    // behind them into the cache: the next panel's inputs.
-    void (*gather)(T* panel, Index width, const T* x, Index channel_step, Index step, Index channels,
-                   const Piece* pieces, Index count, bool gaps, bool ahead);
-    // c[j] = sum over tap of w[tap] * x[tap][j], for begin <= j < end
-    void (*stencil)(T* c, const T* const* x, const T* w, Index taps, Index begin, Index end);
-    // out[j] = bias[j] + sum over tap of w[tap][j] * x[tap][j]; no bias if null
-    void (*blend)(T* out, const T* const* x, const T* const* w, const T* bias, Index taps, Index count);
-    // out[j*step] = c[j] + bias[j]
-    void (*put)(T* out, Index step, const T* c, const T* bias, Index count);
-    // Interleave `phases` rows of c into neighbouring outputs: out[(j*phases + phase)*step] = c[phase*c_step + j] + bias.
-    void (*interleave)(T* out, Index step, const T* c, Index c_step, Index phases, Index count, T bias);
+    // Pixels in lanes. For every vector v and row r of the tile
+    //     sum = sum over channel and s of w[channel][s][r] * x[v][channel*x_step + taps[s] + lane],
+    //     c[row[r]*width + v*lanes + lane] = bias[r] + sum, or += sum if bias is null.
+    void (*pixels[max_rows][max_vectors])(T* c, const Index* row, Index width, const T* const* x, Index x_step,
+                                          const Index* taps, Index count, Index channels, const T* w, const T* bias);
+    // Outputs of one cell in lanes. For every row r of the tile and the channels first..end
+    //     sum = sum over tap and channel of x[tap*rows + r][channel] * w[number[tap]][channel][lane],
+    //     out[r][lane] = bias[lane] + sum, or += sum if bias is null; `last` lanes of the last vector.
+    void (*cells[max_rows][max_vectors])(T* const* out, Index last, const T* const* x, const Index* number, Index taps,
+                                         Index channels, Index first, Index end, const T* w, const T* bias);
+    // panel[channel*panel_step + lane] from the pieces, in the order of their lanes; writes up to a vector beyond.
+    void (*gather)(T* panel, Index panel_step, const T* x, Index channel_step, Index step, Index channels,
+                   const Piece* pieces, Index count);
+    // y[channel*channel_step + strip.y + j*step] = c[(channel*phases + j % phases)*width + strip.lane + j / phases];
+    // reads up to a vector beyond.
+    void (*weave)(T* y, Index channel_step, Index step, const T* c, Index width, Index phases, Index channels,
+                  const Strip* strips, Index count);
+    // All outputs of a block, for one channel: bias + sum over its sources of w * x.
+    void (*stencil)(const Block<T>& block, T* y, const T* x, const T* w, T bias);
+    // y[pixel*y_step + j] = bias[j] + sum over s of w[s.weight + j] * x[s.input + pixel*x_step + j]; no bias if null
+    void (*blend)(T* y, Index y_step, const T* x, Index x_step, const T* w, const T* bias, const Source* sources,
+                  Index count, Index pixels, Index channels);
 };
 
 struct Backend {

@@ -26,12 +26,7 @@ using AxisTuple = std::tuple<Index, Index, Index, Index>;  // kernel, stride, di
 
 template <class T>
 View<T> view(const Array<T>& array) {
-    View<T> v{array.data(), {}, {}};
-    for (std::size_t a = 0; a < array.ndim(); ++a) {
-        v.shape.push_back(static_cast<Index>(array.shape(a)));
-        v.strides.push_back(array.stride(a));
-    }
-    return v;
+    return {array.data(), {array.shape_ptr(), array.ndim()}, {array.stride_ptr(), array.ndim()}};
 }
 
 void expect(bool holds, const char* what) {
@@ -51,7 +46,7 @@ void bind_layer(nb::module_& m, const char* name) {
         .def(
             "__init__",
             [](Layer<T>* self, const Packed<const T>& weight, nb::object bias, const std::vector<AxisTuple>& tuples,
-               Index groups, const std::string& activation, T slope, const std::string& backend) {
+               Index groups, const std::string& activation, T slope, const std::string& backend, bool lent) {
                 expect(weight.ndim() == tuples.size() + 2 && !tuples.empty(), "weight rank does not fit the axes");
                 expect(groups > 0 && weight.shape(0) % static_cast<std::size_t>(groups) == 0, "groups");
                 std::vector<Axis> axes;
@@ -71,10 +66,11 @@ void bind_layer(nb::module_& m, const char* name) {
                 }
                 const Choice* choice = choose(backend);
                 expect(choice, "unknown or unsupported backend");
-                new (self) Layer<T>(weight.data(), bias_data, static_cast<Index>(weight.shape(0)), out_channels, groups,
+                new (self) Layer<T>(weight.data(), bias_data, lent, static_cast<Index>(weight.shape(0)), out_channels, groups,
                                     std::move(axes), activation_of(activation), slope, choice->backend);
             },
-            "weight"_a, "bias"_a.none(), "axes"_a, "groups"_a, "activation"_a, "slope"_a, "backend"_a)
+            "weight"_a, "bias"_a.none(), "axes"_a, "groups"_a, "activation"_a, "slope"_a, "backend"_a,
+            "lent"_a = false)
         .def(
             "run",
             [](const Layer<T>& self, const Array<const T>& x, const Array<T>& y) {
@@ -88,7 +84,20 @@ void bind_layer(nb::module_& m, const char* name) {
                 self.run(in, out);
             },
             "x"_a.noconvert(), "y"_a.noconvert(),
-            "Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.");
+            "Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.")
+        .def(
+            "account",
+            [](const Layer<T>& self, const std::vector<Index>& x_shape, const std::vector<Index>& x_strides,
+               const std::vector<Index>& y_shape, const std::vector<Index>& y_strides) {
+                const std::size_t dims = self.axes().size() + 2;
+                expect(x_shape.size() == dims && x_strides.size() == dims && y_shape.size() == dims && y_strides.size() == dims,
+                       "arrays do not fit the layer");
+                const auto account = self.account({nullptr, x_shape, x_strides}, {nullptr, y_shape, y_strides});
+                return std::make_tuple(std::string(account.way), account.workspace_bytes);
+            },
+            "x_shape"_a, "x_strides"_a, "y_shape"_a, "y_strides"_a,
+            "(way of computing, bytes that each thread needs beside output and weights) for such arrays; strides count "
+            "elements.");
 }
 
 }  // namespace

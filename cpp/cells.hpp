@@ -1,70 +1,66 @@
-// Outputs of a cell in lanes: for channels-last arrays, long strides and few pixels. Each tile takes a few cells, whose
-// inputs are broadcast straight from where they lie, times a panel of weights: lanes are output channels or phases,
+// Outputs of a cell in lanes: for channels-last arrays, long strides and inputs of a single pixel. Each tile takes a few
+// cells, whose inputs are broadcast from where they lie, times a panel of weights: lanes are output channels or phases,
 // whichever are neighbours in memory.
 #pragma once
 #include <algorithm>
 
 #include "activation.hpp"
+#include "lazy.hpp"
+#include "packing.hpp"
 #include "phases.hpp"
+#include "places.hpp"
 #include "problem.hpp"
 #include "threads.hpp"
 
 namespace tconv {
 
-constexpr Index chunk_bytes = 256 * 1024;  // inputs of a chunk of cells, which stay in the cache for all panels
+constexpr Index chunk_bytes = 128 * 1024;  // inputs and outputs of a chunk of cells, which stay in the cache
 constexpr Index most_cells = 1024;         // of a chunk
+constexpr Index most_places = 32 * 1024;   // inputs of cells, of a task; and of all, if they are remembered
 
 enum class LaneOrder { channel_then_phase, phase_then_channel };  // the latter varies fastest
 
 template <class T>
 class CellLanes {
    public:
-    CellLanes(const Constants<T>& layer, const Kernels<T>& kernels, Grouping grouping, LaneOrder order)
-        : layer_(layer), kernels_(kernels), order_(order) {
-        for (PhaseGroup& phases : group_phases(layer.axes, grouping)) groups_.push_back({std::move(phases), {}});
-        pack();
+    CellLanes(const Form& layer, const Kernels<T>& kernels, Grouping grouping, LaneOrder order)
+        : layer_(layer), kernels_(kernels), lane_order_(order) {
+        for (PhaseGroup& phases : group_phases(layer.axes, grouping)) {
+            groups_.push_back({std::move(phases), {}});
+            lay_out(groups_.back());
+        }
     }
 
-    // Every input channel step of `x` must be 1; see Layer::run_cells.
-    void run(const View<const T>& x, const View<T>& y, double multiplications) const {
-        const std::vector<Index> out_size(y.shape.begin() + 2, y.shape.end());
-        const std::vector<T> zeros(static_cast<std::size_t>(layer_.in_channels));
-        const Index per_cell = layer_.in_channels * static_cast<Index>(sizeof(T));
-        const Index chunk = std::clamp<Index>(chunk_bytes / per_cell, 1, most_cells) / kernels_.rows * kernels_.rows;
-        std::vector<Cells> cells;
-        Index most = 1;
-        for (const Group& group : groups_) {
-            cells.push_back(cells_of(layer_.axes, group.phases, out_size));
-            most = std::max(most, cells.back().total);
-        }
-        const Index images = x.shape[0] * layer_.groups, step = std::max(chunk, kernels_.rows);
-        // The phases of a cell are neighbours in rows of pixels: there one task does them all, or threads would write
-        // to the same cache lines.
-        const bool together = y.strides[1] != 1;
-        const Index units = images * ceil_div(most, step) * (together ? 1 : static_cast<Index>(groups_.size()));
-        const Index wanted = std::max<Index>(1, ceil_div(4 * num_threads(), units));
-        std::vector<Part> parts;
-        std::vector<std::size_t> first_part;  // of each task
-        for (Index begin = 0; begin < most; begin += step)
-            for (Index share = 0; share < wanted; ++share) {
-                first_part.push_back(parts.size());
-                for (std::size_t i = 0; i < groups_.size(); ++i) {
-                    const Index end = std::min(begin + step, cells[i].total);
-                    const Index panels = static_cast<Index>(groups_[i].panels.size());
-                    const Index shares = std::min(wanted, panels);
-                    if (begin >= end || share >= shares) continue;
-                    if (!together && parts.size() > first_part.back()) first_part.push_back(parts.size());
-                    parts.push_back({groups_[i], cells[i], begin, end, panels * share / shares,
-                                     panels * (share + 1) / shares});
-                }
+    const PackOrder& order() const { return order_; }
+
+    // Bytes that each thread needs beside its output and the weights.
+    Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
+        const auto plan = plan_of(x, y, 1);
+        Index bytes = 0;
+        Places places;
+        for (std::size_t task = 0; task + 1 < plan->first_part.size(); ++task) {
+            Index located = 0, lowest = INT64_MAX, highest = 0;
+            for (std::size_t part = plan->first_part[task]; part < plan->first_part[task + 1]; ++part) {
+                locate(places, *plan, plan->parts[part]);
+                located += static_cast<Index>((2 * places.inputs.size() + 2 * places.y.size()) * sizeof(Index));
+                lowest = std::min(lowest, places.lowest);
+                highest = std::max(highest, places.highest);
             }
-        first_part.push_back(parts.size());
-        const Index count = static_cast<Index>(first_part.size()) - 1;
-        parallel(images * count, multiplications, [&](Index task) {
-            const Index image = task / count;
-            const auto number = static_cast<std::size_t>(task % count);
-            for (std::size_t part = first_part[number]; part < first_part[number + 1]; ++part)
-                compute(parts[part], x, y, image / layer_.groups, image % layer_.groups, zeros.data());
+            const Index pixels = plan->walk.transposed ? std::max<Index>(0, highest - lowest + 1) : 0;
+            bytes = std::max(bytes, located + pixels * layer_.in_channels * static_cast<Index>(sizeof(T)));
+        }
+        return bytes;
+    }
+
+    void run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
+             double multiplications) const {
+        const auto plan = plan_of(x, y, threads_for(multiplications));
+        const auto tasks = static_cast<Index>(plan->first_part.size()) - 1;
+        parallel(tasks * layer_.groups, multiplications, [&](Index task) {
+            const Index g = task % layer_.groups;
+            const Call call{layer, packed, y, x.at(0, g * layer_.in_channels), y.at(0, g * layer_.out_channels), g};
+            const auto number = static_cast<std::size_t>(task / layer_.groups);
+            compute(call, *plan, plan->first_part[number], plan->first_part[number + 1]);
         });
     }
 
@@ -75,7 +71,8 @@ class CellLanes {
 
     struct Panel {
         Index first, count, vectors;  // lanes of the group's outputs of a cell
-        Index weight, weight_size;    // where its weights begin, for channel group 0; of one channel group
+        Index weight, bias;           // where they begin, for channel group 0
+        Index phases;                 // of its group
         std::vector<Run> runs;
     };
 
@@ -84,175 +81,233 @@ class CellLanes {
         std::vector<Panel> panels;
     };
 
-    struct Part {  // the cells begin..end and some panels of a group
-        const Group& group;
-        const Cells& cells;
+    struct Part {  // cells begin..end and some panels of a group
+        std::size_t group;
         Index begin, end, first_panel, last_panel;
+        Places places;  // empty if they are not remembered
     };
 
+    struct Call {
+        const Constants<T>& layer;
+        const Packed<T>& packed;
+        const View<T>& y;
+        const T* in;  // image 0 of the channel group
+        T* out;
+        Index g;
+    };
+
+    // What is the same for all calls with arrays of one shape.
+    struct Plan {
+        Plan(const CellLanes& lanes, const View<const T>& x, const View<T>& y, int threads)
+            : walk(x, y), zeros(static_cast<std::size_t>(lanes.layer_.in_channels)) {
+            const Index outputs = lanes.layer_.out_channels * lanes.layer_.axes.back().stride;
+            const Index per_cell = (lanes.layer_.in_channels + outputs) * static_cast<Index>(sizeof(T));
+            const Index rows = lanes.kernels_.rows;
+            // The phases of a cell are neighbours in rows of pixels: there one task does them all, or threads would
+            // write to the same cache lines.
+            const bool together = y.strides[1] != 1;
+            Index taps = 1, most = 1;
+            for (const Group& group : lanes.groups_) taps = std::max(taps, static_cast<Index>(group.phases.taps.front().size()));
+            const Index located = taps * (together ? static_cast<Index>(lanes.groups_.size()) : 1);  // of a cell, by a task
+            const Index cells_at_once = std::min({chunk_bytes / per_cell, most_places / located, most_cells});
+            const Index step = std::max<Index>(1, cells_at_once / rows) * rows;
+            for (const Group& group : lanes.groups_) {
+                cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
+                most = std::max(most, cells.back().total * x.shape[0]);
+            }
+            const Index units = lanes.layer_.groups * ceil_div(most, step) *
+                                (together ? 1 : static_cast<Index>(lanes.groups_.size()));
+            const Index wanted = std::max<Index>(1, ceil_div(threads > 1 ? 4 * threads : 1, units));
+            for (Index begin = 0; begin < most; begin += step)
+                for (Index share = 0; share < wanted; ++share) {
+                    first_part.push_back(parts.size());
+                    for (std::size_t i = 0; i < lanes.groups_.size(); ++i) {
+                        const Index end = std::min(begin + step, cells[i].total * x.shape[0]);
+                        const auto panels = static_cast<Index>(lanes.groups_[i].panels.size());
+                        const Index shares = std::min(wanted, panels);
+                        if (begin >= end || share >= shares) continue;
+                        if (!together && parts.size() > first_part.back()) first_part.push_back(parts.size());
+                        parts.push_back({i, begin, end, part(panels, share, shares), part(panels, share + 1, shares), {}});
+                    }
+                }
+            first_part.push_back(parts.size());
+            if (most * taps * static_cast<Index>(parts.size()) > most_places) return;
+            for (Part& part : parts) lanes.locate(part.places, *this, part);
+        }
+
+        Walk walk;
+        std::vector<T> zeros;
+        std::vector<Cells> cells;             // of each group
+        std::vector<Part> parts;
+        std::vector<std::size_t> first_part;  // of each task
+    };
+
+    std::shared_ptr<const Plan> plan_of(const View<const T>& x, const View<T>& y, int threads) const {
+        std::vector<Index> key = shapes_of(x, y);
+        key.push_back(threads);
+        return plans_.get(key, [&] { return std::make_shared<const Plan>(*this, x, y, threads); });
+    }
+
+    void locate(Places& places, const Plan& plan, const Part& part) const {
+        const PhaseGroup& phases = groups_[part.group].phases;
+        places.locate(plan.walk, layer_.axes, phases, plan.cells[part.group], part.begin, part.end, kernels_.rows);
+    }
+
     Index phase_of(const Group& group, Index lane) const {
-        return order_ == LaneOrder::channel_then_phase ? lane % group.phases.phases() : lane / layer_.out_channels;
+        return lane_order_ == LaneOrder::channel_then_phase ? lane % group.phases.phases() : lane / layer_.out_channels;
     }
 
     Index channel_of(const Group& group, Index lane) const {
-        return order_ == LaneOrder::channel_then_phase ? lane / group.phases.phases() : lane % layer_.out_channels;
+        return lane_order_ == LaneOrder::channel_then_phase ? lane / group.phases.phases() : lane % layer_.out_channels;
     }
 
-    void pack() {
-        Index size = 0;
-        for (Group& group : groups_) {
-            const Index lanes = group.phases.phases() * layer_.out_channels;
-            const Index vectors = ceil_div(lanes, kernels_.lanes), panels = ceil_div(vectors, kernels_.vectors[kernels_.rows - 1]);
-            const Index depth = static_cast<Index>(group.phases.taps.front().size()) * layer_.in_channels;
-            for (Index p = 0; p < panels; ++p) {
-                const Index from = vectors * p / panels, to = vectors * (p + 1) / panels;
-                const Index first = from * kernels_.lanes;
-                const Index needs = depth * (to - from) * kernels_.lanes;
-                group.panels.push_back({first, std::min(to * kernels_.lanes, lanes) - first, to - from, size, needs, {}});
-                group.panels.back().runs = runs_of(group, group.panels.back());
-                size += needs * layer_.groups;
+    // How the lanes of a group are divided into panels, and what is packed for each.
+    void lay_out(Group& group) {
+        const Index lanes = group.phases.phases() * layer_.out_channels, most = kernels_.vectors[kernels_.rows - 1];
+        const Index vectors = ceil_div(lanes, kernels_.lanes), panels = ceil_div(vectors, most);
+        for (Index p = 0; p < panels; ++p) {
+            const Index from = part(vectors, p, panels), to = part(vectors, p + 1, panels);
+            const Index first = from * kernels_.lanes, width = (to - from) * kernels_.lanes;
+            group.panels.push_back({first, std::min(first + width, lanes) - first, to - from, order_.weights,
+                                    static_cast<Index>(order_.biases.size()), group.phases.phases(), {}});
+            Panel& panel = group.panels.back();
+            panel.runs = runs_of(group, panel);
+            for (std::size_t t = 0; t < group.phases.taps.front().size(); ++t) {
+                Column column{order_.weights, width, width, {}};
+                for (Index lane = first; lane < first + panel.count; ++lane) {
+                    const Tap& tap = group.phases.taps[static_cast<std::size_t>(phase_of(group, lane))][t];
+                    column.from.push_back(channel_of(group, lane) * layer_.taps() + tap.weight);
+                }
+                order_.columns.push_back(std::move(column));
+                order_.weights += width * layer_.in_channels;
             }
+            for (Index lane = first; lane < first + width; ++lane)
+                order_.biases.push_back(lane < lanes ? channel_of(group, lane) : PackOrder::none);
         }
-        weight_.resize(static_cast<std::size_t>(size));
-        for (const Group& group : groups_)
-            for (const Panel& panel : group.panels)
-                for (Index g = 0; g < layer_.groups; ++g) pack_panel(group, panel, g);
     }
 
     std::vector<Run> runs_of(const Group& group, const Panel& panel) const {
         std::vector<Run> runs;
         for (Index lane = 0; lane < panel.count; lane += runs.back().count) {
             const Index phase = phase_of(group, panel.first + lane), channel = channel_of(group, panel.first + lane);
-            const Index left = order_ == LaneOrder::channel_then_phase ? group.phases.phases() - phase
+            const Index left = lane_order_ == LaneOrder::channel_then_phase ? group.phases.phases() - phase
                                                                        : layer_.out_channels - channel;
             runs.push_back({lane, std::min(panel.count - lane, left), phase, channel});
         }
         return runs;
     }
 
-    void pack_panel(const Group& group, const Panel& panel, Index g) {
-        T* to = weight_.data() + panel.weight + g * panel.weight_size;
-        const Index taps = layer_.taps(), width = panel.vectors * kernels_.lanes;
-        for (std::size_t t = 0; t < group.phases.taps.front().size(); ++t)
-            for (Index ci = 0; ci < layer_.in_channels; ++ci, to += width)
-                for (Index lane = 0; lane < panel.count; ++lane) {
-                    const Index phase = phase_of(group, panel.first + lane);
-                    const Tap& tap = group.phases.taps[static_cast<std::size_t>(phase)][t];
-                    const Index in = g * layer_.in_channels + ci, c = channel_of(group, panel.first + lane);
-                    to[lane] = layer_.weight[(in * layer_.out_channels + c) * taps + tap.weight];
-                }
+    // The parts begin..end of a task.
+    void compute(const Call& call, const Plan& plan, std::size_t begin, std::size_t end) const {
+        thread_local std::vector<Places> fresh;
+        thread_local std::vector<const T*> inputs;
+        if (fresh.size() < end - begin) fresh.resize(end - begin);
+        const auto places_of = [&](std::size_t part) -> const Places& {
+            return plan.parts[part].places.y.empty() ? fresh[part - begin] : plan.parts[part].places;
+        };
+        Index lowest = INT64_MAX, highest = 0;
+        for (std::size_t part = begin; part < end; ++part) {
+            if (plan.parts[part].places.y.empty()) locate(fresh[part - begin], plan, plan.parts[part]);
+            lowest = std::min(lowest, places_of(part).lowest);
+            highest = std::max(highest, places_of(part).highest);
+        }
+        const bool transposed = plan.walk.transposed;
+        const T* origin = transposed ? bring_together(plan.walk, call.in, lowest, highest) : call.in;
+        const Index from = transposed ? lowest : 0, step = transposed ? layer_.in_channels : 1;
+        for (std::size_t number = begin; number < end; ++number) {
+            const Part& part = plan.parts[number];
+            const Places& places = places_of(number);
+            inputs.resize(places.inputs.size());
+            for (std::size_t k = 0; k < inputs.size(); ++k) {
+                const Index at = places.inputs[k];
+                inputs[k] = at == Places::nothing ? plan.zeros.data() : origin + (at - from) * step;
+            }
+            const Group& group = groups_[part.group];
+            for (Index p = part.first_panel; p < part.last_panel; ++p)
+                compute_panel(call, group.panels[static_cast<std::size_t>(p)], places, inputs.data(), part.end - part.begin);
+        }
     }
 
-    // Where the cells of a part read and write, found once for all its panels.
-    struct Places {
-        std::vector<const T*> inputs;  // [tile][tap][row], of the taps that some row of the tile has an input for
-        std::vector<Index> number;     // [tile][tap]: which taps these are
-        std::vector<Index> used;       // of each tile: how many
-        std::vector<Index> y, o;       // of each cell: where its output row begins; index there of the first phase
-    };
-
-    void locate(Places& places, const Part& part, const View<const T>& x, const View<T>& y, const T* image,
-                const T* zeros) const {
-        const auto& taps = part.group.phases.taps.front();  // all phases of a group read the same
-        const std::size_t dims = layer_.axes.size(), count = taps.size();
-        std::vector<Index> offsets, cell(dims), low(dims, 0), high(x.shape.begin() + 2, x.shape.end());
-        for (const Tap& tap : taps) {
-            Index offset = 0;
-            for (std::size_t a = 0; a < dims; ++a) {
-                offset += tap.offset[a] * x.strides[a + 2];
-                low[a] = std::max(low[a], tap.offset[a]);  // cells low..high have an input for every tap
-                high[a] = std::min(high[a], x.shape[a + 2] + tap.offset[a]);
-            }
-            offsets.push_back(offset);
+    // The channels of the pixels lowest..highest, one pixel after the other.
+    const T* bring_together(const Walk& walk, const T* image, Index lowest, Index highest) const {
+        thread_local Buffer<T> together;
+        const Index channels = layer_.in_channels, columns = walk.in_size.back(), count = highest - lowest + 1;
+        if (lowest > highest) return nullptr;
+        together.grow(count * channels);
+        for (Index pixel = lowest; pixel <= highest;) {
+            const T* from = image + pixel % columns * walk.x_strides.back();
+            Index rest = pixel / columns;
+            for (std::size_t a = walk.in_size.size() - 1; a-- > 0; rest /= walk.in_size[a])
+                from += rest % walk.in_size[a] * walk.x_strides[a + 2];
+            from += rest * walk.x_strides[0];
+            const Index run = std::min(columns - pixel % columns, highest - pixel + 1);
+            T* to = together.data() + (pixel - lowest) * channels;
+            for (Index begin = 0; begin < channels; begin += 16)  // so many at a time stay in the cache
+                for (Index i = 0; i < run; ++i)
+                    for (Index c = begin; c < std::min(begin + 16, channels); ++c)
+                        to[i * channels + c] = from[c * walk.x_strides[1] + i * walk.x_strides.back()];
+            pixel += run;
         }
-        const Index total = part.end - part.begin;
-        places.inputs.resize(count * static_cast<std::size_t>(total));
-        places.number.clear();
-        places.used.clear();
-        places.y.resize(static_cast<std::size_t>(total));
-        places.o.resize(static_cast<std::size_t>(total));
-        Index rest = part.begin;
-        for (std::size_t a = dims; a-- > 0; rest /= part.cells.count[a])
-            cell[a] = part.cells.first[a] + rest % part.cells.count[a];
-        std::vector<Index> from(static_cast<std::size_t>(kernels_.rows));
-        std::vector<char> complete(from.size());  // whether every tap has an input
-        std::vector<std::vector<Index>> at(from.size());
-        for (Index tile = 0; tile < total; tile += kernels_.rows) {
-            const Index rows = std::min(kernels_.rows, total - tile);
+        return together.data();
+    }
+
+    void compute_panel(const Call& call, const Panel& panel, const Places& places, const T* const* x, Index total) const {
+        const View<T>& y = call.y;
+        alignas(64) T scratch[max_rows * max_vectors * 16];
+        const Index width = panel.vectors * kernels_.lanes, tail = panel.count - (panel.vectors - 1) * kernels_.lanes;
+        const T* weight = call.packed.weight.data() + call.g * order_.weights + panel.weight;
+        const T* bias = call.packed.bias.data() + call.g * static_cast<Index>(order_.biases.size()) + panel.bias;
+        const bool together = neighbours(panel, y), activates = call.layer.activation != Activation::none;
+        const Index* number = places.number.data();
+        const Run &first = panel.runs.front(), &last = panel.runs.back();
+        const Index lowest = std::min(first.phase, last.phase);
+        const Index highest = lane_order_ == LaneOrder::channel_then_phase ? highest_phase(panel) : last.phase;
+        T* out[max_rows];
+        for (Index cell = 0, tile = 0; cell < total; cell += kernels_.rows, ++tile) {
+            const Index rows = std::min(kernels_.rows, total - cell), used = places.used[static_cast<std::size_t>(tile)];
+            bool all_direct = true;
             for (Index r = 0; r < rows; ++r) {
-                const auto row = static_cast<std::size_t>(r), c = static_cast<std::size_t>(tile + r);
-                from[row] = places.y[c] = 0;
-                complete[row] = true;
-                at[row] = cell;
-                for (std::size_t a = 0; a < dims; ++a) {
-                    from[row] += cell[a] * x.strides[a + 2];
-                    complete[row] = complete[row] && cell[a] >= low[a] && cell[a] < high[a];
-                    const Axis& axis = layer_.axes[a];
-                    const Index o = axis.stride * cell[a] + part.group.phases.residue[a] - axis.crop_lo;
-                    if (a + 1 < dims)
-                        places.y[c] += o * y.strides[a + 2];
-                    else
-                        places.o[c] = o;
-                }
-                for (std::size_t a = dims; a-- > 0;) {
-                    if (++cell[a] < part.cells.first[a] + part.cells.count[a]) break;
-                    cell[a] = part.cells.first[a];
-                }
+                const auto c = static_cast<std::size_t>(cell + r);
+                const Index o = places.o[c];
+                const bool direct = together && o + lowest >= 0 && o + highest < y.shape.back();
+                out[r] = direct ? call.out + places.y[c] + first.channel * y.strides[1] + (o + first.phase) * y.strides.back()
+                                : scratch + r * width;
+                all_direct = all_direct && direct;
             }
-            const T** inputs = places.inputs.data() + static_cast<Index>(count) * tile;
-            Index used = 0;
-            for (std::size_t t = 0; t < count; ++t) {
-                bool any = false;
-                for (Index r = 0; r < rows; ++r) {
-                    const auto row = static_cast<std::size_t>(r);
-                    const bool inside = complete[row] || has_input(at[row], taps[t], x);
-                    inputs[used * rows + r] = inside ? image + from[row] - offsets[t] : zeros;
-                    any = any || inside;
-                }
-                if (!any) continue;
-                places.number.push_back(static_cast<Index>(t));
-                ++used;
+            const Index at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, used));
+            for (Index begin = 0; begin < layer_.in_channels; begin += at_once)
+                kernels_.cells[rows - 1][panel.vectors - 1](out, tail, x, number, used, layer_.in_channels, begin,
+                                                            std::min(begin + at_once, layer_.in_channels), weight,
+                                                            begin == 0 ? bias : nullptr);
+            for (Index r = 0; r < rows && (activates || !all_direct); ++r) {
+                const auto c = static_cast<std::size_t>(cell + r);
+                if (out[r] == scratch + r * width)
+                    put(call, out[r], panel, call.out + places.y[c], places.o[c]);
+                else
+                    activate(call.layer.activation, call.layer.slope, out[r], panel.count, 1);
             }
-            places.used.push_back(used);
+            number += used;
+            x += used * rows;
         }
     }
 
-    static bool has_input(const std::vector<Index>& cell, const Tap& tap, const View<const T>& x) {
-        for (std::size_t a = 0; a < cell.size(); ++a)
-            if (const Index i = cell[a] - tap.offset[a]; i < 0 || i >= x.shape[a + 2]) return false;
-        return true;
+    static Index highest_phase(const Panel& panel) {
+        Index highest = 0;
+        for (const Run& run : panel.runs) highest = std::max(highest, run.phase + run.count - 1);
+        return highest;
     }
 
-    void compute(const Part& part, const View<const T>& x, const View<T>& y, Index n, Index g, const T* zeros) const {
-        thread_local Places places;
-        alignas(64) T sums[max_rows * max_vectors * 16], bias[max_vectors * 16];
-        locate(places, part, x, y, x.at(n, g * layer_.in_channels), zeros);
-        const Index taps = static_cast<Index>(part.group.phases.taps.front().size());
-        T* image = y.at(n, g * layer_.out_channels);
-        for (Index p = part.first_panel; p < part.last_panel; ++p) {
-            const Panel& panel = part.group.panels[static_cast<std::size_t>(p)];
-            for (Index lane = 0; lane < panel.count; ++lane)
-                bias[lane] = layer_.bias_of(g * layer_.out_channels + channel_of(part.group, panel.first + lane));
-            const T* weight = weight_.data() + panel.weight + g * panel.weight_size;
-            const Index* number = places.number.data();
-            for (Index first = 0; first < part.end - part.begin; first += kernels_.rows) {
-                const Index rows = std::min(kernels_.rows, part.end - part.begin - first);
-                const Index used = places.used[static_cast<std::size_t>(first / kernels_.rows)];
-                kernels_.cells[rows - 1][panel.vectors - 1](sums, places.inputs.data() + taps * first, number, used,
-                                                            layer_.in_channels, weight);
-                number += used;
-                for (Index r = 0; r < rows; ++r) {
-                    const auto cell = static_cast<std::size_t>(first + r);
-                    store(sums + r * panel.vectors * kernels_.lanes, bias, panel, y, image + places.y[cell],
-                          places.o[cell]);
-                }
-            }
-        }
+    // Whether all lanes of the panel are neighbours in memory.
+    bool neighbours(const Panel& panel, const View<T>& y) const {
+        const Index channel_step = y.strides[1], step = y.strides.back();
+        const bool one = panel.runs.size() == 1;
+        if (lane_order_ == LaneOrder::phase_then_channel) return channel_step == 1 && (one || step == layer_.out_channels);
+        return step == 1 && (one || channel_step == panel.phases);
     }
 
-    void store(const T* sums, const T* bias, const Panel& panel, const View<T>& y, T* row, Index o) const {
-        const Index out = y.shape.back(), channel_step = y.strides[1], step = y.strides.back();
-        const bool by_phase = order_ == LaneOrder::channel_then_phase;
+    void put(const Call& call, const T* sums, const Panel& panel, T* row, Index o) const {
+        const Index out = call.y.shape.back(), channel_step = call.y.strides[1], step = call.y.strides.back();
+        const bool by_phase = lane_order_ == LaneOrder::channel_then_phase;
         for (const Run& run : panel.runs) {
             const Index at = o + run.phase;
             // A run of phases is clipped to the window; a run of channels lies in it or not.
@@ -261,16 +316,17 @@ class CellLanes {
             if (low >= high) continue;
             const Index walk = by_phase ? step : channel_step;
             T* to = row + run.channel * channel_step + at * step + low * walk;
-            kernels_.put(to, walk, sums + run.lane + low, bias + run.lane + low, high - low);
-            activate(layer_.activation, layer_.slope, to, high - low, walk);
+            for (Index j = 0; j < high - low; ++j) to[j * walk] = sums[run.lane + low + j];
+            activate(call.layer.activation, call.layer.slope, to, high - low, walk);
         }
     }
 
-    const Constants<T>& layer_;
+    const Form layer_;
     const Kernels<T>& kernels_;
-    LaneOrder order_;
+    const LaneOrder lane_order_;
     std::vector<Group> groups_;
-    std::vector<T> weight_;
+    PackOrder order_;
+    Recent<Plan> plans_;
 };
 
 }  // namespace tconv

@@ -1,171 +1,354 @@
-// One input channel per group: no sum over channels to put into a tile, so outputs are summed tap by tap where they lie.
-// Only pairs that truly meet are multiplied.
+// One input channel per group: no sum over channels to put into a tile. Lanes are neighbouring cells of a row if the
+// channels come first in memory, and channels if they come last.
 #pragma once
 #include <algorithm>
 
 #include "activation.hpp"
+#include "buffer.hpp"
 #include "problem.hpp"
 #include "rows.hpp"
 #include "threads.hpp"
 
 namespace tconv {
 
-constexpr Index neighbours = 32;  // rows
+// How an axis lies in the arrays of one call.
+struct Extent {
+    Index in, out, x_step, y_step;
+};
+
+// The outputs phase + stride*cell of one axis read the inputs cell + shift, cell = 0, 1, ...
+struct AxisTap {
+    Index phase, shift, k;
+};
+
+class AxisTaps {
+   public:
+    explicit AxisTaps(const Axis& axis) : axis(axis) {
+        for (Index k = 0; k < axis.kernel; ++k) {
+            const Index ahead = axis.dilation * k - axis.crop_lo, shift = -floor_div(ahead, axis.stride);
+            taps.push_back({ahead + axis.stride * shift, shift, k});
+            low = k ? std::min(low, shift) : shift, high = k ? std::max(high, shift) : shift;
+        }
+        const auto before = [](const AxisTap& a, const AxisTap& b) { return a.phase < b.phase; };
+        std::stable_sort(taps.begin(), taps.end(), before);
+    }
+
+    Index cells(Index out) const { return ceil_div(out, axis.stride); }
+
+    Axis axis;
+    std::vector<AxisTap> taps;  // by phase
+    Index low = 0, high = 0;    // of all shifts
+};
 
 template <class T>
 class Depthwise {
    public:
-    Depthwise(const Constants<T>& layer, const Kernels<T>& kernels) : layer_(layer), kernels_(kernels) {
+    Depthwise(const Constants<T>& layer, const Kernels<T>& kernels)
+        : layer_(layer), kernels_(kernels), rows_(row_axis(layer)), columns_(layer.axes.back()), leading_(layer.axes) {
+        if (leading_.size() > 1) leading_.pop_back();
         const Index taps = layer.taps(), channels = layer.groups * layer.out_channels;
-        by_tap_.resize(static_cast<std::size_t>(taps * channels));
+        T* by_tap = by_tap_.grow(taps * channels);
         for (Index c = 0; c < channels; ++c)
-            for (Index tap = 0; tap < taps; ++tap)
-                by_tap_[static_cast<std::size_t>(tap * channels + c)] = layer.weight[c * taps + tap];
+            for (Index tap = 0; tap < taps; ++tap) by_tap[tap * channels + c] = layer.weight[c * taps + tap];
+        find_runs();
     }
 
-    // Whether the arrays have rows of pixels, or pixels of channels, to walk along.
+    // Whether the arrays have rows of pixels, or pixels of channels, to walk along; and a panel of a few rows, with all
+    // that the taps reach, stays small.
     static bool can_run(const Constants<T>& layer, const View<const T>& x, const View<T>& y) {
-        return layer.in_channels == 1 && (along_rows(x) || along_channels(layer, x, y));
+        if (layer.in_channels != 1) return false;
+        if (along_channels(layer, x, y)) return true;
+        if (x.strides.back() != 1 && x.shape.back() != 1) return false;
+        const Axis rows = row_axis(layer), columns = layer.axes.back();
+        const Index patches = std::min(rows.stride, most_strips) * std::min(columns.stride, most_strips);
+        if (patches > most_strips || layer.taps() > most_taps || reach(rows) > most_panel || reach(columns) > most_panel)
+            return false;
+        const Index slices = layer.taps() / columns.kernel / rows.kernel;
+        return slices * (2 * reach(rows) + 8) * (most_columns + reach(columns)) <= most_panel;
+    }
+
+    // Bytes that each thread needs beside its output and the weights.
+    Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
+        if (along_channels(layer_, x, y)) return 0;
+        const Index slices = layer_.taps() / rows_.axis.kernel / columns_.axis.kernel;
+        return slices * plan_for(x, y).slice * static_cast<Index>(sizeof(T));
     }
 
     void run(const View<const T>& x, const View<T>& y, double multiplications) const {
-        Index rows = 1;
-        for (std::size_t a = 2; a + 1 < y.shape.size(); ++a) rows *= y.shape[a];
         if (along_channels(layer_, x, y))
-            return parallel(y.shape[0] * rows, multiplications,
-                            [&](Index task) { pixels(x, y, task / rows, task % rows); });
-        // Where the sources of a few neighbouring rows lie is found once for all channels of a task.
-        const Index planes = y.shape[0] * y.shape[1];
-        const Index shares = std::min<Index>(planes, num_threads() > 1 ? 4 * num_threads() : 1);
-        parallel(shares, multiplications, [&](Index task) {
-            thread_local std::vector<Row> located(neighbours);
-            for (Index first = 0; first < rows; first += neighbours) {
-                const Index count = std::min(neighbours, rows - first);
-                for (Index row = 0; row < count; ++row)
-                    locate(located[static_cast<std::size_t>(row)], x, y, first + row);
-                for (Index plane = planes * task / shares; plane < planes * (task + 1) / shares; ++plane)
-                    for (Index row = 0; row < count; ++row)
-                        compute(located[static_cast<std::size_t>(row)], x, y, plane / y.shape[1], plane % y.shape[1]);
-            }
-        });
+            run_pixels(x, y, multiplications);
+        else
+            run_planes(x, y, multiplications);
     }
 
    private:
-    static bool along_rows(const View<const T>& x) { return x.strides.back() == 1 || x.shape.back() == 1; }
+    static constexpr Index most_strips = 4096, most_taps = 1 << 14, most_panel = 1 << 18;  // keep scratch below 4 MiB
+    static constexpr Index panel_bytes = 16 << 10;  // leaves room for outputs in a cache of the first level
+    static constexpr Index cache_bytes = 8 << 20;   // larger outputs are written to memory
+    static constexpr Index most_columns = 1024;     // cells of a block
 
     static bool along_channels(const Constants<T>& layer, const View<const T>& x, const View<T>& y) {
         return layer.out_channels == 1 && x.shape[1] > 1 && x.strides[1] == 1 && y.strides[1] == 1;
     }
 
-    // Channels first: an output row, phase by phase; the same for every channel.
-    struct Row {
-        struct Phase {
-            std::size_t begin, end;  // of its taps
-            Index count;             // cells
-            Index low, high;         // cells that all its taps have an input for
-        };
-        struct Source {
-            Index x, tap;  // from the start of a channel to the first cell's input; flat index of the tap
-            Index i;       // that input's index on the last axis
-        };
+    // The last axis but one; a sequence is an image of one row.
+    static Axis row_axis(const Constants<T>& layer) {
+        return layer.axes.size() > 1 ? layer.axes[layer.axes.size() - 2] : Axis{1, 1, 1, 0};
+    }
 
-        Index y;
-        std::vector<Phase> phases;
-        std::vector<Source> sources;
+    // How many neighbouring inputs the outputs of one cell read, at most.
+    static Index reach(const Axis& axis) { return axis.dilation * (axis.kernel - 1) / axis.stride + 2; }
+
+    // --- channels first ---
+
+    // Neighbouring phases of the last axis that an input feeds: those of one group of at most max_phases.
+    struct Run {
+        Index group, range, shift, tap;
     };
 
-    void locate(Row& row, const View<const T>& x, const View<T>& y, Index number) const {
-        const Axis& last = layer_.axes.back();
-        const Index in = x.shape.back(), out = y.shape.back(), phases = std::min(last.stride, out);
-        const auto rows = row_sources(layer_.axes, x, y, number, row.y);
-        row.phases.clear(), row.sources.clear();
-        for (Index phase = 0; phase < phases; ++phase) {
-            const Index q = floor_div(phase + last.crop_lo, last.stride), residue = phase + last.crop_lo - q * last.stride;
-            typename Row::Phase found{row.sources.size(), 0, (out - 1 - phase) / last.stride + 1, 0, 0};
-            found.high = found.count;
-            for (Index k = 0; k < last.kernel; ++k) {
-                const Index ahead = last.dilation * k - residue;
-                if (ahead % last.stride) continue;
-                const Index i = q - ahead / last.stride;
-                if (i >= in || i + found.count <= 0) continue;
-                found.low = std::max(found.low, -i), found.high = std::min(found.high, in - i);
-                for (const RowPair& pair : rows)
-                    row.sources.push_back({pair.x_offset + i, pair.tap * last.kernel + k, i});
-            }
-            found.low = std::min(found.low, found.count), found.high = std::max(found.high, found.low);
-            found.end = row.sources.size();
-            row.phases.push_back(found);
+    void find_runs() {
+        struct Open {
+            Index low, high, shift, tap, group;
+        };
+        std::vector<Open> open;
+        for (const AxisTap& tap : columns_.taps) {
+            const Index group = tap.phase / max_phases, phase = tap.phase % max_phases, first = tap.k - phase;
+            const auto found = std::find_if(open.begin(), open.end(), [&](const Open& run) {
+                return run.group == group && run.shift == tap.shift && run.tap == first && run.high == phase;
+            });
+            if (found != open.end())
+                ++found->high;
+            else
+                open.push_back({phase, phase + 1, tap.shift, first, group});
         }
+        for (const Open& run : open) runs_.push_back({run.group, range_number(run.low, run.high), run.shift, run.tap});
+        std::stable_sort(runs_.begin(), runs_.end(), [](const Run& a, const Run& b) {
+            return a.group != b.group ? a.group < b.group : a.range < b.range;
+        });
     }
 
-    void compute(const Row& row, const View<const T>& x, const View<T>& y, Index n, Index channel) const {
-        thread_local std::vector<T> sums, w;
-        thread_local std::vector<const T*> inputs;
-        const Index out = y.shape.back(), step = y.strides.back(), phases = static_cast<Index>(row.phases.size());
-        const Index cells = row.phases.front().count;
-        const T* image = x.at(n, channel / layer_.out_channels);
-        const T* weight = layer_.weight + channel * layer_.taps();
-        sums.resize(static_cast<std::size_t>(phases * cells));
-        w.resize(row.sources.size()), inputs.resize(row.sources.size());
-        for (std::size_t s = 0; s < row.sources.size(); ++s) {
-            w[s] = weight[row.sources[s].tap];
-            inputs[s] = image + row.sources[s].x;
-        }
-        T* to = sums.data();
-        for (const typename Row::Phase& phase : row.phases) {
-            edge(to, row, phase, x.shape.back(), inputs.data(), w.data(), 0, phase.low);
-            kernels_.stencil(to, inputs.data() + phase.begin, w.data() + phase.begin,
-                             static_cast<Index>(phase.end - phase.begin), phase.low, phase.high);
-            edge(to, row, phase, x.shape.back(), inputs.data(), w.data(), phase.high, phase.count);
-            to += cells;
-        }
-        to = y.at(n, channel) + row.y;
-        const T bias = layer_.bias_of(channel);
-        const Index common = row.phases.back().count;  // cells with an output of every phase
-        kernels_.interleave(to, step, sums.data(), cells, phases, common, bias);
-        for (Index o = common * phases; o < out; ++o)
-            to[o * step] = sums[static_cast<std::size_t>(o % phases * cells + o / phases)] + bias;
-        activate(layer_.activation, layer_.slope, to, out, step);
+    // The outputs of a channel, cut into blocks whose inputs fit into a panel.
+    struct Plan {
+        Extent row, column;
+        Index outer;                     // indices on all axes but the last two
+        Index rows, columns;             // cells
+        Index block_rows, block_columns;  // at most
+        Index slice;                     // elements of the panel
+        Index pitch;
+        Index ahead;  // from a channel's outputs to the next one's, if they are worth fetching early
+
+        Index blocks_down() const { return ceil_div(rows, block_rows); }
+        Index blocks_across() const { return ceil_div(columns, block_columns); }
+        Index blocks() const { return outer * blocks_down() * blocks_across(); }
+    };
+
+    Plan plan_for(const View<const T>& x, const View<T>& y) const {
+        const std::size_t last = layer_.axes.size() + 1;
+        Plan p{};
+        p.column = {x.shape[last], y.shape[last], x.strides[last], y.strides[last]};
+        p.row = last > 2 ? Extent{x.shape[last - 1], y.shape[last - 1], x.strides[last - 1], y.strides[last - 1]}
+                         : Extent{1, 1, 0, 0};
+        p.ahead = y.shape[1] > 1 && y.size() * static_cast<Index>(sizeof(T)) > cache_bytes ? y.strides[1] : 0;
+        p.outer = 1;
+        for (std::size_t a = 2; a + 1 < last; ++a) p.outer *= y.shape[a];
+        p.rows = rows_.cells(p.row.out), p.columns = columns_.cells(p.column.out);
+        p.block_columns = std::min(p.columns, most_columns);
+        const Index reach_down = rows_.high - rows_.low, lanes = kernels_.lanes;
+        p.pitch = ceil_div(ceil_div(p.block_columns, lanes) * lanes + columns_.high - columns_.low, lanes) * lanes;
+        const Index slices = layer_.taps() / rows_.axis.kernel / columns_.axis.kernel;
+        const Index fitting = panel_bytes / static_cast<Index>(sizeof(T)) / p.pitch / slices - reach_down;
+        const Index parts = ceil_div(p.rows, std::max(fitting, std::min<Index>(p.rows, reach_down + 8)));
+        p.block_rows = ceil_div(p.rows, parts);
+        p.slice = (p.block_rows + reach_down) * p.pitch;
+        return p;
     }
 
-    // Cells begin..end, where some taps have no input.
-    static void edge(T* sums, const Row& row, const typename Row::Phase& phase, Index in, const T* const* inputs,
-                     const T* w, Index begin, Index end) {
-        for (Index cell = begin; cell < end; ++cell) {
-            T sum = T(0);
-            for (std::size_t s = phase.begin; s < phase.end; ++s)
-                if (const Index i = row.sources[s].i + cell; i >= 0 && i < in) sum += w[s] * inputs[s][cell];
-            sums[cell] = sum;
-        }
-    }
+    // A block and what it points to.
+    struct Located {
+        Block<T> block;
+        Index y, rows, columns;  // its outputs: the first, and how many
+        Buffer<T> panel;
+        std::vector<Slice> slices;
+        std::vector<Patch> patches;
+        std::vector<Source> sources;
+        std::vector<Index> taps;  // of the slices
+    };
 
-    // Channels last: an output row, pixel by pixel, all channels at once.
-    void pixels(const View<const T>& x, const View<T>& y, Index n, Index number) const {
-        thread_local std::vector<const T*> inputs, w;
-        const Axis& last = layer_.axes.back();
-        const Index in = x.shape.back(), channels = y.shape[1];
-        Index y_offset = 0;
-        const auto rows = row_sources(layer_.axes, x, y, number, y_offset);
-        for (Index o = 0; o < y.shape.back(); ++o) {
-            inputs.clear(), w.clear();
-            for (Index k = 0; k < last.kernel; ++k) {
-                const Index reached = o + last.crop_lo - last.dilation * k;
-                if (reached < 0) break;
-                if (reached % last.stride || reached / last.stride >= in) continue;
-                for (const RowPair& pair : rows) {
-                    inputs.push_back(x.at(n, 0) + pair.x_offset + reached / last.stride * x.strides.back());
-                    w.push_back(by_tap_.data() + (pair.tap * last.kernel + k) * channels);
+    void run_planes(const View<const T>& x, const View<T>& y, double multiplications) const {
+        const Plan plan = plan_for(x, y);
+        const Index planes = y.shape[0] * y.shape[1], items = plan.blocks() * planes;
+        const Index threads = threads_for(multiplications), shares = std::min<Index>(items, threads > 1 ? 4 * threads : 1);
+        parallel(shares, multiplications, [&](Index share) {
+            thread_local Located located;
+            Index item = items * share / shares;
+            for (const Index end = items * (share + 1) / shares; item < end;) {
+                const Index block = item / planes, last = std::min(end, (block + 1) * planes);
+                locate(located, plan, x, y, block);
+                for (; item < last; ++item) {
+                    const Index plane = item - block * planes;
+                    compute(located, plan, x, y, plane / y.shape[1], plane % y.shape[1]);
                 }
             }
-            T* to = y.at(n, 0) + y_offset + o * y.strides.back();
-            kernels_.blend(to, inputs.data(), w.data(), layer_.bias, static_cast<Index>(w.size()), channels);
-            activate(layer_.activation, layer_.slope, to, channels, 1);
+        });
+    }
+
+    void compute(const Located& located, const Plan& plan, const View<const T>& x, const View<T>& y, Index n,
+                 Index channel) const {
+        T* to = y.at(n, channel);
+        const T* from = x.at(n, channel / layer_.out_channels);
+        kernels_.stencil(located.block, to, from, layer_.weight + channel * layer_.taps(), layer_.bias_of(channel));
+        if (layer_.activation == Activation::none) return;
+        for (Index row = 0; row < located.rows; ++row)
+            activate(layer_.activation, layer_.slope, to + located.y + row * plan.row.y_step, located.columns,
+                     plan.column.y_step);
+    }
+
+    void locate(Located& found, const Plan& plan, const View<const T>& x, const View<T>& y, Index number) const {
+        const Index across = number % plan.blocks_across(), rest = number / plan.blocks_across();
+        const Index down = rest % plan.blocks_down(), outer = rest / plan.blocks_down();
+        const Index row = down * plan.block_rows, column = across * plan.block_columns;
+        const Index rows = std::min(plan.block_rows, plan.rows - row);
+        const Index columns = std::min(plan.block_columns, plan.columns - column);
+        Index y_outer = 0;
+        const auto pairs = row_sources(leading_, x, y, outer, y_outer);
+        place_inputs(found, plan, pairs, row, rows, column, columns);
+        place_outputs(found, plan, y_outer, row, rows, column, columns);
+    }
+
+    // The panel starts at the first input that any tap reaches; inputs outside the array stay zero.
+    void place_inputs(Located& found, const Plan& plan, const std::vector<RowPair>& pairs, Index row, Index rows,
+                      Index column, Index columns) const {
+        Block<T>& block = found.block;
+        const Index top = row + rows_.low, left = column + columns_.low;
+        const Index first_row = std::clamp<Index>(top, 0, plan.row.in);
+        const Index first = std::clamp<Index>(left, 0, plan.column.in);
+        block.rows = std::clamp<Index>(row + rows + rows_.high, first_row, plan.row.in) - first_row;
+        block.columns = std::clamp<Index>(column + columns + columns_.high, first, plan.column.in) - first;
+        block.x_row = plan.row.x_step, block.x_step = plan.column.x_step;
+        block.pitch = plan.pitch;
+        found.slices.clear(), found.taps.clear();
+        for (const RowPair& pair : pairs) {
+            const Index start = static_cast<Index>(found.slices.size()) * plan.slice;
+            found.slices.push_back({pair.x_offset + first_row * plan.row.x_step + first * plan.column.x_step,
+                                    start + (first_row - top) * plan.pitch + first - left});
+            found.taps.push_back(pair.tap);
+        }
+        block.slices = found.slices.data(), block.slice_count = static_cast<Index>(found.slices.size());
+        const Index elements = std::max<Index>(block.slice_count, 1) * plan.slice;
+        block.panel = found.panel.grow(elements);
+        std::fill_n(block.panel, elements, T(0));
+    }
+
+    void place_outputs(Located& found, const Plan& plan, Index y_outer, Index row, Index rows, Index column,
+                       Index columns) const {
+        const Index down = rows_.axis.stride, across = columns_.axis.stride;
+        found.block.y_row = down * plan.row.y_step, found.block.y_cell = across * plan.column.y_step;
+        found.block.y_step = plan.column.y_step;
+        found.y = y_outer + row * down * plan.row.y_step + column * across * plan.column.y_step;
+        found.rows = std::min(rows * down, plan.row.out - row * down);
+        found.columns = std::min(columns * across, plan.column.out - column * across);
+        found.block.patch_rows = rows;
+        found.block.ahead = plan.ahead;
+        found.block.band = found.rows * found.columns * static_cast<Index>(sizeof(T)) > panel_bytes ? 4 : rows;
+        found.patches.clear(), found.sources.clear();
+        for (Index phase = 0; phase < std::min(down, found.rows); ++phase)
+            for (Index group = 0; group * max_phases < std::min(across, found.columns); ++group) {
+                Patch patch{};
+                patch.phases = std::min(max_phases, across - group * max_phases);
+                patch.rows = ceil_div(found.rows - phase, down);
+                const Index width = found.columns - group * max_phases;
+                patch.outputs = width / across * patch.phases + std::min(width % across, patch.phases);
+                patch.output = found.y + phase * plan.row.y_step + group * max_phases * plan.column.y_step;
+                add_sources(found, patch, plan, phase, group);
+                found.patches.push_back(patch);
+            }
+        const Source* sources = found.sources.data();
+        for (Patch& patch : found.patches) {
+            patch.sources = sources;
+            sources += patch.end[ranges - 1];
+        }
+        found.block.patches = found.patches.data(), found.block.patch_count = static_cast<Index>(found.patches.size());
+    }
+
+    // What the outputs of one phase of the rows and one group of phases of the columns read.
+    void add_sources(Located& found, Patch& patch, const Plan& plan, Index phase, Index group) const {
+        const auto by_phase = [](const AxisTap& tap, Index wanted) { return tap.phase < wanted; };
+        const auto by_group = [](const Run& run, Index wanted) { return run.group < wanted; };
+        const auto first_tap = std::lower_bound(rows_.taps.begin(), rows_.taps.end(), phase, by_phase);
+        auto run = std::lower_bound(runs_.begin(), runs_.end(), group, by_group);
+        const std::size_t begin = found.sources.size();
+        for (Index range = 0; range < ranges; ++range) {
+            for (; run != runs_.end() && run->group == group && run->range == range; ++run)
+                for (std::size_t s = 0; s < found.taps.size(); ++s)
+                    for (auto tap = first_tap; tap != rows_.taps.end() && tap->phase == phase; ++tap)
+                        found.sources.push_back(
+                            {static_cast<Index>(s) * plan.slice + (tap->shift - rows_.low) * plan.pitch + run->shift -
+                                 columns_.low,
+                             (found.taps[s] * rows_.axis.kernel + tap->k) * columns_.axis.kernel + run->tap});
+            patch.end[range] = static_cast<Index>(found.sources.size() - begin);
+        }
+    }
+
+    // --- channels last ---
+
+    static constexpr Index most_pixels = 8;  // cells whose inputs are in the cache for all phases of the last axis
+
+    void run_pixels(const View<const T>& x, const View<T>& y, double multiplications) const {
+        Index rows = 1;
+        for (std::size_t a = 2; a + 1 < y.shape.size(); ++a) rows *= y.shape[a];
+        const Index chunk = 8 * most_pixels, chunks = ceil_div(columns_.cells(y.shape.back()), chunk);
+        parallel(y.shape[0] * rows * chunks, multiplications, [&](Index task) {
+            const Index first = task % chunks * chunk;
+            pixels(x, y, task / chunks / rows, task / chunks % rows, first, first + chunk);
+        });
+    }
+
+    // The cells first..last-1 of an output row.
+    void pixels(const View<const T>& x, const View<T>& y, Index n, Index number, Index first, Index last) const {
+        const Index stride = columns_.axis.stride, out = y.shape.back(), channels = y.shape[1];
+        Index y_offset = 0;
+        const auto rows = row_sources(layer_.axes, x, y, number, y_offset);
+        T* row = y.at(n, 0) + y_offset;
+        for (Index cell = first; cell < std::min(last, columns_.cells(out)); cell += most_pixels) {
+            auto tap = columns_.taps.begin();
+            for (Index phase = 0; phase < std::min(stride, out); ++phase) {
+                const auto begin = tap;
+                while (tap != columns_.taps.end() && tap->phase == phase) ++tap;
+                const Index end = std::min({cell + most_pixels, last, ceil_div(out - phase, stride)});
+                blend_phase(x, y, row, x.at(n, 0), rows, {begin, tap}, phase, cell, end);
+            }
+        }
+        for (Index o = first * stride; o < std::min(last * stride, out); ++o)
+            activate(layer_.activation, layer_.slope, row + o * y.strides.back(), channels, 1);
+    }
+
+    using TapRange = std::pair<std::vector<AxisTap>::const_iterator, std::vector<AxisTap>::const_iterator>;
+
+    // Cells with the same taps at a time: those that have an input there.
+    void blend_phase(const View<const T>& x, const View<T>& y, T* row, const T* image, const std::vector<RowPair>& rows,
+                     const TapRange& taps, Index phase, Index cell, Index end) const {
+        thread_local std::vector<Source> sources;
+        const Index step = x.strides.back(), channels = y.shape[1], y_cell = columns_.axis.stride * y.strides.back();
+        for (Index until = end; cell < end; cell = until, until = end) {
+            sources.clear();
+            for (auto tap = taps.first; tap != taps.second; ++tap) {
+                const Index i = cell + tap->shift, left = i < 0 ? -i : x.shape.back() - i;
+                if (left > 0) until = std::min(until, cell + left);
+                if (i < 0 || left <= 0) continue;
+                for (const RowPair& pair : rows)
+                    sources.push_back({pair.x_offset + i * step, (pair.tap * columns_.axis.kernel + tap->k) * channels});
+            }
+            kernels_.blend(row + phase * y.strides.back() + cell * y_cell, y_cell, image, step, by_tap_.data(), layer_.bias,
+                           sources.data(), static_cast<Index>(sources.size()), until - cell, channels);
         }
     }
 
     const Constants<T>& layer_;
     const Kernels<T>& kernels_;
-    std::vector<T> by_tap_;  // [tap][channel]
+    AxisTaps rows_, columns_;
+    std::vector<Axis> leading_;  // all axes but the last, for row_sources
+    std::vector<Run> runs_;      // by group, then by range
+    Buffer<T> by_tap_;  // [tap][channel]
 };
 
 }  // namespace tconv

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 
 namespace tconv {
 namespace {
@@ -11,10 +12,13 @@ struct AxisTap {
 };
 using AxisPhases = std::map<Index, std::vector<AxisTap>>;  // by residue; only those with taps
 
-AxisPhases phases_of(const Axis& axis) {
+AxisPhases phases_of(const Axis& axis, Origin origin) {
     AxisPhases phases;
-    for (Index k = 0; k < axis.kernel; ++k)
-        phases[axis.dilation * k % axis.stride].push_back({axis.dilation * k / axis.stride, k});
+    for (Index k = 0; k < axis.kernel; ++k) {
+        const Index reached = axis.dilation * k - (origin == Origin::output ? axis.crop_lo : 0);
+        const Index offset = floor_div(reached, axis.stride);
+        phases[reached - offset * axis.stride].push_back({offset, k});
+    }
     return phases;
 }
 
@@ -52,12 +56,18 @@ std::vector<Tap> joined(const std::vector<Tap>& outer, const std::vector<AxisTap
 
 }  // namespace
 
-std::vector<PhaseGroup> group_phases(const std::vector<Axis>& axes, Grouping grouping) {
+std::vector<Axis> counted_from(Origin origin, std::vector<Axis> axes) {
+    if (origin == Origin::output)
+        for (Axis& axis : axes) axis.crop_lo = 0;
+    return axes;
+}
+
+std::vector<PhaseGroup> group_phases(const std::vector<Axis>& axes, Grouping grouping, Origin origin) {
     std::vector<std::pair<std::vector<Index>, std::vector<Tap>>> outer{{{}, {Tap{{}, 0}}}}, next;
     for (std::size_t a = 0; a + 1 < axes.size(); ++a) {
         next.clear();
         for (const auto& [residues, taps] : outer)
-            for (const auto& [residue, more] : phases_of(axes[a])) {
+            for (const auto& [residue, more] : phases_of(axes[a], origin)) {
                 auto longer = residues;
                 longer.push_back(residue);
                 next.emplace_back(std::move(longer), joined(taps, more, axes[a].kernel));
@@ -65,7 +75,7 @@ std::vector<PhaseGroup> group_phases(const std::vector<Axis>& axes, Grouping gro
         outer = next;
     }
     const Axis& last = axes.back();
-    const AxisPhases phases = phases_of(last);
+    const AxisPhases phases = phases_of(last, origin);
     std::vector<PhaseGroup> groups;
     for (const auto& [residues, taps] : outer)
         for (const auto& [first, count] : runs(last, phases, grouping)) {
@@ -80,10 +90,9 @@ std::vector<PhaseGroup> group_phases(const std::vector<Axis>& axes, Grouping gro
     return groups;
 }
 
-bool has_holes(const std::vector<Axis>& axes) {
-    for (const Axis& axis : axes)
-        if (static_cast<Index>(phases_of(axis).size()) < axis.stride) return true;
-    return false;
+bool has_holes(const Axis& axis) {
+    // Taps a common multiple of dilation and stride apart reach the same residue.
+    return std::min(axis.kernel, axis.stride / std::gcd(axis.stride, axis.dilation)) < axis.stride;
 }
 
 Cells cells_of(const std::vector<Axis>& axes, const PhaseGroup& group, const std::vector<Index>& out_size) {

@@ -1,5 +1,5 @@
-// Phases: the outputs with the same (o + crop_lo) mod stride use the same few taps. Cell q has one output of each phase,
-// o = stride*q + residue - crop_lo, which reads the inputs q - offset. So no zero is inserted and none is multiplied.
+// Phases: the outputs whose indices leave the same remainder use the same few taps. Cell q has one output of each phase,
+// which reads the inputs q - offset. So no zero is inserted and none is multiplied.
 #pragma once
 #include "problem.hpp"
 
@@ -24,11 +24,18 @@ enum class Grouping {
     alike,   // neighbours that read the same inputs
 };
 
-std::vector<PhaseGroup> group_phases(const std::vector<Axis>& axes, Grouping grouping);
+// Where cell 0 begins: at canvas index 0, so that most phases read the same inputs, or at output 0, so that a cell has no
+// output before the window.
+enum class Origin { canvas, output };
+
+// The axes as `group_phases` counts their cells: o = stride*q + residue - crop_lo.
+std::vector<Axis> counted_from(Origin origin, std::vector<Axis> axes);
+
+std::vector<PhaseGroup> group_phases(const std::vector<Axis>& axes, Grouping grouping, Origin origin = Origin::canvas);
 
 // Whether some residue has no tap, so that outputs exist which `single` and `alike` groups (or, on the axes before the
 // last, any groups) do not compute: they hold the bias.
-bool has_holes(const std::vector<Axis>& axes);
+bool has_holes(const Axis& axis);
 
 // The cells of a group that have an output inside the window: per axis the first cell and how many.
 struct Cells {

@@ -1,318 +1,359 @@
-// Pixels in lanes: for channels-first arrays. A panel holds the inputs of a block of cells, once for every shift that
-// some tap of the group needs; each tile multiplies it with broadcast weights. All phases of the last axis share the
-// panel and are interleaved in the store, so that rows of the output are written as they lie in memory.
+// Pixels in lanes: each tile multiplies a panel of inputs (see panels.hpp) with broadcast weights. All phases of the last
+// axis are computed together and woven in the store, so that rows of the output are written as they lie in memory.
 #pragma once
 #include <algorithm>
+#include <map>
+#include <numeric>
 
 #include "activation.hpp"
+#include "lazy.hpp"
+#include "packing.hpp"
+#include "panels.hpp"
 #include "phases.hpp"
 #include "problem.hpp"
 #include "threads.hpp"
 
 namespace tconv {
 
-constexpr Index pixel_channels = 8;           // output channels of a block
-constexpr Index largest_panel = 1536 * 1024;  // bytes; a panel stays in the second-level cache
+constexpr Index block_channels = 8;          // output channels of a block
+constexpr Index panel_bytes = 512 * 1024;    // of a block of units: stays in the second-level cache
+constexpr Index room_bytes = 192 * 1024;     // of a unit that several tiles share
+constexpr Index sums_bytes = 1024 * 1024;    // waiting for further input channels
+constexpr std::size_t most_located = 64;     // units of an image that are remembered
 
 template <class T>
 class Pixels {
    public:
-    Pixels(const Constants<T>& layer, const Kernels<T>& kernels) : layer_(layer), kernels_(kernels) {
-        Index shifts = 1, rows = 1;
-        for (PhaseGroup& phases : group_phases(layer.axes, Grouping::all)) {
-            groups_.push_back(plan(std::move(phases)));
-            const Group& group = groups_.back();
-            shifts = std::max(shifts, static_cast<Index>(group.shifts.size()));
-            rows = std::max(rows, std::min(pixel_channels, layer.out_channels) * (group.alike ? group.phases.phases() : 1));
+    // With `woven_channels`, the channels of a pixel are neighbours in the output and are woven together with the phases.
+    Pixels(const Form& layer, const Kernels<T>& kernels, bool woven_channels)
+        : layer_(layer), kernels_(kernels), woven_channels_(woven_channels) {
+        // Few channels: phases that read the same inputs share tiles. Else no cell is computed before the window.
+        const Origin origin = layer.out_channels < block_channels ? Origin::canvas : Origin::output;
+        for (const PhaseGroup& group : group_phases(layer.axes, Grouping::all, origin))
+            groups_.push_back({{group.residue.begin(), group.residue.end() - 1},
+                               origin == Origin::canvas ? shared_sets(group) : whole_sets(group)});
+        needs_ = {counted_from(origin, layer.axes), {}, {}, layer.axes.back().stride, 1, 0, kernels.lanes, 1, 0};
+        needs_.room = room_bytes / (layer.in_channels * static_cast<Index>(sizeof(T)));
+        if (woven_channels) needs_.woven = layer.out_channels;
+        lay_out();
+        for (const Group& group : groups_) {
+            needs_.residues.push_back(group.residue);
+            for (const Set& set : group.sets) {
+                needs_.shifts.insert(needs_.shifts.end(), set.shifts.begin(), set.shifts.end());
+                needs_.work += static_cast<double>(set.shifts.size() * set.phases.size()) *
+                               static_cast<double>(layer.out_channels);
+            }
         }
-        // Lanes of a panel: as many vectors as the tiles take, fewer if the panel would leave the cache.
-        const Index bytes = shifts * layer.in_channels * kernels.lanes * static_cast<Index>(sizeof(T));
-        width_ = std::min(kernels.vectors[std::min(rows, kernels.rows) - 1], largest_panel / bytes) * kernels.lanes;
-        pack();
+        Index rows = 1;
+        for (const Block& block : blocks_)
+            for (const auto& tiles : block.tiles)
+                for (const Tile& tile : tiles) rows = std::max(rows, tile.rows);
+        needs_.vectors = kernels.vectors[rows - 1];
     }
 
-    // Whether panels of at least one vector are small enough.
-    bool fits() const { return width_ > 0; }
+    const PackOrder& order() const { return order_; }
 
-    void run(const View<const T>& x, const View<T>& y, double multiplications) const {
-        const std::vector<Sharing> all = share_panels(std::vector<Index>(y.shape.begin() + 2, y.shape.end()));
-        std::vector<Index> first_block{0};  // of each
-        for (const Sharing& sharing : all)
-            first_block.push_back(first_block.back() + ceil_div(sharing.cells.total, width_));
-        // Few blocks of pixels: share the images and channel groups of a block as well, then its channels.
-        const Index images = x.shape[0] * layer_.groups, channel_blocks = ceil_div(layer_.out_channels, pixel_channels);
-        const Index blocks = std::max<Index>(first_block.back(), 1), wanted = num_threads() > 1 ? 4 * num_threads() : 1;
-        const Index image_shares = std::clamp<Index>(ceil_div(wanted, blocks), 1, images);
-        const Index shares = std::clamp<Index>(ceil_div(wanted, blocks * image_shares), 1, channel_blocks);
+    // Bytes that each thread needs beside its output and the weights.
+    Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
+        const auto plan = plan_of(x, y);
+        return (panel_size(*plan) + sums_size(*plan, ssize(blocks_))) * static_cast<Index>(sizeof(T));
+    }
+
+    void run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
+             double multiplications) const {
+        const auto plan = plan_of(x, y);
+        const Index images = x.shape[0], units = plan->panels.units() * images;
+        const Index blocks = ceil_div(units, plan->units), count = static_cast<Index>(blocks_.size());
+        // Few blocks of pixels: share the channels of a block as well.
+        const Index threads = threads_for(multiplications), wanted = threads > 1 ? 4 * threads : 1;
+        const Index shares = std::clamp<Index>(ceil_div(wanted, blocks * layer_.groups), 1, count);
         // Neighbouring blocks go to one task, which finds their inputs fetched ahead.
         const Index several = std::clamp<Index>(blocks / (8 * wanted), 1, 16);
-        // No block at all: the window shows nothing but holes.
-        parallel(ceil_div(first_block.back(), several) * image_shares * shares, multiplications, [&](Index task) {
-            const Index share = task % shares, part = task / shares % image_shares;
-            const Index begin = task / shares / image_shares * several, end = std::min(begin + several, first_block.back());
-            thread_local std::vector<Block> located;
-            for (Index number = begin; number < end; ++number) {
-                const auto above = std::upper_bound(first_block.begin(), first_block.end(), number);
-                const auto which = static_cast<std::size_t>(above - first_block.begin() - 1);
-                const Sharing& sharing = all[which];
-                if (located.size() < sharing.groups.size()) located.resize(sharing.groups.size());
-                for (std::size_t i = 0; i < sharing.groups.size(); ++i)
-                    locate(located[i], *sharing.groups[i], sharing.cells, x, y, (number - first_block[which]) * width_);
-                for (Index image = images * part / image_shares; image < images * (part + 1) / image_shares; ++image) {
-                    const Index n = image / layer_.groups, g = image % layer_.groups;
-                    const std::vector<T>& panel = gather(located[0], *sharing.groups[0], x, n, g);
-                    for (std::size_t i = 0; i < sharing.groups.size(); ++i)
-                        compute(located[i], *sharing.groups[i], panel, y, n, g, channel_blocks * share / shares,
-                                channel_blocks * (share + 1) / shares);
-                }
-            }
+        const Index tasks = ceil_div(blocks, several);
+        parallel(tasks * layer_.groups * shares, multiplications, [&](Index task) {
+            const Index share = task % shares, g = task / shares % layer_.groups;
+            const Index begin = task / shares / layer_.groups * several, end = std::min(begin + several, blocks);
+            const Index last = part(count, share + 1, shares), at_once = blocks_at_once(*plan);
+            for (Index block = begin; block < end; ++block)
+                for (Index first = part(count, share, shares); first < last; first += at_once)
+                    compute({layer, packed, x, y, g, first, std::min(first + at_once, last)}, *plan, block * plan->units,
+                            std::min((block + 1) * plan->units, units));
         });
     }
 
    private:
+    struct Set {  // phases of the last axis and some of their taps, which read the same inputs
+        std::vector<Index> phases;
+        std::vector<std::vector<Index>> shifts;   // of the taps
+        std::vector<std::vector<Index>> weights;  // of each phase: the taps' flat indices in the kernel
+        bool begins;                              // no set before it has these phases: its sums begin with the bias
+    };
+
     struct Group {
-        PhaseGroup phases;
-        std::vector<std::vector<Index>> shifts;    // distinct offsets of all taps
-        std::vector<std::vector<Index>> segments;  // per phase: which shifts its taps read
-        bool alike;                                // all phases read the same: their rows share tiles
-        Index weight;                              // where its weights begin, for channel group 0
-        Index weight_size;                         // of one channel group
+        std::vector<Index> residue;  // on all axes but the last
+        std::vector<Set> sets;
     };
 
-    // Groups that read the same inputs of nearly the same cells: one panel serves all of them.
-    struct Sharing {
-        std::vector<const Group*> groups;
-        Cells cells;  // all that any of them has
-        Index total;  // of each group's own cells, added up
+    struct Tile {
+        std::size_t set;
+        Index rows;
+        Index row[max_rows];  // where their sums go
+        Index weight, bias;   // where they begin, for channel group 0
     };
 
-    std::vector<Sharing> share_panels(const std::vector<Index>& out_size) const {
-        std::vector<Sharing> all;
-        for (const Group& group : groups_) {
-            const Cells own = cells_of(layer_.axes, group.phases, out_size);
-            if (own.total == 0) continue;
-            const auto joins = [&](const Sharing& sharing) {
-                if (sharing.groups.front()->shifts != group.shifts) return false;
-                const Index computed = united(sharing.cells, own).total * static_cast<Index>(sharing.groups.size() + 1);
-                return computed * 8 <= (sharing.total + own.total) * 9;  // at most an eighth for nothing
-            };
-            const auto found = std::find_if(all.begin(), all.end(), joins);
-            if (found == all.end()) {
-                all.push_back({{&group}, own, own.total});
-            } else {
-                found->groups.push_back(&group);
-                found->cells = united(found->cells, own);
-                found->total += own.total;
-            }
-        }
-        return all;
-    }
-
-    static Cells united(const Cells& a, const Cells& b) {
-        Cells both;
-        for (std::size_t axis = 0; axis < a.first.size(); ++axis) {
-            const Index first = std::min(a.first[axis], b.first[axis]);
-            const Index end = std::max(a.first[axis] + a.count[axis], b.first[axis] + b.count[axis]);
-            both.first.push_back(first);
-            both.count.push_back(end - first);
-            both.total *= end - first;
-        }
-        return both;
-    }
-
-    static Group plan(PhaseGroup phases) {
-        Group group{std::move(phases), {}, {}, true, 0, 0};
-        for (const auto& taps : group.phases.taps) {
-            group.segments.emplace_back();
-            for (const Tap& tap : taps) {
-                auto at = std::find(group.shifts.begin(), group.shifts.end(), tap.offset);
-                group.segments.back().push_back(at - group.shifts.begin());
-                if (at == group.shifts.end()) group.shifts.push_back(tap.offset);
-            }
-            group.alike = group.alike && group.segments.back() == group.segments.front();
-        }
-        return group;
-    }
-
-    // Call use(set, segments, first row, rows) for the tiles of a block of `channels`, in the order of the packed
-    // weights: all phases together if they read alike, else phase by phase. A row is (channel, phase) or (channel).
-    template <class Use>
-    void tiles(const Group& group, Index channels, Use use) const {
-        const Index phases = group.phases.phases(), sets = group.alike ? 1 : phases;
-        for (Index set = 0; set < sets; ++set) {
-            const Index rows = group.alike ? channels * phases : channels;
-            const auto& segments = group.segments[static_cast<std::size_t>(set)];
-            for (Index row = 0; row < rows; row += kernels_.rows)
-                use(set, segments, row, std::min(kernels_.rows, rows - row));
-        }
-    }
-
-    void pack() {
-        Index size = 0;
-        for (Group& group : groups_) {
-            group.weight = size;
-            for (const auto& segments : group.segments)
-                group.weight_size += static_cast<Index>(segments.size()) * layer_.in_channels * layer_.out_channels;
-            size += group.weight_size * layer_.groups;
-        }
-        weight_.resize(static_cast<std::size_t>(size));
-        T* to = weight_.data();
-        for (const Group& group : groups_)
-            for (Index g = 0; g < layer_.groups; ++g)
-                for (Index first = 0; first < layer_.out_channels; first += pixel_channels)
-                    to = pack_block(group, g, first, to);
-    }
-
-    T* pack_block(const Group& group, Index g, Index first, T* to) const {
-        const Index phases = group.phases.phases(), taps = layer_.taps();
-        tiles(group, std::min(pixel_channels, layer_.out_channels - first),
-              [&](Index set, const std::vector<Index>& segments, Index row, Index rows) {
-                  for (std::size_t s = 0; s < segments.size(); ++s)
-                      for (Index ci = 0; ci < layer_.in_channels; ++ci)
-                          for (Index r = row; r < row + rows; ++r) {
-                              const Index phase = group.alike ? r % phases : set, c = group.alike ? r / phases : r;
-                              const Tap& tap = group.phases.taps[static_cast<std::size_t>(phase)][s];
-                              const Index in = g * layer_.in_channels + ci;
-                              *to++ = layer_.weight[(in * layer_.out_channels + first + c) * taps + tap.weight];
-                          }
-              });
-        return to;
-    }
-
-    // Neighbouring cells of one group: where their inputs and outputs lie, relative to the first element of an image and
-    // channel. The same for every image, channel and channel group.
-    struct Block {
-        struct Run {  // cells of one row
-            Index lane, count;
-            bool shown;       // whether the output row lies in the window
-            Index y;          // where it begins
-            Index o;          // output index of the first cell's first phase
-            Index low, high;  // cells whose phases all lie in the window
-        };
-
-        Index vectors, width;
-        std::vector<Run> runs;
-        std::vector<Piece> pieces;  // of all shifts
-        std::vector<Index> begin;   // of each shift's pieces
-        std::vector<bool> gaps;     // of each shift: whether some lane has no input
+    struct Block {  // neighbouring output channels
+        Index first, channels;
+        std::vector<std::vector<Tile>> tiles;  // of each group
     };
 
-    void locate(Block& block, const Group& group, const Cells& cells, const View<const T>& x, const View<T>& y,
-                Index first) const {
-        const std::size_t last = layer_.axes.size() - 1;
-        const Index total = std::min(width_, cells.total - first), row_length = cells.count[last];
-        const Index phases = group.phases.phases(), out = y.shape[last + 2];
-        block.vectors = ceil_div(total, kernels_.lanes);
-        block.width = block.vectors * kernels_.lanes;
-        block.runs.clear();
-        block.pieces.clear();
-        block.begin.assign(1, 0);
-        block.gaps.clear();
-        thread_local std::vector<Index> at;  // the cell on every axis, run by run
-        at.clear();
-        for (Index lane = 0; lane < total;) {
-            const Index column = (first + lane) % row_length, count = std::min(total - lane, row_length - column);
-            const std::size_t place = at.size();
-            at.resize(place + last + 1);
-            at[place + last] = cells.first[last] + column;
-            Index rest = (first + lane) / row_length, offset = 0;
-            bool shown = true;
-            for (std::size_t a = last; a-- > 0; rest /= cells.count[a]) {
-                const Index q = at[place + a] = cells.first[a] + rest % cells.count[a];
-                const Axis& axis = layer_.axes[a];
-                const Index o = axis.stride * q + group.phases.residue[a] - axis.crop_lo;
-                shown = shown && o >= 0 && o < y.shape[a + 2];
-                offset += o * y.strides[a + 2];
-            }
-            const Index o = phases * at[place + last] - layer_.axes[last].crop_lo;
-            const Index low = o < 0 ? ceil_div(-o, phases) : 0;
-            const Index high = std::max(low, std::min(count, floor_div(out - o, phases)));
-            block.runs.push_back({lane, count, shown, offset, o, low, high});
-            lane += count;
-        }
-        for (const auto& shift : group.shifts) {
-            Index filled = 0;
-            for (std::size_t run = 0; run < block.runs.size(); ++run) {
-                const Index* cell = at.data() + run * (last + 1);
-                const Index i = cell[last] - shift[last], count = block.runs[run].count;
-                const Index low = std::max<Index>(0, -i), high = std::min(count, x.shape[last + 2] - i);
-                Index source = (i + low) * x.strides[last + 2];
-                bool inside = low < high;
-                for (std::size_t a = 0; a < last; ++a) {
-                    const Index from = cell[a] - shift[a];
-                    inside = inside && from >= 0 && from < x.shape[a + 2];
-                    source += from * x.strides[a + 2];
+    struct Call {
+        const Constants<T>& layer;
+        const Packed<T>& packed;
+        const View<const T>& x;
+        const View<T>& y;
+        Index g;            // channel group
+        Index first, last;  // channel blocks
+    };
+
+    // What is the same for all calls with arrays of one shape.
+    struct Plan {
+        Plan(const Pixels& pixels, const View<const T>& x, const View<T>& y)
+            : panels(pixels.needs_, x.shape, x.strides, y.shape, y.strides) {
+            const Kernels<T>& kernels = pixels.kernels_;
+            units = panels.tiles() > 1 ? 1 : std::max<Index>(1, pixels.needs_.vectors / panels.tile_vectors());
+            const Index bytes = units * panels.size() * static_cast<Index>(sizeof(T)), all = pixels.layer_.in_channels;
+            const Index chunks = ceil_div(all, std::clamp<Index>(panel_bytes / bytes, 1, all));
+            channels = ceil_div(all, chunks);
+            width = units * panels.tile_vectors() * kernels.lanes;
+            for (const Group& group : pixels.groups_)
+                for (const Set& set : group.sets) {
+                    distances.emplace_back();
+                    for (const auto& shift : set.shifts) distances.back().push_back(panels.distance(shift));
                 }
-                if (!inside) continue;
-                block.pieces.push_back({block.runs[run].lane + low, high - low, source});
-                filled += high - low;
+            if (panels.units() > static_cast<Index>(most_located)) return;
+            located.resize(static_cast<std::size_t>(panels.units()));
+            for (std::size_t unit = 0; unit < located.size(); ++unit)
+                panels.locate(located[unit], static_cast<Index>(unit));
+        }
+
+        Panels panels;
+        Index units;     // of a block
+        Index channels;  // that a panel holds at a time
+        Index width;     // lanes of a tile, of all units
+        std::vector<std::vector<Index>> distances;  // of each set, all groups one after the other
+        std::vector<Unit> located;                  // none if there are too many
+    };
+
+    std::shared_ptr<const Plan> plan_of(const View<const T>& x, const View<T>& y) const {
+        return plans_.get(shapes_of(x, y), [&] { return std::make_shared<const Plan>(*this, x, y); });
+    }
+
+    Index panel_size(const Plan& plan) const { return plan.units * plan.panels.size() * plan.channels + kernels_.lanes; }
+
+    // Sums of one block of output channels; of one group of phases, if a panel holds all input channels.
+    Index block_size(const Plan& plan) const {
+        const Index groups = plan.channels == layer_.in_channels ? 1 : ssize(groups_);
+        return groups * blocks_.front().channels * needs_.phases * plan.width;
+    }
+
+    Index blocks_at_once(const Plan& plan) const {
+        if (plan.channels == layer_.in_channels) return ssize(blocks_);
+        return std::max<Index>(1, sums_bytes / (block_size(plan) * plan.panels.tiles() * static_cast<Index>(sizeof(T))));
+    }
+
+    Index sums_size(const Plan& plan, Index blocks) const {
+        const bool whole = plan.channels == layer_.in_channels;
+        return (whole ? 1 : std::min(blocks, blocks_at_once(plan)) * plan.panels.tiles()) * block_size(plan) + kernels_.lanes;
+    }
+
+    // All taps of phases that read the same inputs.
+    static std::vector<Set> whole_sets(const PhaseGroup& group) {
+        std::vector<Set> sets;
+        for (Index phase = 0; phase < group.phases(); ++phase) {
+            Set own{{phase}, {}, {{}}, true};
+            for (const Tap& tap : group.taps[static_cast<std::size_t>(phase)]) {
+                own.shifts.push_back(shift_of(tap));
+                own.weights.front().push_back(tap.weight);
             }
-            block.begin.push_back(static_cast<Index>(block.pieces.size()));
-            block.gaps.push_back(filled < block.width);
+            const auto alike = [&](const Set& set) { return set.shifts == own.shifts; };
+            const auto set = std::find_if(sets.begin(), sets.end(), alike);
+            if (set == sets.end()) {
+                sets.push_back(std::move(own));
+            } else {
+                set->phases.push_back(phase);
+                set->weights.push_back(std::move(own.weights.front()));
+            }
+        }
+        return sets;
+    }
+
+    // The taps at which just the same phases read: more of them share tiles, which is worth while where they are small,
+    // and some get their sums from several sets.
+    static std::vector<Set> shared_sets(const PhaseGroup& group) {
+        std::map<std::vector<Index>, std::map<Index, Index>> readers;  // of each shift: phases and their weights
+        for (Index phase = 0; phase < group.phases(); ++phase)
+            for (const Tap& tap : group.taps[static_cast<std::size_t>(phase)]) readers[shift_of(tap)][phase] = tap.weight;
+        std::vector<Set> sets;
+        for (const auto& [shift, weights] : readers) {
+            std::vector<Index> phases;
+            for (const auto& [phase, weight] : weights) phases.push_back(phase);
+            auto set = std::find_if(sets.begin(), sets.end(), [&](const Set& known) { return known.phases == phases; });
+            if (set == sets.end())
+                set = sets.insert(set, {phases, {}, std::vector<std::vector<Index>>(phases.size()), false});
+            set->shifts.push_back(shift);
+            for (std::size_t i = 0; i < phases.size(); ++i) set->weights[i].push_back(weights.at(phases[i]));
+        }
+        const auto more = [](const Set& a, const Set& b) { return a.phases.size() > b.phases.size(); };
+        std::stable_sort(sets.begin(), sets.end(), more);
+        if (sets.empty() || static_cast<Index>(sets.front().phases.size()) < group.phases()) {
+            std::vector<Index> all(static_cast<std::size_t>(group.phases()));  // they begin with the bias alone
+            std::iota(all.begin(), all.end(), Index{0});
+            sets.insert(sets.begin(), {all, {}, std::vector<std::vector<Index>>(all.size()), true});
+        }
+        sets.front().begins = true;
+        return sets;
+    }
+
+    static std::vector<Index> shift_of(const Tap& tap) {
+        std::vector<Index> shift;
+        for (const Index offset : tap.offset) shift.push_back(-offset);
+        return shift;
+    }
+
+    // Which channels and phases make a tile, and where its weights and sums lie.
+    void lay_out() {
+        const Index step = woven_channels_ ? layer_.out_channels : block_channels;
+        for (Index first = 0; first < layer_.out_channels; first += step) {
+            Block block{first, std::min(step, layer_.out_channels - first), {}};
+            for (const Group& group : groups_) {
+                block.tiles.emplace_back();
+                for (std::size_t set = 0; set < group.sets.size(); ++set) {
+                    const Index all = block.channels * static_cast<Index>(group.sets[set].phases.size());
+                    const Index tiles = ceil_div(all, kernels_.rows);
+                    for (Index t = 0; t < tiles; ++t)
+                        block.tiles.back().push_back(
+                            tile_of(block, group.sets[set], set, part(all, t, tiles), part(all, t + 1, tiles)));
+                }
+            }
+            blocks_.push_back(std::move(block));
         }
     }
 
-    // The panel of image n and channel group g.
-    const std::vector<T>& gather(const Block& block, const Group& group, const View<const T>& x, Index n, Index g) const {
-        thread_local std::vector<T> panel;
-        const Index one = layer_.in_channels * block.width;
-        panel.resize(group.shifts.size() * static_cast<std::size_t>(one));
-        for (std::size_t shift = 0; shift < group.shifts.size(); ++shift)
-            kernels_.gather(panel.data() + static_cast<Index>(shift) * one, block.width, x.at(n, g * layer_.in_channels),
-                            x.strides[1], x.strides.back(), layer_.in_channels, block.pieces.data() + block.begin[shift],
-                            block.begin[shift + 1] - block.begin[shift], block.gaps[shift], shift == 0);
-        return panel;
+    // Rows begin..end of the set: its phases of the block's first channel, of the second, and so on.
+    Tile tile_of(const Block& block, const Set& set, std::size_t number, Index begin, Index end) {
+        const auto together = static_cast<Index>(set.phases.size()), taps = static_cast<Index>(set.shifts.size());
+        Tile tile{number, end - begin, {}, order_.weights, static_cast<Index>(order_.biases.size())};
+        Column column{order_.weights, taps * tile.rows, taps * tile.rows, {}};
+        for (Index r = 0; r < tile.rows; ++r) {
+            const Index channel = (begin + r) / together, phase = set.phases[static_cast<std::size_t>((begin + r) % together)];
+            tile.row[r] = woven_channels_ ? phase * block.channels + channel : channel * needs_.phases + phase;
+            order_.biases.push_back(block.first + channel);
+        }
+        for (std::size_t s = 0; s < set.shifts.size(); ++s)
+            for (Index r = begin; r < end; ++r)
+                column.from.push_back((block.first + r / together) * layer_.taps() +
+                                      set.weights[static_cast<std::size_t>(r % together)][s]);
+        order_.weights += column.width * layer_.in_channels;
+        order_.columns.push_back(std::move(column));
+        return tile;
     }
 
-    // The channel blocks begin..end of image n and channel group g.
-    void compute(const Block& block, const Group& group, const std::vector<T>& panel, const View<T>& y, Index n, Index g,
-                 Index begin, Index end) const {
-        thread_local std::vector<T> sums;
-        const Index phases = group.phases.phases();
-        sums.resize(static_cast<std::size_t>(pixel_channels * phases * block.width));
-        const Index per_channel = group.weight_size / layer_.out_channels;
-        for (Index first = begin * pixel_channels; first < std::min(end * pixel_channels, layer_.out_channels);
-             first += pixel_channels) {
-            const Index channels = std::min(pixel_channels, layer_.out_channels - first);
-            const T* w = weight_.data() + group.weight + g * group.weight_size + first * per_channel;
-            tiles(group, channels, [&](Index set, const std::vector<Index>& segments, Index row, Index rows) {
-                const Index step = group.alike ? block.width : phases * block.width;
-                kernels_.pixels[rows - 1][block.vectors - 1](
-                    sums.data() + (group.alike ? 0 : set * block.width) + row * step, step, panel.data(),
-                    segments.data(), static_cast<Index>(segments.size()), layer_.in_channels, w);
-                w += static_cast<Index>(segments.size()) * layer_.in_channels * rows;
-            });
-            for (Index c = 0; c < channels; ++c)
-                store(block, sums.data() + c * phases * block.width, phases, y, n, g * layer_.out_channels + first + c);
+    // The units begin..end of all images: one for several tiles, or several for one.
+    void compute(const Call& call, const Plan& plan, Index begin, Index end) const {
+        thread_local Buffer<T> panel, sums;
+        thread_local std::vector<Unit> fresh;
+        const Index size = plan.panels.size() * plan.channels, count = end - begin;
+        panel.grow(panel_size(plan));
+        sums.grow(sums_size(plan, call.last - call.first));
+        fresh.resize(static_cast<std::size_t>(count));
+        const Unit* units[max_vectors];
+        for (Index u = 0; u < count; ++u) {
+            const auto number = static_cast<std::size_t>((begin + u) % plan.panels.units());
+            Unit& own = fresh[static_cast<std::size_t>(u)];
+            if (plan.located.empty()) plan.panels.locate(own, static_cast<Index>(number));
+            units[u] = plan.located.empty() ? &own : &plan.located[number];
+        }
+        for (Index channel = 0; channel < layer_.in_channels; channel += plan.channels) {
+            const Index channels = std::min(plan.channels, layer_.in_channels - channel);
+            for (Index u = 0; u < count; ++u)
+                kernels_.gather(panel.data() + u * size, plan.panels.size(),
+                                call.x.at((begin + u) / plan.panels.units(), call.g * layer_.in_channels + channel),
+                                call.x.strides[1], call.x.strides.back(), channels, units[u]->pieces.data(),
+                                ssize(units[u]->pieces));
+            T* c = sums.data();
+            for (Index b = call.first; b < call.last; ++b)
+                for (Index t = 0; t < ssize(units[0]->tiles); ++t) {
+                    compute_tile(call, plan, blocks_[static_cast<std::size_t>(b)], units, begin, count, t, panel.data(), c,
+                                 channel, channels);
+                    if (plan.channels < layer_.in_channels) c += block_size(plan);
+                }
         }
     }
 
-    // The sums of one output channel, [phase][lane], to where they belong.
-    void store(const Block& block, const T* sums, Index phases, const View<T>& y, Index n, Index channel) const {
-        const Index step = y.strides.back(), out = y.shape.back();
-        const T bias = layer_.bias_of(channel);
-        for (const typename Block::Run& run : block.runs) {
-            if (!run.shown) continue;
-            T* row = y.at(n, channel) + run.y;
-            const T* from = sums + run.lane;
-            for (const Index cell : {run.low - 1, run.high})  // the cells that the window cuts through
-                if (cell >= 0 && cell < run.count)
-                    for (Index phase = 0; phase < phases; ++phase)
-                        if (const Index at = run.o + cell * phases + phase; at >= 0 && at < out) {
-                            row[at * step] = from[phase * block.width + cell] + bias;
-                            activate(layer_.activation, layer_.slope, row + at * step, 1, step);
-                        }
-            T* to = row + (run.o + run.low * phases) * step;
-            kernels_.interleave(to, step, from + run.low, block.width, phases, run.high - run.low, bias);
-            activate(layer_.activation, layer_.slope, to, (run.high - run.low) * phases, step);
+    // One block of output channels for the t-th tile. Sums stay in `c` until all input channels are added.
+    void compute_tile(const Call& call, const Plan& plan, const Block& block, const Unit* const* units, Index begin,
+                      Index count, Index t, const T* panel, T* c, Index channel, Index channels) const {
+        const Index lanes = kernels_.lanes, size = plan.panels.size() * plan.channels;
+        const Index groups = ssize(groups_), group_size = plan.channels < layer_.in_channels ? block_size(plan) / groups : 0;
+        const T* in[max_vectors];
+        Index vectors = 0;
+        for (Index u = 0; u < count; ++u)
+            for (Index v = 0; v < units[u]->tiles[static_cast<std::size_t>(t)].vectors; ++v)
+                in[vectors++] = panel + u * size + (t * plan.panels.tile_vectors() + v) * lanes;
+        const std::vector<Index>* distances = plan.distances.data();
+        for (std::size_t i = 0; i < groups_.size(); distances += groups_[i++].sets.size(), c += group_size) {
+            for (const Tile& tile : block.tiles[i])
+                add(call, plan, tile, groups_[i].sets[tile.set].begins && channel == 0, distances[tile.set], c, in, vectors,
+                    channel, channels);
+            if (channel + channels < layer_.in_channels) continue;
+            for (Index u = 0, lane = 0; u < count; ++u) {
+                const Unit::Tile& own = units[u]->tiles[static_cast<std::size_t>(t)];
+                store(call, (begin + u) / plan.panels.units(), block, c + lane, plan.width, own.strips[i]);
+                lane += own.vectors * lanes;
+            }
         }
     }
 
-    const Constants<T>& layer_;
+    template <class Many>
+    static Index ssize(const Many& many) {
+        return static_cast<Index>(many.size());
+    }
+
+    void add(const Call& call, const Plan& plan, const Tile& tile, bool begins, const std::vector<Index>& distances, T* c,
+             const T* const* panels, Index vectors, Index channel, Index channels) const {
+        const Index taps = ssize(distances), at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, taps));
+        const T* w = call.packed.weight.data() + call.g * order_.weights + tile.weight + channel * taps * tile.rows;
+        const T* bias = begins ? call.packed.bias.data() + call.g * ssize(order_.biases) + tile.bias : nullptr;
+        const T* in[max_vectors];
+        for (Index begin = 0; begin < channels; begin += at_once, bias = nullptr) {
+            const Index count = std::min(at_once, channels - begin);
+            for (Index v = 0; v < vectors; ++v) in[v] = panels[v] + begin * plan.panels.size();
+            kernels_.pixels[tile.rows - 1][vectors - 1](c, tile.row, plan.width, in, plan.panels.size(), distances.data(),
+                                                        taps, count, w + begin * taps * tile.rows, bias);
+        }
+    }
+
+    void store(const Call& call, Index n, const Block& block, const T* c, Index width,
+               const std::vector<Strip>& strips) const {
+        const Index step = woven_channels_ ? 1 : call.y.strides.back(), channel_step = call.y.strides[1];
+        const Index phases = needs_.phases * needs_.woven, channels = block.channels / needs_.woven;
+        T* to = call.y.at(n, call.g * layer_.out_channels + block.first);
+        kernels_.weave(to, channel_step, step, c, width, phases, channels, strips.data(), ssize(strips));
+        if (call.layer.activation == Activation::none) return;
+        for (Index k = 0; k < channels; ++k, to += channel_step)
+            for (const Strip& strip : strips)
+                activate(call.layer.activation, call.layer.slope, to + strip.y + strip.low * step, strip.high - strip.low,
+                         step);
+    }
+
+    const Form layer_;
     const Kernels<T>& kernels_;
+    const bool woven_channels_;
+    PanelNeeds needs_;
     std::vector<Group> groups_;
-    std::vector<T> weight_;
-    Index width_;
+    std::vector<Block> blocks_;
+    PackOrder order_;
+    Recent<Plan> plans_;
 };
 
 }  // namespace tconv

@@ -1,5 +1,6 @@
 // What one call is about, as plain numbers received from Python. Sizes are never recomputed here.
 #pragma once
+#include <span>
 #include <vector>
 
 #include "backend.hpp"
@@ -17,7 +18,7 @@ enum class Activation { none, relu, leaky_relu, tanh, sigmoid, gelu, silu };
 template <class T>
 struct View {
     T* data;
-    std::vector<Index> shape, strides;
+    std::span<const Index> shape, strides;
 
     T* at(Index n, Index channel) const { return data + n * strides[0] + channel * strides[1]; }
     Index size() const {
@@ -27,23 +28,39 @@ struct View {
     }
 };
 
-// What stays the same from call to call, channels counted per group. `bias` is null or has one value per output channel.
+// What tells arrays of one shape and layout from others.
 template <class T>
-struct Constants {
+std::vector<Index> shapes_of(const View<const T>& x, const View<T>& y) {
+    std::vector<Index> key(x.shape.begin(), x.shape.end());
+    for (const auto more : {x.strides, y.shape, y.strides}) key.insert(key.end(), more.begin(), more.end());
+    return key;
+}
+
+// A layer without its numbers; channels are counted per group.
+struct Form {
     std::vector<Axis> axes;
     Index groups, in_channels, out_channels;
-    const T* weight;  // (groups*in_channels, out_channels, *kernel), contiguous
-    const T* bias;
-    Activation activation;
-    T slope;
 
     Index taps() const {
         Index product = 1;
         for (const Axis& axis : axes) product *= axis.kernel;
         return product;
     }
+};
+
+// What stays the same from call to call. `bias` is null or has one value per output channel.
+template <class T>
+struct Constants : Form {
+    const T* weight;  // (groups*in_channels, out_channels, *kernel), contiguous
+    const T* bias;
+    Activation activation;
+    T slope;
+
     T bias_of(Index channel) const { return bias ? bias[channel] : T(0); }
 };
+
+// The k-th of `shares` parts of a whole begins here and ends where the next begins.
+inline Index part(Index whole, Index k, Index shares) { return whole * k / shares; }
 
 inline Index floor_div(Index a, Index b) { return a / b - ((a % b != 0) && ((a < 0) != (b < 0))); }
 inline Index ceil_div(Index a, Index b) { return -floor_div(-a, b); }

@@ -30,19 +30,32 @@ int available() {
 
 constexpr std::chrono::microseconds look_out{200};
 
+inline void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
 // One call's tasks. Whoever has time takes the next; the caller waits until all are done.
 struct Job {
-    Job(Index tasks, const std::function<void(Index)>& work) : count(tasks), body(work) {}
+    Job(Index tasks, Index regions, const std::function<void(Index)>& work) : count(tasks), threads(regions), body(work) {}
 
-    const Index count;
+    const Index count, threads;
     const std::function<void(Index)>& body;
     std::atomic<Index> next{0}, done{0};
     std::atomic<bool> failed{false};
     std::exception_ptr error;  // of the first task that failed; read when all are done
 
+    // Tasks are taken in turns from as many regions as there are threads: neighbouring tasks write to neighbouring memory,
+    // and threads that work side by side would take cache lines from each other.
+    Index place_of(Index task) const {
+        const Index region = task % threads;
+        return region * (count / threads) + std::min(region, count % threads) + task / threads;
+    }
+
     void work() noexcept {
         for (Index task; (task = next.fetch_add(1)) < count; done.fetch_add(1)) try {
-                body(task);
+                body(place_of(task));
             } catch (...) {
                 if (!failed.exchange(true)) error = std::current_exception();
             }
@@ -74,6 +87,9 @@ class Pool {
         if (job->error) std::rethrow_exception(job->error);
     }
 
+    // Whether some worker would begin at once.
+    bool awake() const { return looking_ > 0; }
+
    private:
     void start() {
         try {
@@ -88,7 +104,9 @@ class Pool {
         for (;;) {
             std::shared_ptr<Job> job;
             const auto bedtime = std::chrono::steady_clock::now() + look_out;
-            while (queued_ == 0 && std::chrono::steady_clock::now() < bedtime) std::this_thread::yield();
+            ++looking_;
+            while (queued_ == 0 && std::chrono::steady_clock::now() < bedtime) pause();
+            --looking_;
             {
                 std::unique_lock<std::mutex> lock(mutex_);
                 wake_.wait(lock, [this] { return !queue_.empty(); });
@@ -104,15 +122,16 @@ class Pool {
     std::condition_variable wake_;
     std::deque<std::shared_ptr<Job>> queue_;
     std::atomic<std::size_t> queued_{0};  // its length, to be looked at without the lock
+    std::atomic<int> looking_{0};         // workers that look out
     int workers_ = 0;
 };
 
 // Never destroyed: workers may sleep in it until the process ends. A forked child has no workers and gets a new one.
 std::atomic<Pool*> pool{nullptr};
 
+[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] { pool = nullptr; });
+
 Pool& the_pool() {
-    static const int registered = pthread_atfork(nullptr, nullptr, [] { pool = nullptr; });
-    static_cast<void>(registered);
     Pool* found = pool;
     if (!found) {
         auto fresh = std::make_unique<Pool>();
@@ -121,8 +140,9 @@ Pool& the_pool() {
     return *found;
 }
 
-// Waking a worker takes some ten microseconds; smaller work stays on the calling thread.
-constexpr double worth_a_thread = 1e6;
+// Waking a worker takes some ten microseconds, handing work to one that looks out about one; smaller work stays on the
+// calling thread.
+constexpr double worth_waking = 5e5, worth_handing_over = 2e5;
 
 }  // namespace
 
@@ -133,15 +153,20 @@ int num_threads() {
 
 void set_num_threads(int count) { chosen = count; }
 
+int threads_for(double multiplications) {
+    if (multiplications < 2 * worth_handing_over) return 1;
+    const double share = multiplications / (the_pool().awake() ? worth_handing_over : worth_waking);
+    return share < 2 ? 1 : static_cast<int>(std::min(static_cast<double>(num_threads()), share));
+}
+
 void parallel(Index count, double multiplications, const std::function<void(Index)>& body) {
-    const double share = multiplications / worth_a_thread;
-    const int threads = count < 2 || share < 2 ? 1 : static_cast<int>(std::min({double(num_threads()), double(count), share}));
+    const Index threads = count < 2 ? 1 : std::min<Index>(count, threads_for(multiplications));
     if (threads < 2) {
         for (Index task = 0; task < count; ++task) body(task);
         return;
     }
-    const auto job = std::make_shared<Job>(count, body);
-    the_pool().run(job, threads - 1);
+    const auto job = std::make_shared<Job>(count, threads, body);
+    the_pool().run(job, static_cast<int>(threads) - 1);
 }
 
 }  // namespace tconv

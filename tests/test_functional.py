@@ -6,7 +6,8 @@ import itertools
 import subprocess
 import sys
 import tempfile
-import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import ml_dtypes
@@ -16,7 +17,7 @@ import torch
 from cases import CASES, Case
 
 import tconv
-from tconv import Geometry, errors
+from tconv import Geometry, errors, functional
 from tconv.forms import FORMS
 
 OURS = {1: tconv.conv_transpose1d, 2: tconv.conv_transpose2d, 3: tconv.conv_transpose3d}
@@ -215,20 +216,68 @@ def test_lists_are_arrays() -> None:
     assert tconv.conv_transpose1d([[1, 2]], [[[1, 1]]], stride=2).tolist() == [[1, 1, 2, 2]]
 
 
+def test_out_may_lie_on_the_weight_and_the_bias() -> None:
+    """They are packed, and so copied, before the first result is written; the input is not, and is refused."""
+    for dtype in (np.float32, np.float64, np.float16, np.int64):
+        x, w, b = ((4 * random(shape)).astype(dtype) for shape in ((1, 2, 3, 4), (2, 3, 2, 2), (3,)))
+        expected = tconv.conv_transpose2d(x, w, b, 2)
+        buffer = np.zeros(expected.size + 1, dtype)
+        weight, bias, out = buffer[: w.size].reshape(w.shape), buffer[-3:], buffer[1:].reshape(expected.shape)
+        weight[...], bias[...] = w, b
+        assert (tconv.conv_transpose2d(x, weight, bias, 2, out=out) == expected).all()
+
+
+def test_what_is_remembered_of_a_call() -> None:
+    """Shapes and numbers, of a bounded number of calls; never an array."""
+    x, w, b = random((1, 2, 3)), random((2, 1, 2)), random((1,))
+    kept = [weakref.ref(array) for array in (x, w, b)]
+    tconv.conv_transpose1d(x, w, b, 2)
+    del x, w, b
+    assert [array() for array in kept] == [None] * 3
+    one = np.ones((1, 1, 1), np.float32)
+    for stride in range(1, 1000):
+        tconv.conv_transpose1d(one, one, stride=stride)
+    remembered = functional._known_signature.cache_info()
+    assert remembered.currsize == remembered.maxsize == 256
+
+
+def test_an_output_size_that_is_remembered_belongs_to_its_input() -> None:
+    w = random((2, 1, 3))
+    for _ in range(2):
+        for n, size in ((4, 9), (4, 10), (5, 11), (5, 12)):
+            assert tconv.conv_transpose1d(random((1, 2, n)), w, stride=2, output_size=size).shape == (1, 1, size)
+        with pytest.raises(errors.OutputSizeError):
+            tconv.conv_transpose1d(random((1, 2, 4)), w, stride=2, output_size=12)
+
+
+def test_everything_is_judged_before_anything_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+    def allocate(*args: Any) -> None:
+        raise AssertionError("too early")
+
+    x, w = random((1, 2, 3)), random((2, 1, 2))
+    monkeypatch.setattr(tconv.native, "pack", allocate)
+    with pytest.raises(errors.OutError):
+        tconv.conv_transpose1d(x, w, out=x)
+    with pytest.raises(errors.ResultTooLargeError):
+        tconv.conv_transpose1d(x, w, stride=2**44)
+    with pytest.raises(AssertionError, match="too early"):
+        tconv.conv_transpose1d(x, w)
+
+
 def test_many_threads_at_once() -> None:
-    x, w = random((1, 32, 24, 24)), random((32, 16, 4, 4))
-    expected = tconv.conv_transpose2d(x, w, stride=2, padding=1).tobytes()
-    results: list[bool] = []
+    """Sizes and arguments change from call to call, and all threads share one prepared layer, packed by the first."""
+    w = random((16, 16, 4, 4))
+    layer = tconv.prepare(w, geometry=Geometry.from_torch((4, 4), 2, 1))
+    inputs = [random((1, 16, 3 + n, 90 - n), seed=n) for n in range(12)]
+    inputs += [np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1) for x in inputs[::3]]
 
-    def work() -> None:
-        results.extend(tconv.conv_transpose2d(x, w, stride=2, padding=1).tobytes() == expected for _ in range(5))
+    def results(layer: tconv.Layer) -> list[bytes]:
+        return [layer(x).tobytes() + tconv.conv_transpose2d(x, w, stride=2).tobytes() for x in inputs]
 
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results == [True] * 30
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(results, [layer] * 18))
+    expected = results(tconv.prepare(w, geometry=layer.geometry))
+    assert all(each == expected for each in found)
 
 
 def test_after_fork() -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cases import CASES, IDS, Case
 
 import tconv
 from tconv import Geometry, errors
-from tconv.layer import ACTIVATIONS
+from tconv.layer import ACTIVATIONS, Signature
 
 
 def test_runs_on_any_size_and_keeps_its_own_weights() -> None:
@@ -54,6 +55,36 @@ def test_repr_says_what_runs() -> None:
     assert repr(tconv.prepare(np.ones((1, 1, 1), int))).endswith("int64, runs on NumPy>")
 
 
+def test_a_plan_says_what_would_run_and_how_little_memory_it_needs() -> None:
+    """Whatever the layer, a thread's scratch memory stays below 4 MiB."""
+    layers = [
+        # in, out, groups, kernel, stride, input, way channels-first, way channels-last
+        (1024, 512, 1, (2, 2), 2, (32, 32), "pixels", "cells"),
+        (2048, 64, 1, (4, 4), 2, (8, 6), "pixels", "cells"),
+        (64, 64, 1, (16, 16), 7, (40, 40), "pixels", "cells"),
+        (32, 16, 1, (16, 16), 8, (4, 9000), "pixels", "cells"),
+        (256, 128, 1, (16,), 8, (100_000,), "cells", "cells"),
+        (64, 3, 1, (4, 4), 2, (64, 64), "pixels", "pixels"),
+        (3, 8, 1, (40, 40), 1, (70, 70), "pixels", "cells"),
+        (2, 3, 1, (9, 9, 9), 1, (12, 12, 12), "pixels", "pixels"),
+        (64, 64, 64, (4, 4), 2, (64, 64), "depthwise", "depthwise"),
+        (100, 64, 1, (4, 4), 1, (1, 1), "cells", "cells"),
+    ]
+    for channels_in, channels_out, groups, kernel, stride, size, *ways in layers:
+        weight = np.ones((channels_in, channels_out // groups, *kernel), np.float32)
+        layer = tconv.prepare(weight, geometry=Geometry(kernel, stride), groups=groups)
+        for channels_last, way in enumerate(ways):
+            plan = layer.plan((2, channels_in, *size), bool(channels_last))
+            assert plan.way == way, (kernel, size, channels_last)
+            assert plan.workspace_bytes is not None and plan.workspace_bytes <= 4 * 2**20
+            assert plan.output_shape == (2, channels_out, *layer.geometry.output_size(size))
+    assert tconv.prepare(np.ones((1, 1, 1), int)).plan((1, 5)) == tconv.layer.Plan((1, 5), "NumPy", None)
+    half = tconv.prepare(np.ones((1, 1, 2), np.float16), geometry=Geometry(2, 2)).plan((1, 500))
+    assert half.workspace_bytes is not None and half.workspace_bytes >= 4 * (500 + 1000)
+    infinite = tconv.prepare(np.full((1, 1, 2), np.inf, np.float32))
+    assert infinite.plan((1, 5)).way == "reference"
+
+
 def test_bad_layers() -> None:
     w = np.ones((2, 3, 2), np.float32)
     with pytest.raises(errors.ActivationError, match=r"^activation 'elu' is unknown; choose one of relu, "):
@@ -66,3 +97,34 @@ def test_bad_layers() -> None:
         tconv.prepare(w, geometry=Geometry(3))
     with pytest.raises(errors.RankError):
         tconv.prepare(np.ones(3))
+
+
+def test_the_shapes_remembered_are_bounded() -> None:
+    signature = Signature(Geometry(1), 1, (1, 1, 1), None, np.float32)
+    for n in range(1, 1000):
+        assert signature.result(np.empty((1, 1, n), np.float32), None).shape == (1, 1, n)
+        assert len(signature._results) <= 256
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_sizes_that_change_from_call_to_call_give_the_same_bits(case: Case) -> None:
+    """What a layer remembers of one size never shows in the result of another."""
+    rng = np.random.default_rng(5)
+    x, w, b = (rng.standard_normal(a.shape).astype(np.float32) for a in case.arrays())
+    layer = tconv.prepare(w, b, case.geometry, case.groups)
+    larger = np.concatenate([x, x], axis=-1)
+    inputs = [x, larger, x[:0], np.moveaxis(np.moveaxis(larger, 1, -1).copy(), -1, 1), x]
+    fresh = [tconv.prepare(w, b, case.geometry, case.groups)(each) for each in inputs]
+    for _ in range(3):
+        for each, expected in zip(inputs, fresh, strict=True):
+            y = layer(each)
+            assert y.shape == expected.shape and y.tobytes() == expected.tobytes()
+
+
+def test_unaligned_weights_are_read_from_a_copy() -> None:
+    """Contiguous, but at an odd address, as in a file that was mapped or read as bytes."""
+    w, b = np.arange(12, dtype=np.float32).reshape(2, 3, 2), np.arange(3, dtype=np.float32)
+    odd = [np.frombuffer(b"?" + a.tobytes(), a.dtype, offset=1).reshape(a.shape) for a in (w, b)]
+    x = np.arange(10, dtype=np.float32).reshape(1, 2, 5)
+    assert not odd[0].flags.aligned and odd[0].flags.c_contiguous
+    assert (tconv.prepare(*odd)(x) == tconv.prepare(w, b)(x)).all()

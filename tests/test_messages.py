@@ -43,6 +43,11 @@ MESSAGES: list[tuple[Any, type[Exception], str]] = [
         "groups must be an integer, not 1.0 (float); sizes are counted in whole cells",
     ),
     (
+        lambda: call(groups=[1]),
+        errors.ArgumentTypeError,
+        "groups must be an integer, not [1] (list); sizes are counted in whole cells",
+    ),
+    (
         lambda: call(w=W[:0]),
         errors.ChannelError,
         "weight (0, 3, 3, 3) has no channels; both channel counts must be at least 1",

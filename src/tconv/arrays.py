@@ -8,7 +8,6 @@ bias (out_channels,)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -63,16 +62,17 @@ def as_array(name: str, value: Any) -> Array:
 
 def same_dtype(weight: np.dtype[Any], **others: Array | None) -> None:
     """Refuse arrays whose dtype is not the weight's (byte order apart): what to round is the caller's decision."""
-    dtype = weight.newbyteorder("=")
     for name, array in others.items():
-        if array is not None and array.dtype != dtype and array.dtype.newbyteorder("=") != dtype:
+        if array is None or array.dtype is weight:
+            continue
+        dtype = weight.newbyteorder("=")
+        if array.dtype.newbyteorder("=") != dtype:
             raise errors.DtypeError(
                 f"{name} has dtype {array.dtype} but the weight has {weight}; convert one: "
                 f"{name}.astype({str(dtype)!r})"
             )
 
 
-@lru_cache(maxsize=1024, typed=True)
 def check_weight(weight: Shape, bias: Shape | None, groups: int, ndim: int | None = None) -> int:
     """The number of output channels of a weight and bias with these shapes.
 
@@ -92,7 +92,8 @@ def check_weight(weight: Shape, bias: Shape | None, groups: int, ndim: int | Non
         raise errors.ChannelError(f"weight {weight} has no channels; both channel counts must be at least 1")
     if 0 in weight[2:]:
         raise errors.KernelError(f"weight {weight} has an empty kernel; every kernel size must be at least 1")
-    if integer("groups", groups) < 1:
+    groups = integer("groups", groups)
+    if groups < 1:
         raise errors.ChannelError(f"groups {groups} must be at least 1")
     if weight[0] % groups:
         raise errors.ChannelError(
@@ -107,7 +108,6 @@ def check_weight(weight: Shape, bias: Shape | None, groups: int, ndim: int | Non
     return out_channels
 
 
-@lru_cache(maxsize=1024, typed=True)
 def layout(input: Shape, weight: Shape, bias: Shape | None, groups: int, ndim: int | None = None) -> Layout:
     """The `Layout` of arrays with these shapes; checks what `check_weight` does, and the input.
 
@@ -132,4 +132,4 @@ def layout(input: Shape, weight: Shape, bias: Shape | None, groups: int, ndim: i
         raise errors.InputSizeError(
             f"input has shape {input}; every spatial size must be at least 1 (only the batch may be empty)"
         )
-    return Layout(batched, batch, groups, in_channels, out_channels, in_size, weight[2:])
+    return Layout(batched, batch, int(groups), in_channels, out_channels, in_size, weight[2:])

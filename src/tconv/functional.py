@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import Any
 
 from tconv import errors
-from tconv.arrays import Array, as_array, layout, same_dtype
+from tconv.arrays import Array, Shape, as_array, check_weight, layout, same_dtype
 from tconv.geometry import Geometry, Sizes
 from tconv.geometry.arguments import Ints, Padding, is_sequence, per_axis
-from tconv.layer import prepare
+from tconv.layer import Signature, run_once
 
 
 def conv_transpose(
@@ -115,26 +115,41 @@ def _run(
     x, weight = as_array("input", input), as_array("weight", weight)
     bias = None if bias is None else as_array("bias", bias)
     same_dtype(weight.dtype, input=x, bias=bias)
-    sizes = layout(x.shape, weight.shape, None if bias is None else bias.shape, groups, ndim)
-    resolve = _cached_geometry if all(map(_is_plain, geometry_arguments)) else _geometry
-    geometry = resolve(sizes.kernel, sizes.in_size, *geometry_arguments)
-    return prepare(weight, bias, geometry, groups)(x, out)
+    input_shape = None if geometry_arguments[-1] is None else x.shape  # what does not matter is no part of the key
+    shapes = input_shape, weight.shape, None if bias is None else bias.shape
+    judge = _known_signature if _are_plain((groups, *geometry_arguments)) else _signature
+    return run_once(judge(ndim, *shapes, weight.dtype.type, groups, *geometry_arguments), weight, bias, x, out)
+
+
+def _signature(
+    ndim: int | None,
+    input: Shape | None,
+    weight: Shape,
+    bias: Shape | None,
+    scalar: type[Any],
+    groups: int,
+    *geometry_arguments: Any,
+) -> Signature:
+    """What the shapes, the dtype and the arguments of a call say, judged; the input's where an output_size is given."""
+    check_weight(weight, bias, groups, ndim)
+    in_size = layout(input, weight, bias, groups).in_size if input else None
+    return Signature(_geometry(weight[2:], in_size, *geometry_arguments), int(groups), weight, bias, scalar)
 
 
 def _geometry(
     kernel: Sizes,
-    in_size: Sizes,
+    in_size: Sizes | None,
     stride: Ints,
     padding: Padding,
     output_padding: Ints,
     dilation: Ints,
     output_size: Any,
 ) -> Geometry:
-    """The geometry of a call; checked against the input's size."""
+    """The geometry of a call; it depends on the input's size where an output_size is given."""
     geometry = Geometry.from_torch(kernel, stride, padding, output_padding, dilation, ndim=len(kernel))
-    geometry.output_size(in_size)
-    if output_size is None:
+    if output_size is None or in_size is None:
         return geometry
+    geometry.output_size(in_size)
     if any(per_axis("output_padding", output_padding, geometry.ndim)):
         raise errors.OutputPaddingError(
             f"output_padding {output_padding} and output_size {output_size} both choose the size; give one of them"
@@ -144,9 +159,15 @@ def _geometry(
     return geometry.padded_by(geometry.output_padding_for(in_size, output_size))
 
 
-_cached_geometry = lru_cache(maxsize=1024)(_geometry)
+_known_signature = lru_cache(maxsize=256)(_signature)
+
+_INT, _SCALARS = frozenset({int}), frozenset({int, str, type(None)})
+
+
+def _are_plain(values: tuple[Any, ...]) -> bool:
+    """Arguments that are safe as a cache key: 2.0 and True equal 2 as keys, and must not be answered like it."""
+    return _SCALARS.issuperset(map(type, values)) or all(map(_is_plain, values))
 
 
 def _is_plain(value: Any) -> bool:
-    """An argument that is safe as a cache key: 2.0 and True equal 2 as keys, and must not be answered like it."""
-    return value is None or type(value) in (int, str) or (type(value) is tuple and all(type(v) is int for v in value))
+    return type(value) in _SCALARS or (type(value) is tuple and _INT.issuperset(map(type, value)))

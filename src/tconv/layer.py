@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -15,6 +16,66 @@ from tconv.forms import taps
 from tconv.geometry import Geometry
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu")
+
+
+class Signature:
+    """All of a layer but its numbers: judged once, and shared by the layers that have it in common. It keeps no array.
+
+    Attributes:
+        geometry, groups, dtype: those of `Layer`.
+        weight, bias: their shapes; None where there is no bias.
+        core_dtype: what the compiled core computes in; None if NumPy has to.
+    """
+
+    def __init__(self, geometry: Geometry, groups: int, weight: Shape, bias: Shape | None, scalar: type[Any]):
+        self.geometry = geometry
+        self.groups = groups
+        self.weight = weight
+        self.bias = bias
+        self.dtype: np.dtype[Any] = np.dtype(scalar)  # in native byte order
+        self.core_dtype = _core_dtype(self.dtype)
+        self._results: dict[Shape, tuple[Shape, int]] = {}  # shape and bytes, by the input's shape
+
+    def result(self, x: Array, out: Array | None) -> Array:
+        """Where the result for `x` goes: `out`, once it is judged, or else a new array."""
+        shape, size = self._results.get(x.shape) or self._result(x.shape)
+        if out is not None:
+            _check_out(out, shape, self.dtype, x)
+            return out
+        if size > _memory():
+            _refuse(shape, self.dtype, size)
+        if x.flags.c_contiguous:
+            return np.empty(shape, self.dtype)
+        return _new_like(x, shape, len(shape) - len(self.weight) + 1, self.dtype)
+
+    def result_shape(self, input: Shape) -> Shape:
+        """(batch, out_channels, *out_size), or without the batch."""
+        return (self._results.get(input) or self._result(input))[0]
+
+    def _result(self, input: Shape) -> tuple[Shape, int]:
+        """Shape and bytes of the result for an input of this shape; judged once, then remembered."""
+        sizes = layout(input, self.weight, self.bias, self.groups)
+        shape = sizes.result_shape(self.geometry.output_size(sizes.in_size))
+        if len(self._results) >= 256:
+            self._results.clear()
+        result = self._results[input] = shape, prod(shape) * self.dtype.itemsize
+        return result
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `Layer.plan` says.
+
+    Attributes:
+        output_shape: (batch, out_channels, *out_size), or without the batch.
+        way: "pixels" (neighbouring pixels fill the vectors), "cells" (outputs of one cell fill them), "depthwise",
+            "reference" (plain loops: that backend, or weights that are not finite) or "NumPy" (no native dtype).
+        workspace_bytes: what each thread needs beside input, output and packed weights; None where NumPy computes.
+    """
+
+    output_shape: Shape
+    way: str
+    workspace_bytes: int | None
 
 
 class Layer:
@@ -30,19 +91,24 @@ class Layer:
     """
 
     def __init__(
-        self, weight: Array, bias: Array | None, geometry: Geometry, groups: int, activation: str, slope: float
+        self,
+        signature: Signature,
+        weight: Array,
+        bias: Array | None,
+        activation: str = "",
+        slope: float = 0.0,
+        lent: bool = False,  # the numbers are kept as they are, not copied: for a layer that lives as long as one call
     ):
-        self.geometry = geometry
-        self.groups = groups
-        self.dtype: np.dtype[Any] = np.dtype(weight.dtype.type)  # in native byte order
-        self._shape = weight.shape
-        self._bias_shape = None if bias is None else bias.shape
-        self._native_dtype = _native_dtype(self.dtype)
-        self._results: dict[Shape, tuple[bool, Shape]] = {}  # of the input shapes met so far
-        if self._native_dtype:
-            weight = weight.astype(self._native_dtype, copy=False)
-            bias = None if bias is None else bias.astype(self._native_dtype, copy=False)
-            self._packed = native.pack(geometry, weight, bias, groups, activation, slope)
+        self.geometry = signature.geometry
+        self.groups = signature.groups
+        self.dtype = signature.dtype
+        self._signature = signature
+        self._core_dtype = core = signature.core_dtype
+        if core:
+            weight = np.ascontiguousarray(_readable(weight, core))
+            bias = None if bias is None else np.ascontiguousarray(_readable(bias, core))
+            self._packed = native.pack(signature.geometry, weight, bias, signature.groups, activation, slope, lent)
+            self._lent = (weight, bias) if lent else None
         else:
             self._weight, self._bias = weight.astype(self.dtype), None if bias is None else bias.astype(self.dtype)
 
@@ -61,48 +127,70 @@ class Layer:
             RankError, ChannelError, InputSizeError, DtypeError, OutError: as their names say.
             EmptyOutputError, SizeOverflowError, ResultTooLargeError: about the output's size.
         """
-        x = as_array("input", input)
-        if x.dtype is not self.dtype:
+        if type(input) is np.ndarray and input.dtype is self.dtype:
+            x = input
+        else:
+            x = as_array("input", input)
             same_dtype(self.dtype, input=x)
-        batched, shape = self._results.get(x.shape) or self._result(x.shape)
-        if out is None:
-            y = _new_result(x, shape, int(batched), self.dtype)
-        else:
-            y = out
-            _check_out(out, shape, self.dtype, x)
-        if batched:
-            self._run(x, y)
-        else:
-            self._run(x[None], y[None])
+        y = self._signature.result(x, out)
+        self._run(x, y)
         return y
 
-    def _result(self, shape: Shape) -> tuple[bool, Shape]:
-        """Whether an input of this shape has a batch, and the shape of its result; judged once, then remembered."""
-        sizes = layout(shape, self._shape, self._bias_shape, self.groups)
-        if len(self._results) >= 1024:
-            self._results.clear()
-        result = (sizes.batched, sizes.result_shape(self.geometry.output_size(sizes.in_size)))
-        self._results[shape] = result
-        return result
+    def plan(self, input_shape: Shape, channels_last: bool = False) -> Plan:
+        """How an input of this shape would be computed, without computing it.
+
+        Args:
+            input_shape: (batch, in_channels, *in_size), or (in_channels, *in_size).
+            channels_last: whether the channels of a pixel are neighbours in memory, in input and output.
+
+        Raises:
+            RankError, ChannelError, InputSizeError, EmptyOutputError, SizeOverflowError: as their names say.
+
+        >>> import numpy as np
+        >>> prepare(np.ones((8, 8, 2, 2), np.float32)).plan((1, 8, 5, 5)).output_shape
+        (1, 8, 6, 6)
+        """
+        output_shape = self._signature.result_shape(tuple(input_shape))
+        if self._core_dtype is None:
+            return Plan(output_shape, "NumPy", None)
+        shapes = [
+            shape if len(shape) == len(self._signature.weight) else (1, *shape) for shape in (input_shape, output_shape)
+        ]
+        x, y = ((shape, _strides(shape, channels_last)) for shape in shapes)
+        way, workspace = self._packed.account(*x, *y)
+        if self.dtype is not self._core_dtype:  # computed in float32, copies of input and output
+            workspace += sum(prod(shape) for shape in shapes) * self._core_dtype.itemsize
+        return Plan(output_shape, way, workspace)
 
     def _run(self, x: Array, y: Array) -> None:
-        if self._native_dtype is None:
+        """Write the result for `x` into `y`; both are judged."""
+        if len(x.shape) < len(self._signature.weight):
+            x, y = x[None], y[None]
+        core = self._core_dtype
+        if core is None:
             y[...] = taps.run(self.geometry, x.astype(self.dtype, copy=False), self._weight, self._bias, self.groups)
             return
-        if x.dtype is not self._native_dtype or not x.flags.aligned:
-            x = x.astype(self._native_dtype)
-        if self._native_dtype is self.dtype and y.flags.aligned:
+        x = _readable(x, core)
+        if self.dtype is core and y.flags.aligned:
             self._packed.run(x, y)
             return
-        wide = np.empty(y.shape, self._native_dtype)
+        wide = np.empty(y.shape, core)
         self._packed.run(x, wide)
         with np.errstate(over="ignore"):  # beyond float16 lies Inf, as in PyTorch
             y[...] = wide.astype(self.dtype, copy=False)  # the one rounding
 
     def __repr__(self) -> str:
-        channels = f"{self._shape[0]} -> {self._shape[1] * self.groups} channels"
-        how = native.active() if self._native_dtype else "NumPy"
+        shape = self._signature.weight
+        channels = f"{shape[0]} -> {shape[1] * self.groups} channels"
+        how = native.active() if self._core_dtype else "NumPy"
         return f"<tconv.Layer {channels}, groups {self.groups}, {self.geometry}, {self.dtype}, runs on {how}>"
+
+
+def run_once(signature: Signature, weight: Array, bias: Array | None, x: Array, out: Array | None) -> Array:
+    """The result of a layer that is not kept; its weights are packed after everything has been judged."""
+    y = signature.result(x, out)
+    Layer(signature, weight, bias, lent=True)._run(x, y)
+    return y
 
 
 def prepare(
@@ -137,14 +225,31 @@ def prepare(
     geometry = Geometry(weight.shape[2:]) if geometry is None else geometry
     if geometry.kernel != weight.shape[2:]:
         raise errors.KernelError(f"weight {weight.shape} does not have the geometry's kernel {geometry.kernel}")
-    return Layer(weight, bias, geometry, groups, *_activation(activation, weight.dtype))
+    name, slope = _activation(activation, weight.dtype)
+    shapes = weight.shape, None if bias is None else bias.shape
+    return Layer(Signature(geometry, int(groups), *shapes, weight.dtype.type), weight, bias, name, slope)
 
 
-def _native_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+def _core_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
     """The dtype that the compiled core computes `dtype` in; None if NumPy has to."""
     if dtype in native.LAYERS:
         return np.dtype(dtype.type)  # the one object that NumPy's own arrays carry
     return np.dtype(np.float32) if dtype.name in ("float16", "bfloat16") else None
+
+
+def _readable(array: Array, core_dtype: np.dtype[Any]) -> Array:
+    """The array as the compiled core can read it: itself, or an aligned copy."""
+    return array if array.dtype is core_dtype and array.flags.aligned else array.astype(core_dtype)
+
+
+def _strides(shape: Shape, channels_last: bool) -> Shape:
+    """In elements, of an array (batch, channels, *size) without gaps."""
+    order = (0, *range(2, len(shape)), 1) if channels_last else range(len(shape))
+    strides, step = [0] * len(shape), 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= shape[axis]
+    return tuple(strides)
 
 
 def _activation(activation: str | tuple[str, float] | None, dtype: np.dtype[Any]) -> tuple[str, float]:
@@ -155,28 +260,32 @@ def _activation(activation: str | tuple[str, float] | None, dtype: np.dtype[Any]
         raise errors.ActivationError(
             f"activation {activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)} or ('leaky_relu', slope)"
         )
-    if _native_dtype(dtype.newbyteorder("=")) is None:
+    if _core_dtype(dtype.newbyteorder("=")) is None:
         raise errors.ActivationError(
             f"activation {name} is not defined here for dtype {dtype}; use a floating-point dtype"
         )
     return str(name), float(slope)
 
 
-def _new_result(x: Array, shape: Shape, channel: int, dtype: np.dtype[Any]) -> Array:
-    """An array for the result, channels-last in memory if `x` is; refused before allocation if it cannot fit."""
-    size = prod(shape) * dtype.itemsize
+def _refuse(shape: Shape, dtype: np.dtype[Any], size: int) -> NoReturn:
+    """Refuse a result of so many bytes before it is allocated."""
     if size >= 2**63:
         raise errors.SizeOverflowError(
             f"a result of shape {shape}, dtype {dtype}, has {size} bytes; 64 bits cannot count them"
         )
-    if size > _memory():
-        raise errors.ResultTooLargeError(
-            f"a result of shape {shape}, dtype {dtype}, needs {size / 2**30:.1f} GiB; this machine has "
-            f"{_memory() / 2**30:.1f} GiB: run it in parts, or give an `out` on disk (numpy.memmap)"
-        )
-    if not x.flags.c_contiguous and np.moveaxis(x, channel, -1).flags.c_contiguous:
-        return np.moveaxis(np.empty((*shape[:channel], *shape[channel + 1 :], shape[channel]), dtype), -1, channel)
-    return np.empty(shape, dtype)
+    raise errors.ResultTooLargeError(
+        f"a result of shape {shape}, dtype {dtype}, needs {size / 2**30:.1f} GiB; this machine has "
+        f"{_memory() / 2**30:.1f} GiB: run it in parts, or give an `out` on disk (numpy.memmap)"
+    )
+
+
+def _new_like(x: Array, shape: Shape, channel: int, dtype: np.dtype[Any]) -> Array:
+    """A new array, channels-last in memory if `x` is; `channel` is the axis of the channels."""
+    front, back = range(channel), range(channel, x.ndim - 1)
+    last = (*front, *(axis + 1 for axis in back), channel)
+    if not x.transpose(last).flags.c_contiguous:
+        return np.empty(shape, dtype)
+    return np.empty([shape[axis] for axis in last], dtype).transpose(*front, x.ndim - 1, *back)
 
 
 def _check_out(out: Array, shape: Shape, dtype: np.dtype[Any], x: Array) -> None:

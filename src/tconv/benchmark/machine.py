@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tconv import native
-from tconv.benchmark.process import ISAS, cores
+from tconv.benchmark.process import FREE, HELD, ISAS, cores
 
 PACKAGES = ("tconv", "numpy", "torch", "onnxruntime", "openvino", "jax")
 
@@ -20,7 +20,7 @@ def about(now: datetime, rounds: int, threads: int, isa: str | None) -> dict[str
         "cpu": _cpu(),
         "features": ", ".join(native.cpu_features()),
         "threads": f"{threads}, on {len(cores(threads))} CPUs",
-        "isa": _forced(isa) if isa else "best available",
+        **(_forced(isa) if isa else {"isa": "best available"}),
         "backend": isa or native.active(),
         "rounds": str(rounds),
         "date": f"{now:%Y-%m-%d}",
@@ -35,9 +35,10 @@ def file_stem(about: dict[str, str], isa: str | None) -> str:
     return re.sub(r"[^a-z0-9]+", "-", " ".join(words).casefold()).strip("-")
 
 
-def _forced(isa: str) -> str:
+def _forced(isa: str) -> dict[str, str]:
+    """By what the contenders are held back, and which."""
     settings = " ".join(f"{name}={value}" for name, value in ISAS[isa].items())
-    return f"{isa}, forced by {settings}; onnxruntime cannot be held back"
+    return {"isa": f"{isa}, forced by {settings}", "held to it": HELD, "cannot be held": ", ".join(FREE)}
 
 
 def _cpu() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tconv.benchmark import machine
 from tconv.benchmark.contenders import OWN, PEERS, lacking
-from tconv.benchmark.process import FLOOR, Contestant, Failed
+from tconv.benchmark.process import FLOOR, FREE, Contestant, Failed
 from tconv.benchmark.results import Callers, Memory, Results, Row, Sizes
 from tconv.benchmark.suite import VARIED, WEIGHED, Case
 
@@ -34,7 +34,8 @@ def run(
     """
     missing = {name: f"{', '.join(lacking(name))} not installed" for name in peers if lacking(name)}
     names = [*OWN, *(name for name in peers if name not in missing)]
-    results = Results(machine.about(datetime.now(UTC), rounds, threads, isa), missing)
+    free = [name for name in names if isa and name in FREE]
+    results = Results(machine.about(datetime.now(UTC), rounds, threads, isa), missing, free)
     varied = [case for case in cases if case.name in VARIED]
     weighed = [case for case in cases if case.name in WEIGHED]
     total, done = len(cases) + len(varied) + len(weighed), 0

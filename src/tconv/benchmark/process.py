@@ -28,15 +28,22 @@ ISAS = {
         "TCONV_BACKEND": "avx2",
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",
+        "OV_CPU_MAX_ISA": "AVX2",
         "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2",
         "OPENBLAS_CORETYPE": "Haswell",
     }
 }
-"""Environment that holds the contenders, and the products under the floor, to an instruction set.
+"""Environment that holds the contenders, and the products under the floor, to an instruction set."""
 
-ONNX Runtime cannot be held back.
-"""
+HELD = (
+    "tconv; torch (ATen, oneDNN, MKL); openvino (oneDNN's kernels, so every deconvolution; its own from the release "
+    "on that heeds OV_CPU_MAX_ISA); jax (what XLA compiles, and oneDNN; not the kernels that it brings compiled)"
+)
+"""What these settings reach, as ONEDNN_VERBOSE=1, OpenVINO's runtime model and XLA's list of flags show."""
+
+FREE = ("onnxruntime",)
+"""Contenders that ask the processor what it can do, and have no setting."""
 
 
 class Failed(errors.TconvError):

@@ -36,9 +36,10 @@ def tables(results: Results) -> list[Table]:
 def verdict(results: Results) -> Iterator[str]:
     """One line each: geometric means, layers that lose, what failed and what was missing."""
     for own in OWN:
-        for against, ratio in _ratios(own).items():
+        for against, ratio in _ratios(own, results.free).items():
             if mean := results.mean(ratio):
                 yield f"{own}: {mean[0]:.2f}x {against} (geometric mean of {mean[1]} layers)"
+        yield from _worst_size(own, results)
     lost = [f"{layer} ({own} {ratio:.2f})" for layer, own, ratio in results.lost()]
     yield f"below {LOSS}x the best peer: {', '.join(lost) or 'none'}"
     for row in results.rows:
@@ -60,17 +61,28 @@ def to_json(results: Results) -> str:
     """All that was measured, and per layer the floor and the ratios that follow."""
     data = asdict(results)
     for row, plain in zip(results.rows, data["rows"], strict=True):
-        ratios = {own: {against: ratio(row) for against, ratio in _ratios(own).items()} for own in OWN}
+        ratios = {own: {against: ratio(row) for against, ratio in _ratios(own, results.free).items()} for own in OWN}
         plain |= {"floor": row.floor, "bound": row.bound, "ratios": ratios}
     return json.dumps(data, indent=1) + "\n"
 
 
-def _ratios(own: str) -> dict[str, Callable[[Row], float | None]]:
+def _ratios(own: str, free: list[str]) -> dict[str, Callable[[Row], float | None]]:
+    """What is compared, by its name; the peers that were not held back are also left out once."""
+    held = {f"as fast as the best peer without {', '.join(free)}": lambda row: row.over_peer(own, free)} if free else {}
     return {
         "as fast as the best peer": lambda row: row.over_peer(own),
+        **held,
         "as fast as torch": lambda row: row.over(own, row.seconds.get("torch")),
         "the floor's time": lambda row: row.to_floor(own),
     }
+
+
+def _worst_size(own: str, results: Results) -> Iterator[str]:
+    """What it costs at most if every call has an input size of its own."""
+    sizes = [each for each in results.sizes if each.contender == own]
+    if sizes:
+        worst = max(sizes, key=lambda each: each.new)
+        yield f"{own}: a new input size in every call costs {_percent(worst.new)} at most ({worst.layer})"
 
 
 def _layers(results: Results) -> Table:
@@ -103,16 +115,15 @@ def _errors(results: Results) -> Table:
 
 
 def _sizes(results: Results) -> Table:
-    rows = []
-    for each in results.sizes:
-        costs = _percent(each.changing / each.fixed)
-        times = [_micro(each.fixed), _micro(each.changing), costs, _micro(each.new)]
-        rows.append([each.layer, each.contender, *times])
+    rows = [
+        [each.layer, each.contender, _micro(each.fixed), _percent(each.changing), _percent(each.new)]
+        for each in results.sizes
+    ]
     note = (
-        f"Microseconds per call, mean over {SIZES} input sizes, with the time to bind the input: called again with "
-        "the same size; with a size other than the last call's; with a size for the first time."
+        f"Microseconds per call with the last call's input size, median over {SIZES} sizes, with the time to bind the "
+        "input. What a call costs more whose size is not the last call's, and one whose size was never met before."
     )
-    return Table("Changing sizes", note, ["layer", "contender", "same", "changing", "costs", "new"], rows, 2)
+    return Table("Changing sizes", note, ["layer", "contender", "same", "changing", "new"], rows, 2)
 
 
 def _callers(results: Results) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import geometric_mean
 
@@ -34,14 +34,14 @@ class Row:
     def bound(self) -> str:
         return "arithmetic" if self.flop / self.gemm >= self.bytes / self.copy else "memory"
 
-    def best_peer(self, own: str) -> float | None:
-        """Seconds of the fastest peer of the same memory layout as `own`."""
-        peers = [s for name, s in self.seconds.items() if name not in OWN and layout(name) == layout(own)]
-        return min(peers, default=None)
+    def best_peer(self, own: str, without: Sequence[str] = ()) -> float | None:
+        """Seconds of the fastest peer of the same memory layout as `own`, some left out."""
+        names = [name for name in self.seconds if name not in (*OWN, *without) and layout(name) == layout(own)]
+        return min((self.seconds[name] for name in names), default=None)
 
-    def over_peer(self, own: str) -> float | None:
+    def over_peer(self, own: str, without: Sequence[str] = ()) -> float | None:
         """How many times faster than the best peer of its layout; above 1 is faster."""
-        return self.over(own, self.best_peer(own))
+        return self.over(own, self.best_peer(own, without))
 
     def over(self, own: str, peer: float | None) -> float | None:
         """How many times faster than `peer` seconds."""
@@ -54,13 +54,13 @@ class Row:
 
 @dataclass
 class Sizes:
-    """Mean seconds per call over a sequence of input sizes: see `Worker.sizes`."""
+    """Seconds of a call with the last call's input size, and how many times slower others are: see `Worker.sizes`."""
 
     layer: str
     contender: str
-    new: float
-    changing: float
     fixed: float
+    changing: float
+    new: float
 
 
 @dataclass
@@ -85,10 +85,11 @@ class Memory:
 
 @dataclass
 class Results:
-    """A run of the benchmark."""
+    """A run of the benchmark; `free` are peers that could not be held to the instruction set that was forced."""
 
     about: dict[str, str]
     missing: dict[str, str] = field(default_factory=dict)
+    free: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     sizes: list[Sizes] = field(default_factory=list)
     callers: list[Callers] = field(default_factory=list)

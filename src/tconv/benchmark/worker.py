@@ -17,8 +17,8 @@ from tconv.benchmark.contenders import PREPARE, Bind, Task
 from tconv.benchmark.suite import SUITE, Case
 from tconv.layer import prepare
 
-SIZES = 12
-"""Different input sizes in a sequence: the layer's own with 1 to 12 more cells on the last axis."""
+SIZES = 24
+"""Different input sizes in a sequence: the layer's own with 1 to 24 more cells on the last axis."""
 PASSES = 3
 """Times that the sequence is repeated, after the pass in which all sizes are new."""
 CALLERS = (1, 4, 16)
@@ -50,18 +50,20 @@ class Worker:
         return {"seconds": median(seconds_of_calls(self._run))}
 
     def sizes(self, case: Case) -> dict[str, float]:
-        """Mean seconds per call, over a sequence of sizes: all new; changing from call to call; the same as before.
+        """What a size costs that is new, or other than the last call's: as ratios to the seconds of a call that is not.
 
-        A call takes an array that the contender has not seen, binds it and runs. Each size is called twice in a row:
-        the first call changes the size, the second does not.
+        Each size is called twice in a row: the first call changes the size, the second does not. The ratio of the two
+        is not moved by what else the machine does; its median over all sizes counts. A call takes an array, binds it
+        and runs; the two take arrays of their own, so that neither finds its input in the cache.
         """
         bind = self._bind(case, fixed=False)
-        inputs = [case.input((*case.in_size[:-1], case.in_size[-1] + 1 + extra)) for extra in range(SIZES)]
-        _seconds(bind, case.input())
-        new = [_seconds(bind, x) for x in inputs]
-        pairs = [[(_seconds(bind, x), _seconds(bind, x)) for x in inputs] for _ in range(PASSES)]
-        changing, fixed = np.median(np.array(pairs), axis=0).mean(axis=0)
-        return {"new": sum(new) / SIZES, "changing": float(changing), "fixed": float(fixed)}
+        *larger, largest = [(*case.in_size[:-1], case.in_size[-1] + 1 + extra) for extra in range(SIZES + 1)]
+        inputs = [(case.input(size), case.input(size)) for size in larger]
+        _seconds(bind, case.input(largest))  # the process has then got all memory that it needs
+        seconds = np.array([[(_seconds(bind, x), _seconds(bind, y)) for x, y in inputs] for _ in range(1 + PASSES)])
+        ratios = seconds[..., 0] / seconds[..., 1]
+        new, changing = np.median(ratios[0]), np.median(ratios[1:])
+        return {"fixed": float(np.median(seconds[1:, :, 1])), "changing": float(changing), "new": float(new)}
 
     def callers(self, case: Case) -> dict[str, list[float]]:
         """Calls per second of all threads together, for each number of calling threads."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -102,10 +101,12 @@ class Geometry:
             pairs_per_axis("crop", crop, ndim),
             strict=True,
         )
-        axes = []
-        for number, (k, s, d, (lo, hi)) in enumerate(entries):
-            with _on_axis(number):
+        axes: list[Axis] = []
+        try:
+            for k, s, d, (lo, hi) in entries:
                 axes.append(Axis(k, s, d, lo, hi))
+        except errors.TconvError as error:
+            raise type(error)(f"axis {len(axes)}: {error}") from None
         object.__setattr__(self, "axes", tuple(axes))
 
     @classmethod
@@ -267,10 +268,12 @@ class Geometry:
 
     def _each(self, of: Callable[[Axis, Any], T], values: tuple[Any, ...]) -> tuple[T, ...]:
         """`of(axis, value)` on every axis; an error says on which."""
-        results = []
-        for number, (axis, value) in enumerate(zip(self.axes, values, strict=True)):
-            with _on_axis(number):
+        results: list[T] = []
+        try:
+            for axis, value in zip(self.axes, values, strict=True):
                 results.append(of(axis, value))
+        except errors.TconvError as error:
+            raise type(error)(f"axis {len(results)}: {error}") from None
         return tuple(results)
 
     def __repr__(self) -> str:
@@ -280,15 +283,6 @@ class Geometry:
         kernel = "x".join(map(str, self.kernel))
         rest = (("stride", self.stride), ("dilation", self.dilation), ("crop", self.crop))
         return f"{self.ndim}-D: kernel {kernel}, " + ", ".join(f"{name} {_short(value)}" for name, value in rest)
-
-
-@contextmanager
-def _on_axis(number: int) -> Iterator[None]:
-    """Let an error of one axis say on which axis it happened."""
-    try:
-        yield
-    except errors.TconvError as error:
-        raise type(error)(f"axis {number}: {error}") from None
 
 
 def _short(entries: tuple[Any, ...]) -> str:

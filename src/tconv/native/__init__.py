@@ -9,6 +9,7 @@ the environment forces one.
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -35,12 +36,14 @@ def pack(
     groups: int = 1,
     activation: str = "",
     slope: float = 0.01,
+    lent: bool = False,
 ) -> Packed:
-    """Weights packed for the active backend: `pack(...).run(x, y)` takes strided x and y of the weight's dtype."""
+    """Contiguous weights packed for the active backend: `pack(...).run(x, y)` takes strided x and y of their dtype.
+
+    With `lent`, weight and bias are not copied: they must live, unchanged, as long as the result.
+    """
     axes = [(axis.kernel, axis.stride, axis.dilation, axis.crop_lo) for axis in geometry.axes]
-    if bias is not None:
-        bias = np.ascontiguousarray(bias)
-    return LAYERS[weight.dtype](np.ascontiguousarray(weight), bias, axes, groups, activation, slope, active())
+    return LAYERS[weight.dtype](weight, bias, axes, groups, activation, slope, active(), lent)
 
 
 @form
@@ -49,7 +52,9 @@ def run(geometry: Geometry, x: Array, w: Array) -> Array:
     batch, groups, channels_in, channels_out = (*x.shape[:3], w.shape[2])
     y = np.empty((batch, groups * channels_out, *geometry.output_size(x.shape[3:])), x.dtype)
     weight = w.reshape(groups * channels_in, *w.shape[2:])
-    pack(geometry, weight, groups=groups).run(x.reshape(batch, groups * channels_in, *x.shape[3:]), y)
+    pack(geometry, np.ascontiguousarray(weight), groups=groups).run(
+        x.reshape(batch, groups * channels_in, *x.shape[3:]), y
+    )
     return y
 
 
@@ -60,11 +65,15 @@ def backends() -> tuple[str, ...]:
 
 def active() -> str:
     """The backend that runs: the best one, or the one that TCONV_BACKEND names."""
+    return _chosen(os.environ.get("TCONV_BACKEND"))
+
+
+@lru_cache(maxsize=16)
+def _chosen(name: str | None) -> str:
     supported = backends()
-    chosen = os.environ.get("TCONV_BACKEND") or supported[0]
-    if chosen not in supported:
-        raise errors.TconvError(f"TCONV_BACKEND={chosen} is not available here; choose one of {', '.join(supported)}")
-    return chosen
+    if name and name not in supported:
+        raise errors.TconvError(f"TCONV_BACKEND={name} is not available here; choose one of {', '.join(supported)}")
+    return name or supported[0]
 
 
 def cpu_features() -> tuple[str, ...]:

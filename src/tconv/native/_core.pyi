@@ -10,21 +10,31 @@ from numpy.typing import NDArray
 class LayerF32:
     """Weights packed for one backend; `run` computes any input size."""
 
-    def __init__(self, weight: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str) -> None: ...
+    def __init__(self, weight: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str, lent: bool = False) -> None: ...
 
     def run(self, x: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], y: Annotated[NDArray[numpy.float32], dict(device='cpu')]) -> None:
         """
         Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.
         """
 
+    def account(self, x_shape: Sequence[int], x_strides: Sequence[int], y_shape: Sequence[int], y_strides: Sequence[int]) -> tuple[str, int]:
+        """
+        (way of computing, bytes that each thread needs beside output and weights) for such arrays; strides count elements.
+        """
+
 class LayerF64:
     """Weights packed for one backend; `run` computes any input size."""
 
-    def __init__(self, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str) -> None: ...
+    def __init__(self, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str, lent: bool = False) -> None: ...
 
     def run(self, x: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], y: Annotated[NDArray[numpy.float64], dict(device='cpu')]) -> None:
         """
         Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.
+        """
+
+    def account(self, x_shape: Sequence[int], x_strides: Sequence[int], y_shape: Sequence[int], y_strides: Sequence[int]) -> tuple[str, int]:
+        """
+        (way of computing, bytes that each thread needs beside output and weights) for such arrays; strides count elements.
         """
 
 def backends() -> list[tuple[str, str, bool]]:

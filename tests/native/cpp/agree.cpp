@@ -14,6 +14,8 @@
 
 using namespace tconv;
 
+extern const Backend odd_backend;
+
 namespace {
 
 using Size = std::vector<Index>;
@@ -35,6 +37,10 @@ const Case cases[] = {
     {"few pixels, many channels", 2, 9, 40, 1, {3, 4}, {6, 8}, {{2, 2, 1, 0}, {2, 2, 1, 0}}, Activation::none},
     {"depthwise", 1, 5, 5, 5, {3, 20}, {6, 40}, {{4, 2, 1, 1}, {4, 2, 1, 1}}, Activation::silu},
     {"3-D", 1, 2, 4, 2, {2, 3, 19}, {3, 4, 38}, {{3, 2, 1, 1}, {2, 1, 2, 0}, {3, 2, 1, 1}}, Activation::tanh},
+    {"many small images", 9, 3, 20, 1, {3, 3}, {6, 6}, {{4, 2, 1, 1}, {4, 2, 1, 1}}, Activation::none},
+    {"a pixel", 3, 5, 6, 1, {1, 1}, {3, 4}, {{3, 1, 1, 0}, {4, 2, 1, 0}}, Activation::relu},
+    {"few channels", 2, 6, 1, 1, {7, 40}, {14, 80}, {{5, 2, 1, 2}, {5, 2, 1, 2}}, Activation::none},
+    {"long sums", 1, 1100, 9, 1, {4, 5}, {8, 10}, {{3, 2, 1, 1}, {3, 2, 1, 1}}, Activation::none},
     {"enough for threads", 1, 32, 32, 1, {16, 24}, {32, 48}, {{4, 2, 1, 1}, {4, 2, 1, 1}}, Activation::none},
 };
 
@@ -84,11 +90,13 @@ Size strides_of(const Size& shape, Layout layout, Index after_each_row) {
 template <class T>
 std::vector<T> result(const Layer<T>& layer, const Case& c, const std::vector<T>& x, Layout layout) {
     const Size in = shape_of(c.batch, c.in_channels, c.in), out = shape_of(c.batch, c.out_channels, c.out);
-    View<const T> from{x.data() + (layout == reversed ? in.back() - 1 : 0), in, strides_of(in, layout, 0)};
-    if (layout == reversed) from.strides.back() = -1;
+    Size in_strides = strides_of(in, layout, 0);
+    const Size out_strides = strides_of(out, layout, gap);
+    if (layout == reversed) in_strides.back() = -1;
+    const View<const T> from{x.data() + (layout == reversed ? in.back() - 1 : 0), in, in_strides};
     const Index row = row_length(out, layout), cells = product(out) / row * (row + gap);
     std::vector<T> y(static_cast<std::size_t>(gap + cells), T(99));
-    layer.run(from, View<T>{y.data() + gap, out, strides_of(out, layout, gap)});
+    layer.run(from, View<T>{y.data() + gap, out, out_strides});
     return y;
 }
 
@@ -100,7 +108,7 @@ bool agrees(const Case& c, const Choice& choice) {
     const auto w = numbers<T>(c.in_channels * (c.out_channels / c.groups) * product(kernel), 2);
     const auto b = numbers<T>(c.out_channels, 3);
     const auto layer = [&](const Backend* backend) {
-        return Layer<T>(w.data(), b.data(), c.in_channels, c.out_channels, c.groups, c.axes, c.activation, T(0.5),
+        return Layer<T>(w.data(), b.data(), true, c.in_channels, c.out_channels, c.groups, c.axes, c.activation, T(0.5),
                         backend);
     };
     const Layer<T> judged = layer(choice.backend), reference = layer(nullptr);
@@ -134,7 +142,9 @@ bool agrees(const Case& c, const Choice& choice) {
 
 int main() {
     int wrong = 0;
-    for (const Choice& choice : choices()) {
+    std::vector<Choice> all = choices();
+    all.push_back({odd_backend.name, odd_backend.description, &odd_backend, true});
+    for (const Choice& choice : all) {
         if (!choice.supported || !choice.backend) continue;
         for (const Case& c : cases) wrong += !agrees<float>(c, choice) + !agrees<double>(c, choice);
         std::printf("%s: %zu layers\n", choice.name.c_str(), std::size(cases));

@@ -1,0 +1,29 @@
+// The kernel of cells.hpp.
+namespace {
+
+template <class T, int rows, int vectors>
+void cells(T* const* out, Index last, const T* const* x, const Index* number, Index taps, Index channels, Index first,
+           Index end, const T* weight, const T* bias) {
+    constexpr int lanes = Vec<T>::lanes, width = vectors * lanes;
+    typename Vec<T>::type sum[rows][vectors] = {};
+    for (Index tap = 0; tap < taps; ++tap, x += rows) {
+        const T* in[rows];
+        for (int r = 0; r < rows; ++r) in[r] = x[r];
+        const T* w = weight + (number[tap] * channels + first) * width;
+        for (Index channel = first; channel < end; ++channel, w += width) {
+            typename Vec<T>::type weights[vectors];
+            for (int v = 0; v < vectors; ++v) weights[v] = load(w + v * lanes);
+            for (int r = 0; r < rows; ++r)
+                for (int v = 0; v < vectors; ++v) sum[r][v] += weights[v] * in[r][channel];
+        }
+    }
+    for (int r = 0; r < rows; ++r) {
+        T* to = out[r];
+        for (int v = 0; v + 1 < vectors; ++v, to += lanes)
+            store(to, sum[r][v] + (bias ? load(bias + v * lanes) : load(to)));
+        const auto rest = bias ? load_some(bias + (vectors - 1) * lanes, last) : load_some(to, last);
+        store_some(to, sum[r][vectors - 1] + rest, 0, last);
+    }
+}
+
+}  // namespace

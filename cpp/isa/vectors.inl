@@ -1,0 +1,101 @@
+// Vectors of VECTOR_BYTES bytes, written with the compiler's own vector types; only loads and stores of a part of a vector
+// need to know the instruction set.
+#if VECTOR_BYTES > 16
+#include <immintrin.h>
+#endif
+
+namespace {
+
+template <class T, int bytes = VECTOR_BYTES>
+struct Vec {
+    typedef T type __attribute__((vector_size(bytes)));
+    typedef T unaligned __attribute__((vector_size(bytes), aligned(sizeof(T)), may_alias));
+    static constexpr int lanes = bytes / sizeof(T);
+};
+
+template <class T, int bytes = VECTOR_BYTES>
+inline typename Vec<T, bytes>::type load(const T* from) {
+    return *reinterpret_cast<const typename Vec<T, bytes>::unaligned*>(from);
+}
+
+template <class T, int bytes = VECTOR_BYTES>
+inline void store(T* to, typename Vec<T, bytes>::type value) {
+    *reinterpret_cast<typename Vec<T, bytes>::unaligned*>(to) = value;
+}
+
+#if VECTOR_BYTES == 64
+inline unsigned lanes_from_to(Index low, Index high) { return (1u << high) - (1u << low); }
+
+inline Vec<float>::type load_some(const float* from, Index count) {
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>(lanes_from_to(0, count)), from);
+}
+inline Vec<double>::type load_some(const double* from, Index count) {
+    return _mm512_maskz_loadu_pd(static_cast<__mmask8>(lanes_from_to(0, count)), from);
+}
+inline void store_some(float* to, Vec<float>::type value, Index low, Index high) {
+    _mm512_mask_storeu_ps(to, static_cast<__mmask16>(lanes_from_to(low, high)), value);
+}
+inline void store_some(double* to, Vec<double>::type value, Index low, Index high) {
+    _mm512_mask_storeu_pd(to, static_cast<__mmask8>(lanes_from_to(low, high)), value);
+}
+#elif VECTOR_BYTES == 32
+inline __m256i lanes_from_to(float, Index low, Index high) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(low)), lane),
+                               _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(high)), lane));
+}
+inline __m256i lanes_from_to(double, Index low, Index high) {
+    const __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+    return _mm256_andnot_si256(_mm256_cmpgt_epi64(_mm256_set1_epi64x(low), lane),
+                               _mm256_cmpgt_epi64(_mm256_set1_epi64x(high), lane));
+}
+inline Vec<float>::type load_some(const float* from, Index count) {
+    return _mm256_maskload_ps(from, lanes_from_to(0.0f, 0, count));
+}
+inline Vec<double>::type load_some(const double* from, Index count) {
+    return _mm256_maskload_pd(from, lanes_from_to(0.0, 0, count));
+}
+inline void store_some(float* to, Vec<float>::type value, Index low, Index high) {
+    _mm256_maskstore_ps(to, lanes_from_to(0.0f, low, high), value);
+}
+inline void store_some(double* to, Vec<double>::type value, Index low, Index high) {
+    _mm256_maskstore_pd(to, lanes_from_to(0.0, low, high), value);
+}
+#else
+template <class T>
+inline typename Vec<T>::type load_some(const T* from, Index count) {
+    typename Vec<T>::type value = {};
+    for (Index j = 0; j < count; ++j) value[j] = from[j];
+    return value;
+}
+template <class T>
+inline void store_some(T* to, typename Vec<T>::type value, Index low, Index high) {
+    for (Index j = low; j < high; ++j) to[j] = value[j];
+}
+#endif
+
+// Lane l of the k-th vector of woven outputs is output m = k*lanes + l: cell m / phases of phase m % phases. The phases
+// are merged one after the other; `phase` is the one that joins (the first two join at once).
+template <int lanes, int phases>
+constexpr int woven(int k, int phase, int l) {
+    const int m = k * lanes + l, cell = m / phases;
+    if (m % phases == phase) return lanes + cell;
+    return phase == 1 && m % phases == 0 ? cell : l;
+}
+
+template <class T, int phases, int k, int phase, int... l>
+inline typename Vec<T>::type join(typename Vec<T>::type so_far, typename Vec<T>::type next,
+                                  std::integer_sequence<int, l...>) {
+    return __builtin_shufflevector(so_far, next, woven<Vec<T>::lanes, phases>(k, phase, l)...);
+}
+
+template <class T, int phases, int k, int phase>
+inline typename Vec<T>::type merged(const typename Vec<T>::type* in) {
+    if constexpr (phase == 0)
+        return in[0];
+    else
+        return join<T, phases, k, phase>(merged<T, phases, k, phase - 1>(in), in[phase],
+                                         std::make_integer_sequence<int, Vec<T>::lanes>());
+}
+
+}  // namespace

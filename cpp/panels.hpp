@@ -1,0 +1,74 @@
+// Where the inputs of a block of cells lie in a panel, for arrays of one shape. Lanes run along the last axes of the cells;
+// a unit is neighbouring cells for a few tiles. Each unit has a panel of its own, in which the input of every cell for
+// every shift lies at a distance that depends on the shift alone.
+#pragma once
+#include "phases.hpp"
+#include "problem.hpp"
+
+namespace tconv {
+
+// What the panels of a layer must serve, whatever the shape.
+struct PanelNeeds {
+    std::vector<Axis> axes;                    // as cells are counted
+    std::vector<std::vector<Index>> shifts;    // input index - cell index, of all taps
+    std::vector<std::vector<Index>> residues;  // of each group of phases; on all axes but the last
+    Index phases;                              // of the last axis
+    Index woven;                               // channels that are woven with the phases into an output row
+    double work;                               // multiplications for each cell and input channel
+    Index lanes, vectors;                      // of the tiles
+    Index room;                                // elements that a panel may have for one channel
+};
+
+struct Unit {
+    struct Tile {
+        Index vectors;
+        std::vector<std::vector<Strip>> strips;  // of each group of phases
+    };
+
+    std::vector<Piece> pieces;
+    std::vector<Tile> tiles;
+};
+
+class Panels {
+   public:
+    using Sizes = std::span<const Index>;
+
+    Panels(const PanelNeeds& needs, Sizes x_shape, Sizes x_strides, Sizes y_shape, Sizes y_strides);
+
+    Index units() const { return outer_ * chunks_; }  // of an image
+    Index tiles() const { return layout_.tiles; }      // of a unit; the last may have fewer
+    Index tile_vectors() const { return tile_vectors_; }  // the last may have fewer
+    Index size() const { return size_; }  // elements of a unit's panel for one channel
+    Index distance(const std::vector<Index>& shift) const;
+
+    void locate(Unit& unit, Index number) const;
+
+   private:
+    struct Layout {
+        std::size_t flat;  // lanes run along the axes from this one on
+        bool halo;         // along it, shifts are distances in the panel; along the others, each has its copy
+        Index tiles;       // of a unit
+        double cost;
+    };
+
+    Layout measured(std::size_t flat, bool halo) const;
+    void choose();
+    Index cells(std::size_t from, std::size_t to) const;
+    Index reach(std::size_t axis) const;
+    Index copies(const Layout& layout) const;
+    void locate_pieces(Unit& unit, std::vector<Index>& cell, Index begin, Index end) const;
+    void locate_strips(Unit::Tile& tile, std::vector<Index>& cell, Index begin, Index end) const;
+
+    template <class Use>
+    void rows(std::vector<Index>& cell, Index begin, Index end, Use use) const;
+
+    const PanelNeeds& needs_;
+    std::size_t last_;
+    std::vector<Index> in_, x_strides_, out_, y_strides_;
+    std::vector<Index> first_, count_;            // cells, per axis
+    std::vector<std::vector<Index>> shifts_;      // distinct, per axis, ascending
+    Layout layout_;
+    Index images_, pitch_, plane_size_, plane_, outer_, chunks_, tile_vectors_, size_;
+};
+
+}  // namespace tconv

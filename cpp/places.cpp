@@ -1,0 +1,108 @@
+#include "places.hpp"
+
+#include <algorithm>
+
+namespace tconv {
+namespace {
+
+// One tap, as the cells of a run read it: the k-th reads from + k*step, if low <= k < high.
+struct Reach {
+    Index from, low, high;
+};
+
+// Steps from pixel to pixel, the batch first.
+std::vector<Index> steps_of(const Walk& walk) {
+    const std::size_t dims = walk.in_size.size();
+    std::vector<Index> steps{walk.x_strides[0]};
+    steps.insert(steps.end(), walk.x_strides.begin() + 2, walk.x_strides.end());
+    if (!walk.transposed) return steps;
+    Index step = 1;
+    for (std::size_t a = dims; a-- > 0; step *= walk.in_size[a]) steps[a + 1] = step;
+    steps[0] = step;
+    return steps;
+}
+
+// Of a run that begins at `cell`, along the last axis or from image to image.
+Reach reach_of(const Tap& tap, const Walk& walk, const std::vector<Index>& steps, Index image,
+               const std::vector<Index>& cell) {
+    Reach reach{image * steps[0], 0, INT64_MAX};
+    for (std::size_t a = 0; a < cell.size(); ++a) {
+        const Index i = cell[a] - tap.offset[a];
+        reach.from += i * steps[a + 1];
+        if (a + 1 == cell.size() && !walk.images_first)
+            reach.low = -i, reach.high = walk.in_size[a] - i;
+        else if (i < 0 || i >= walk.in_size[a])
+            return {0, 0, 0};
+    }
+    return reach;
+}
+
+}  // namespace
+
+void Places::locate(const Walk& walk, const std::vector<Axis>& axes, const PhaseGroup& group, const Cells& cells,
+                    Index begin, Index end, Index tile_rows) {
+    const auto& taps = group.taps.front();  // all phases of a group read the same
+    const std::size_t last = axes.size() - 1;
+    const auto count = static_cast<Index>(taps.size()), total = end - begin;
+    const std::vector<Index> steps = steps_of(walk);
+    inputs.resize(static_cast<std::size_t>(count * total));
+    y.resize(static_cast<std::size_t>(total));
+    o.resize(static_cast<std::size_t>(total));
+    const Index step = walk.images_first ? steps[0] : steps[last + 1];
+    const Index y_step = walk.images_first ? walk.y_strides[0] : 0, o_step = walk.images_first ? 0 : axes[last].stride;
+    std::vector<Index> cell(last + 1);
+    for (Index number = begin; number < end;) {
+        const Index image = walk.images_first ? number % walk.images : number / cells.total;
+        Index rest = walk.images_first ? number / walk.images : number % cells.total;
+        for (std::size_t a = last + 1; a-- > 0; rest /= cells.count[a]) cell[a] = cells.first[a] + rest % cells.count[a];
+        const Index left = walk.images_first ? walk.images - image : cells.first[last] + cells.count[last] - cell[last];
+        const Index at = number - begin, run = std::min(left, end - number);
+        Index row = image * walk.y_strides[0];
+        for (std::size_t a = 0; a < last; ++a)
+            row += (axes[a].stride * cell[a] + group.residue[a] - axes[a].crop_lo) * walk.y_strides[a + 2];
+        for (Index k = 0; k < run; ++k) {
+            y[static_cast<std::size_t>(at + k)] = row + k * y_step;
+            o[static_cast<std::size_t>(at + k)] =
+                axes[last].stride * cell[last] + group.residue[last] - axes[last].crop_lo + k * o_step;
+        }
+        for (Index t = 0; t < count; ++t) {
+            const Reach reach = reach_of(taps[static_cast<std::size_t>(t)], walk, steps, image, cell);
+            for (Index k = 0, tile = at / tile_rows * tile_rows; k < run; tile += tile_rows) {
+                const Index rows = std::min(tile_rows, total - tile), until = std::min(run, tile + rows - at);
+                Index* to = inputs.data() + count * tile + t * rows + at + k - tile;
+                for (; k < until; ++k) *to++ = k >= reach.low && k < reach.high ? reach.from + k * step : nothing;
+            }
+        }
+        number += run;
+    }
+    leave_out_unused(count, total, tile_rows);
+}
+
+void Places::leave_out_unused(Index taps, Index total, Index tile_rows) {
+    number.clear();
+    used.clear();
+    lowest = INT64_MAX;
+    highest = 0;
+    auto to = inputs.begin();
+    for (Index tile = 0; tile < total; tile += tile_rows) {
+        const Index rows = std::min(tile_rows, total - tile);
+        used.push_back(0);
+        for (Index t = 0; t < taps; ++t) {
+            const auto from = inputs.begin() + taps * tile + t * rows, until = from + rows;
+            bool any = false;
+            for (auto input = from; input != until; ++input) {
+                if (*input == nothing) continue;
+                any = true;
+                lowest = std::min(lowest, *input);
+                highest = std::max(highest, *input);
+            }
+            if (!any) continue;
+            number.push_back(t);
+            ++used.back();
+            to = to == from ? until : std::copy(from, until, to);
+        }
+    }
+    inputs.erase(to, inputs.end());
+}
+
+}  // namespace tconv
