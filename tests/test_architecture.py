@@ -36,6 +36,7 @@ HEAVY = {
     "linear": {"scipy"},
     "images": {"pyvips", "PIL", "scipy", "skimage"},
     "nn": {"torch"},
+    "segmentation": {"torch", "PIL", "cyclopts"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 

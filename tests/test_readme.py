@@ -15,31 +15,33 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-LINES = [
-    shlex.split(line, comments=True)
+BLOCKS = [
+    [shlex.split(line, comments=True) for line in block.splitlines()]
     for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    for line in block.splitlines()
 ]
-COMMANDS = [line for line in LINES if line[0] == "tconv"]
+LINES = [line for block in BLOCKS for line in block]
+COMMANDS = [[line for line in block if line[0] == "tconv"] for block in BLOCKS]
 
 
 def test_every_line_is_a_command_we_know() -> None:
     assert {line[0] for line in LINES} == {"make", "tconv"}
-    assert len(COMMANDS) >= 7
+    assert sum(map(len, COMMANDS)) >= 14
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_command(command: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("commands", [c for c in COMMANDS if c], ids=lambda commands: " ".join(commands[0][:3]))
+def test_commands(commands: list[list[str]], tmp_path: Path) -> None:
+    """Those of a block run one after the other in the same folder."""
     from skimage import data
     from skimage.io import imsave
 
     imsave(tmp_path / "photo.jpg", data.astronaut()[:64, :96])
     tconv = Path(sys.executable).parent / "tconv"
-    done = subprocess.run([tconv, *command[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout and not done.stderr
-    for output in [command[n + 1] for n, word in enumerate(command) if word == "-o"]:
-        assert (tmp_path / output).stat().st_size > 1000
+    for command in commands:
+        done = subprocess.run([tconv, *command[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        assert done.stdout and not done.stderr, f"{command}: {done.stderr}"
+        for output in [command[n + 1] for n, word in enumerate(command) if word == "-o"]:
+            assert (tmp_path / output).stat().st_size > 1000
 
 
 def test_python() -> None:

@@ -17,6 +17,7 @@ COMMANDS = {
     "coverage": "Show where checkerboards and holes come from.",
     "invert": "Try to undo a transposed convolution, and say what is possible.",
     "upsample": "Enlarge a photograph with a transposed convolution.",
+    "segment": "Train networks that find what is where in images, and use them.",
     "demo": "Show on a photograph what tconv does.",
     "bench": "Time tconv and its peers on the layers of published models.",
     "show-config": "Say what this installation runs on.",

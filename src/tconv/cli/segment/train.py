@@ -1,0 +1,89 @@
+"""`tconv segment train`: from a folder to a model, with its progress on the screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from tconv.cli.segment import need_segmentation
+from tconv.segmentation.train.settings import Settings
+
+DEFAULTS = Settings()
+
+
+def train(
+    folder: Path,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    resume: Annotated[bool, Parameter(negative=())] = False,
+    config: Path | None = None,
+    tensorboard: Annotated[bool, Parameter(negative=())] = False,
+    settings: Annotated[Settings, Parameter(name="*")] = DEFAULTS,
+) -> int:
+    """Train on a folder of images and masks.
+
+    The run folder gets best.safetensors, the best model so far; last.pt, to resume from; metrics.csv, curves.png and
+    samples/. Ctrl-C saves and leaves.
+
+        tconv segment train data -o run --epochs 30 --features 16,32,64 --size 96
+        tconv segment train data -o run --resume
+
+    On several devices or machines: accelerate launch -m tconv.segmentation.train data -o run ...
+
+    Args:
+        folder: The data, as for check-data.
+        out: The run folder; made if missing.
+        resume: Go on with the training in the run folder; its settings hold where no option is given.
+        config: TOML file with options, which those of the command line go before.
+        tensorboard: Write TensorBoard's files too.
+        settings: How to train.
+    """
+    need_segmentation()
+    from tconv.segmentation import report
+    from tconv.segmentation.train.loop import Stopped, train
+    from tconv.segmentation.train.state import Progress
+
+    start = perf_counter()
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("reading the data", total=None)
+        finished = 0
+
+        def tell(progress: Progress, step: int, steps: int) -> None:
+            nonlocal finished
+            if len(progress.history) > finished:
+                finished = len(progress.history)
+                bar.console.print(_line(progress)) if console.is_terminal else None
+            loss = progress.losses / max(step, 1)
+            best = f", best mean IoU {progress.best:.3f}" if progress.best_epoch else ""
+            bar.update(task, total=settings.epochs * steps, completed=progress.epoch * steps + step,
+                       description=f"epoch {progress.epoch + 1}/{settings.epochs}, loss {loss:.3f}{best}")  # fmt: skip
+
+        try:
+            result = train(folder, out, settings, resume, tell, tensorboard)
+        except Stopped:
+            bar.stop()
+            print(f"stopped; everything is saved: tconv segment train {folder} -o {out} --resume")
+            return 130
+    for problem in result.found.problems:
+        print(f"left out: {problem}")
+    print(f"{len(result.card.classes)} classes: {result.found.legend}\n")
+    print("\n".join(report.aligned(*report.class_table(result.card.classes, result.confusion, result.baselines))))
+    print()
+    for remark in report.remarks(result.card.classes, result.confusion):
+        print(remark)
+    print(f"best of {len(result.progress.history)} epochs: {result.progress.best_epoch}")
+    print(f"{perf_counter() - start:.0f} s; wrote {out}")
+    return 0
+
+
+def _line(progress: object) -> str:
+    row = progress.history[-1]  # type: ignore[attr-defined]
+    return f"epoch {row['epoch']}: loss {row['loss']:.4f}, mean IoU {row['mean_iou']:.4f}, {row['seconds']:.1f} s"

@@ -1,0 +1,142 @@
+"""Trained models in files, and the weights of others.
+
+A model is one safetensors file with the card in its header: plain numbers behind a JSON text, which nothing can hide
+code in, which maps into memory, and which other languages read. A checksum in the header finds damaged numbers.
+PyTorch's own files (.pt, .pth) are read too, with `weights_only`, which refuses everything that is not a tensor.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tconv import errors
+from tconv.segmentation.card import Card
+from tconv.segmentation.wholly import wholly
+
+BEST = "best.safetensors"  # in a run folder
+NESTED = ("state_dict", "model_state_dict", "model")  # where others keep the state dict among other things
+
+
+def save(path: str | Path, model: nn.Module, card: Card) -> None:
+    """Write the model's weights and its card; the file appears when it is complete.
+
+    Raises:
+        ImageFileError: it cannot be written.
+    """
+    from safetensors.torch import save as to_bytes
+
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with wholly(path) as part:
+        part.write_bytes(to_bytes(state, {"card": card.to_json(), "crc32": str(checksum(state))}))
+
+
+def load(path: str | Path) -> tuple[nn.Module, Card]:
+    """The model, in evaluation mode, and its card.
+
+    Args:
+        path: a file that `save` wrote, or a run folder, which stands for its best checkpoint.
+
+    Raises:
+        FileNotFoundError: there is none.
+        TconvError: not such a file, damaged, or of another version; the message says what to do.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / BEST
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such model; give a run folder of `tconv segment train`")
+    state, about = _read(path)
+    if "card" not in about:
+        raise errors.TconvError(f"{path} has no model card: it was not written by tconv; load_weights() reads weights")
+    card = Card.from_json(about["card"], str(path))
+    if about.get("crc32") != str(checksum(state)):
+        raise errors.TconvError(f"{path} is damaged: its numbers do not fit its checksum; take another copy")
+    model = card.build()
+    _fill(model, state, path)
+    return model.eval(), card
+
+
+def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
+    """Fill `model` with a state dict in a .safetensors, .pt or .pth file, as tutorials and others write them.
+
+    Args:
+        model: changed in place.
+        path: a state dict, or a dictionary that holds one as `state_dict`, `model_state_dict` or `model`.
+
+    Returns:
+        `model`.
+
+    Raises:
+        OSError: the file cannot be opened.
+        TconvError: damaged, not only tensors, or of another model; the message names what differs.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        state: Mapping[str, Any] = _read(path)[0]
+    else:
+        state = read_pt(path)
+        state = next((state[key] for key in NESTED if isinstance(state.get(key), Mapping)), state)
+    _fill(model, state, path)
+    return model
+
+
+def read_pt(path: Path) -> dict[str, Any]:
+    """The dictionary that torch.save wrote; nothing in it is executed."""
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise errors.TconvError(
+            f"{path} holds more than tensors, or is no checkpoint; save model.state_dict() alone (nothing was executed)"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise errors.TconvError(f"{path} is damaged or no checkpoint; take another copy") from error
+    if not isinstance(found, dict):
+        raise errors.TconvError(f"{path} holds a {type(found).__name__}, not a state dict; save model.state_dict()")
+    return found
+
+
+def checksum(state: Mapping[str, Tensor]) -> int:
+    """CRC-32 of all names and numbers."""
+    crc = 0
+    for name in sorted(state):
+        crc = zlib.crc32(state[name].contiguous().numpy().tobytes(), zlib.crc32(name.encode(), crc))
+    return crc
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise errors.TconvError(f"{path} is damaged or no safetensors file ({error}); take another copy") from error
+
+
+def _fill(model: nn.Module, state: Mapping[str, Any], path: Path) -> None:
+    """Load the state dict, or say in one line what differs."""
+    wanted = model.state_dict()
+    missing, unknown = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+    shapes = [
+        f"{name} is {tuple(state[name].shape)} and not {tuple(wanted[name].shape)}"
+        for name in wanted
+        if name in state and getattr(state[name], "shape", None) != wanted[name].shape
+    ]
+    differences = [
+        f"{what} {len(names)}, such as {names[0]}"
+        for what, names in (("it lacks", missing), ("it has unknown", unknown), ("shapes differ in", shapes))
+        if names
+    ]
+    if differences:
+        raise errors.TconvError(
+            f"{path} is of another model than this {type(model).__name__}: {'; '.join(differences)}; build the model "
+            f"with the arguments it was trained with"
+        )
+    model.load_state_dict(state)

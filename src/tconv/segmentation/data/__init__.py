@@ -1,0 +1,1 @@
+"""Images and masks: read, paired, checked, split and augmented."""

@@ -1,0 +1,48 @@
+"""Results as rows of text: the model's classes beside the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+
+from tconv.segmentation.metrics import Confusion
+
+
+def class_table(
+    classes: Sequence[str], confusion: Confusion, baselines: Mapping[str, Confusion]
+) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows: a row per class, and the means; "-" where a class is absent."""
+    heads = ["class", "IoU", "Dice", "precision", "recall", *(f"IoU {name}" for name in baselines)]
+    columns = [confusion.iou, confusion.dice, confusion.precision, confusion.recall]
+    columns += [baseline.iou for baseline in baselines.values()]
+    rows = [[name, *(number(column[n]) for column in columns)] for n, name in enumerate(classes)]
+    means = [number(confusion.mean_iou), number(confusion.mean_dice), "", ""]
+    rows.append(["mean", *means, *(number(baseline.mean_iou) for baseline in baselines.values())])
+    return heads, rows
+
+
+def remarks(classes: Sequence[str], confusion: Confusion) -> list[str]:
+    """What one must know about the numbers."""
+    said = [f"pixels right: {confusion.accuracy:.1%}"]
+    absent = confusion.absent(classes)
+    if absent:
+        said.append(f"absent from truth and prediction, and so left out of the mean: {', '.join(absent)}")
+    predicted = int((confusion.counts.sum(axis=0) > 0).sum())
+    if predicted == 1:
+        said.append("every pixel was given the same class: the model has learned nothing yet; train longer")
+    return said
+
+
+def number(value: float) -> str:
+    """Three digits, or "-" for NaN."""
+    return "-" if isnan(value) else f"{value:.3f}"
+
+
+def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table as lines of text, the first column to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    return [
+        "  ".join(text.ljust(width) if n == 0 else text.rjust(width) for n, (text, width) in enumerate(zip(
+            row, widths, strict=True))).rstrip()
+        for row in (heads, *rows)
+    ]  # fmt: skip

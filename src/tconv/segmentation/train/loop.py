@@ -1,0 +1,268 @@
+"""The training loop: steps, measurements, checkpoints. Accelerate sees to devices, precision and many processes."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import cos, isfinite, pi
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import nn
+
+from tconv import errors
+from tconv.segmentation import shared
+from tconv.segmentation.baselines import baselines
+from tconv.segmentation.card import Card, palette
+from tconv.segmentation.checkpoint import BEST, load, save
+from tconv.segmentation.data.check import Found, check
+from tconv.segmentation.data.dataset import Batches, Normal, Samples, measure
+from tconv.segmentation.data.split import split
+from tconv.segmentation.evaluate import evaluate
+from tconv.segmentation.losses import Loss
+from tconv.segmentation.metrics import Confusion
+from tconv.segmentation.train import record
+from tconv.segmentation.train.settings import Settings
+from tconv.segmentation.train.state import LAST, Progress, load_state, save_state
+
+WARM = 0.05  # the part of all steps in which the learning rate rises
+SETTINGS = "settings.toml"
+
+Tell = Callable[[Progress, int, int], object]
+
+
+class Stopped(Exception):  # noqa: N818  # a wish, no error
+    """Ctrl-C: the state is saved and the training can be resumed."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a training works on, the same in every process."""
+
+    settings: Settings
+    training: Samples
+    held_out: Samples
+    card: Card
+    digest: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out.
+
+    Attributes:
+        card: of the best model, which is in the run folder.
+        confusion: of the best model on the held-out images.
+        baselines: by name, on the same images.
+        progress: the history.
+        found: what the data folder held, with its problems.
+    """
+
+    card: Card
+    confusion: Confusion
+    baselines: dict[str, Confusion]
+    progress: Progress
+    found: Found
+
+
+def train(
+    folder: Path,
+    run: Path,
+    settings: Settings,
+    resume: bool = False,
+    tell: Tell | None = None,
+    tensorboard: bool = False,
+) -> Result:
+    """Train on a folder of images and masks.
+
+    Args:
+        folder: in a layout that `data.pairs` knows.
+        run: folder for checkpoints, metrics.csv, curves.png and samples; made if missing.
+        settings: of the training.
+        resume: go on with the training in `run`, with the same result as if it had never stopped.
+        tell: called after every step with (progress, step, steps per epoch).
+        tensorboard: write TensorBoard's files too; needs tensorboard.
+
+    Raises:
+        TconvError: too little data, a run folder in use, a loss that is not a number; the message says what to do.
+        Stopped: Ctrl-C; everything is saved.
+    """
+    from accelerate import Accelerator
+
+    if not resume and (run / LAST).exists():
+        raise errors.TconvError(f"{run} holds a training already; go on with --resume, or give another folder")
+    accelerator: Any = Accelerator(
+        mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate, cpu=None
+    )
+    found = check(folder)
+    task = prepare(found, folder, settings)
+    torch.manual_seed(settings.seed)
+    model = task.card.build()
+    if accelerator.num_processes > 1:
+        shared.share_norms(model)
+    optimiser = torch.optim.AdamW(model.parameters(), settings.rate, weight_decay=settings.decay)
+    progress = load_state(run, settings, task.digest, model, optimiser) if resume else Progress()
+    if accelerator.is_main_process:
+        settings.write(run / SETTINGS)
+    with interruptible() as stop, record.Recorder(run, task.card, task.held_out, tensorboard) as recorder:
+        _epochs(task, run, accelerator, accelerator.prepare(model), accelerator.prepare(optimiser), progress, stop,
+                recorder, tell)  # fmt: skip
+    accelerator.wait_for_everyone()
+    best, card = load(run / BEST)
+    confusion = evaluate(best.to(accelerator.device), task.held_out, len(card.classes), accelerator)
+    return Result(card, confusion, baselines(task.training, task.held_out, len(card.classes)), progress, found)
+
+
+def prepare(found: Found, folder: Path, settings: Settings) -> Task:
+    """Split the data and say what the model must be.
+
+    Raises:
+        TconvError: nothing to learn from.
+    """
+    if found.legend is None:
+        first = f", the first: {found.problems[0]}" if found.problems else ""
+        raise errors.TconvError(f"{folder} has no image with a sound mask; {len(found.problems)} problems{first}")
+    legend = found.legend
+    if len(legend.values) < 2:
+        raise errors.TconvError(f"{folder}: all masks hold one class only ({legend}); two at least can be told apart")
+    training, held_out = split(found.items, settings.held_out, settings.seed)
+    counts = {item.shape[2] for item in found.items}
+    channels = max(counts) if max(counts) > 4 else 3 if counts & {3, 4} else 1
+    normal = measure(training, channels)
+    arguments: dict[str, Any] = {"in_channels": channels, "out_channels": len(legend.values)}
+    arguments["features"] = list(settings.features)
+    if settings.model == "unet":
+        arguments["up"] = settings.up
+    card = Card(
+        model=settings.model, arguments=arguments, classes=legend.names, values=legend.values,
+        palette=palette(len(legend.values)), mean=normal.mean, std=normal.std, size=settings.size,
+        ignore=legend.ignore,
+    )  # fmt: skip
+    digest = hashlib.blake2b(repr([(i.pair.name, i.digest, i.counts) for i in found.items]).encode(), digest_size=12)
+    sides = [Samples(items, legend, Normal(card.mean, card.std)) for items in (training, held_out)]
+    return Task(settings, sides[0], sides[1], card, digest.hexdigest())
+
+
+def _epochs(
+    task: Task, run: Path, accelerator: Any, model: nn.Module, optimiser: Any, progress: Progress,
+    stop: threading.Event, recorder: record.Recorder, tell: Tell | None,
+) -> None:  # fmt: skip
+    settings, main = task.settings, accelerator.is_main_process
+    batches = Batches(
+        task.training, settings.augmentation(), settings.batch, settings.seed, accelerator.num_processes,
+        accelerator.process_index, settings.accumulate,
+    )  # fmt: skip
+    weights = class_weights(task.training, len(task.card.classes)) if settings.weights == "balanced" else None
+    loss = Loss(settings.loss, None if weights is None else weights.to(accelerator.device))
+    while progress.epoch < settings.epochs and not _enough(progress, settings):
+        for _ in _steps(batches, loss, accelerator, model, optimiser, progress, settings):
+            if main and tell:
+                tell(progress, progress.step, batches.steps())
+            # Every process stops after the same step: one that heard Ctrl-C tells the others.
+            whole = progress.step % settings.accumulate == 0
+            if whole and shared.total(torch.tensor(float(stop.is_set()))) > 0:
+                if main:
+                    _save(run, task, accelerator, model, optimiser, progress)
+                raise Stopped
+        confusion = evaluate(model, task.held_out, len(task.card.classes), accelerator)
+        better = record.finish_epoch(progress, confusion, batches.steps())
+        if main:
+            plain: nn.Module = accelerator.unwrap_model(model)
+            if better:
+                metrics = {"mean_iou": progress.best, "epoch": progress.best_epoch, "iou": record.listed(confusion.iou)}
+                save(run / BEST, plain, Card(**{**vars(task.card), "metrics": metrics}))
+            _save(run, task, accelerator, model, optimiser, progress)
+            recorder.epoch(progress, plain)
+        accelerator.wait_for_everyone()
+
+
+def _steps(
+    batches: Batches, loss: Loss, accelerator: Any, model: nn.Module, optimiser: Any, progress: Progress,
+    settings: Settings,
+) -> Iterator[None]:  # fmt: skip
+    """The rest of an epoch, step by step."""
+    model.train()
+    per_epoch = batches.steps()
+    started = perf_counter()
+    for images, classes in batches.epoch(progress.epoch, progress.step):
+        progress.waited += perf_counter() - started
+        done = (progress.epoch * per_epoch + progress.step) / (settings.epochs * per_epoch)
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate * schedule(done)
+        with accelerator.accumulate(model):
+            with accelerator.autocast():
+                scores = model(images.to(accelerator.device))
+            value = loss(scores, classes.to(accelerator.device))
+            lost = float(value.detach())
+            if not isfinite(lost):
+                raise errors.TconvError(_not_finite(batches, progress))
+            accelerator.backward(value)
+            optimiser.step()
+            optimiser.zero_grad()
+        progress.losses += lost
+        progress.step += 1
+        progress.busy += perf_counter() - started
+        yield
+        started = perf_counter()
+
+
+def schedule(done: float) -> float:
+    """The learning rate's factor when the part `done` of all steps is: up in a line, down in half a cosine."""
+    if done < WARM:
+        return (done + WARM / 10) / (WARM * 1.1)
+    return 0.5 * (1 + cos(pi * (done - WARM) / (1 - WARM)))
+
+
+def class_weights(samples: Samples, classes: int) -> torch.Tensor:
+    """Inverse square roots of the classes' parts of all pixels, 1 on average over the classes that are there."""
+    counts = torch.zeros(classes)
+    values = dict(zip(samples.legend.values, range(classes), strict=True))
+    for item in samples.items:
+        for value, count in item.counts.items():
+            if value in values:
+                counts[values[value]] += count
+    weights = torch.where(counts > 0, counts.clamp(min=1).rsqrt(), torch.zeros(()))
+    return weights / weights[weights > 0].mean()
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets; a second Ctrl-C interrupts at once."""
+    stop = threading.Event()
+
+    def ask(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _save(run: Path, task: Task, accelerator: Any, model: nn.Module, optimiser: Any, progress: Progress) -> None:
+    plain = accelerator.unwrap_model(model)
+    save_state(run, task.settings, task.digest, progress, plain, getattr(optimiser, "optimizer", optimiser))
+
+
+def _enough(progress: Progress, settings: Settings) -> bool:
+    return bool(settings.patience) and progress.epoch - progress.best_epoch >= settings.patience
+
+
+def _not_finite(batches: Batches, progress: Progress) -> str:
+    names = [batches.samples.items[n].pair.image.name for _, n in batches.numbers(progress.epoch, progress.step)]
+    return (
+        f"the loss is not a number in epoch {progress.epoch + 1}, step {progress.step + 1} ({', '.join(names)}); give "
+        f"a smaller --rate, or --precision no"
+    )

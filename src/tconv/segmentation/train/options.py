@@ -1,0 +1,45 @@
+"""Options of a training as people write them: lists with commas, and those that stand in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tconv import errors
+from tconv.segmentation.train.loop import SETTINGS
+
+
+def written(app: Any, commands: tuple[str, ...], arguments: Any) -> None:
+    """Cyclopts' hook between reading and converting: splits `--features 16,32`, and fills in what a file says.
+
+    The file is `--config`, or with `--resume` the settings in the run folder; options of the command line go first.
+
+    Raises:
+        TconvError: the file cannot be read.
+    """
+    given = {argument.name: argument for argument in arguments}
+    features = given.get("--features")
+    if features is None:  # another command
+        return
+    path = _path(given, "--config") or (_resumed(given) if given["--resume"].tokens else None)
+    if path is not None:
+        from cyclopts.config import Toml
+
+        try:
+            Toml(path, must_exist=True, use_commands_as_keys=False)(app, commands, arguments)
+        except FileNotFoundError:
+            raise errors.TconvError(f"{path}: there is no such file") from None
+        except ValueError as error:
+            raise errors.TconvError(f"{path} is no TOML file: {error}") from error
+    parts = [token.evolve(value=part) for token in features.tokens for part in token.value.split(",")]
+    features.tokens[:] = [token.evolve(index=n) for n, token in enumerate(parts)]
+
+
+def _path(given: dict[str, Any], option: str) -> Path | None:
+    tokens = given[option].tokens if option in given else ()
+    return Path(tokens[0].value) if tokens else None
+
+
+def _resumed(given: dict[str, Any]) -> Path | None:
+    run = _path(given, "--out")
+    return run / SETTINGS if run and (run / SETTINGS).exists() else None

@@ -1,0 +1,137 @@
+"""What a training leaves to look at: metrics.csv, curves.png, a picture of samples per epoch, TensorBoard's files."""
+
+from __future__ import annotations
+
+import csv
+from math import isnan
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from tconv import errors
+from tconv.arrays import Array
+from tconv.segmentation.card import Card
+from tconv.segmentation.data.dataset import Samples
+from tconv.segmentation.data.masks import IGNORED
+from tconv.segmentation.data.sheet import GREY, coloured, overlay, sheet, visible
+from tconv.segmentation.metrics import Confusion
+from tconv.segmentation.predict.tiles import scores
+from tconv.segmentation.train.state import Progress
+from tconv.segmentation.wholly import wholly
+
+SHOWN = 4  # held-out images per picture
+RIGHT, WRONG = (236, 233, 226), (184, 67, 15)
+
+
+def finish_epoch(progress: Progress, confusion: Confusion, steps: int) -> bool:
+    """Enter an epoch into the history and go on to the next; whether it was the best so far."""
+    row = {
+        "epoch": progress.epoch + 1,
+        "loss": progress.losses / steps,
+        "mean_iou": confusion.mean_iou,
+        "mean_dice": confusion.mean_dice,
+        "accuracy": confusion.accuracy,
+        "seconds": progress.busy,
+        "waiting": progress.waited / max(progress.busy, 1e-9),
+        "iou": listed(confusion.iou),
+    }
+    progress.history.append(row)
+    better = confusion.mean_iou > progress.best or not progress.best_epoch
+    if better:
+        progress.best, progress.best_epoch = confusion.mean_iou, progress.epoch + 1
+    progress.epoch, progress.step = progress.epoch + 1, 0
+    progress.losses = progress.waited = progress.busy = 0.0
+    return better
+
+
+def listed(values: Array) -> list[float | None]:
+    """Numbers for JSON, which has no NaN."""
+    return [None if isnan(value) else float(value) for value in values]
+
+
+class Recorder:
+    """Writes into a run folder after every epoch; what an epoch's files hold comes from the history alone."""
+
+    def __init__(self, run: Path, card: Card, held_out: Samples, tensorboard: bool = False) -> None:
+        self.run, self.card, self.held_out = run, card, held_out
+        self._board: Any = _tensorboard(run) if tensorboard else None
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._board:
+            self._board.close()
+
+    def epoch(self, progress: Progress, model: nn.Module) -> None:
+        """After an epoch: the table, the curves, the samples."""
+        write_csv(self.run / "metrics.csv", progress.history, self.card.classes)
+        write_curves(self.run / "curves.png", progress.history)
+        with wholly(self.run / "samples" / f"epoch_{progress.epoch:03}.png") as part:
+            title = f"Held-out images after epoch {progress.epoch}"
+            samples_picture(model, self.held_out, self.card, title).save(part)
+        if self._board:
+            for name in ("loss", "mean_iou", "mean_dice", "accuracy"):
+                self._board.add_scalar(name, progress.history[-1][name], progress.epoch)
+
+
+def write_csv(path: Path, history: list[dict[str, Any]], classes: tuple[str, ...]) -> None:
+    """One row per epoch; the IoU of a class that was absent is an empty cell."""
+    plain = [name for name in history[0] if name != "iou"]
+    with wholly(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow([*plain, *(f"iou {name}" for name in classes)])
+        for row in history:
+            ious = ["" if value is None else f"{value:.4f}" for value in row["iou"]]
+            table.writerow([_cell(row[name]) for name in plain] + ious)
+
+
+def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
+    """Loss, and mean IoU on the held-out images, over the epochs."""
+    from matplotlib.figure import Figure
+
+    epochs = [row["epoch"] for row in history]
+    figure = Figure(figsize=(9, 3.4), layout="constrained", facecolor="#fcfbf8")
+    lines = (("loss", "Training loss", "#1d1d1f"), ("mean_iou", "Mean IoU, held-out images", "#b8430f"))
+    for axes, (name, title, colour) in zip(figure.subplots(1, 2), lines, strict=True):
+        axes.plot(epochs, [row[name] for row in history], color=colour, marker="o" if len(epochs) < 30 else "", ms=3)
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.set_xlabel("epoch")
+        axes.set_facecolor("none")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", alpha=0.25)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_ylim(bottom=0, top=1 if name == "mean_iou" else None)
+    with wholly(path) as part:
+        figure.savefig(part, dpi=110)
+
+
+def samples_picture(model: nn.Module, samples: Samples, card: Card, title: str) -> Any:
+    """Image, truth, prediction and error of a few samples, as a Pillow image."""
+    model.eval()
+    rows, names = [], []
+    for n in np.unique(np.linspace(0, len(samples) - 1, SHOWN).astype(int)):
+        image, truth = samples[n]
+        found = scores(model, samples.normal(image)).argmax(dim=0).numpy().astype(np.uint8)
+        wrong = np.where((found != truth)[..., None], WRONG, RIGHT).astype(np.uint8)
+        wrong[truth == IGNORED] = GREY
+        rows.append((visible(image), coloured(truth, card.palette), overlay(image, found, card.palette), wrong))
+        right = (found == truth)[truth != IGNORED]
+        names.append(f"{samples.items[n].pair.name}: {right.mean():.1%} right" if right.size else "")
+    legend = list(zip(card.classes, card.palette, strict=True))
+    return sheet(("image", "truth", "prediction", "error"), rows, legend, title, names)
+
+
+def _cell(value: float) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _tensorboard(run: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise errors.TconvError("--tensorboard needs tensorboard: pip install 'tconv[tensorboard]'") from error
+    return SummaryWriter(str(run / "tensorboard"))

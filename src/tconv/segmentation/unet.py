@@ -1,0 +1,109 @@
+"""The U-Net: a path down, a path up, and skips between them; for inputs of any size.
+
+Source: Ronneberger, Fischer, Brox, "U-Net: convolutional networks for biomedical image segmentation", arXiv:1505.04597.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from tconv import errors
+from tconv.segmentation.blocks import CONV, POOL, DualConv, double, upsampler
+from tconv.unet_plan import plan_unet
+
+FEATURES = (64, 128, 256, 512)
+
+
+class UNet(nn.Module):
+    """A U-Net with padded blocks, so that the output is as large as the input.
+
+    The submodules `downs`, `ups` (upsampling and block in turn), `bottleneck` and `final_conv`, and the attribute
+    `dualconv` of the blocks, are named as in the widespread tutorial definition: its state dicts load. The skip comes
+    first in the concatenation. Where a map was odd before pooling, the upsampled one gets its last cell by
+    output_padding, not by a resize.
+
+    Args:
+        in_channels: of the image, default 3.
+        out_channels: one score per class, default 1.
+        features: channels per level, the full resolution first, default (64, 128, 256, 512); the bottom has twice the
+            last.
+        up: how maps grow: transposed (default), nearest, bilinear, bicubic or pixelshuffle.
+        ndim: spatial axes, 1 to 3, default 2.
+
+    Raises:
+        KernelError: an unknown `up`.
+        ChannelError, RankError: no features, a count below 1, or an ndim without layers.
+
+    >>> UNet(3, 6, (8, 16))(torch.zeros(2, 3, 37, 50)).shape
+    torch.Size([2, 6, 37, 50])
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 1,
+        features: Sequence[int] = FEATURES,
+        up: str = "transposed",
+        ndim: int = 2,
+    ) -> None:
+        super().__init__()
+        if ndim not in CONV:
+            raise errors.RankError(f"ndim {ndim} must be 1, 2 or 3")
+        if min(in_channels, out_channels, *features, len(features)) < 1:
+            raise errors.ChannelError(
+                f"in_channels {in_channels}, out_channels {out_channels} and features {tuple(features)} must be at "
+                f"least 1, and there must be at least one level"
+            )
+        self.features, self.up, self.ndim = tuple(features), up, ndim
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.downs, self.ups = nn.ModuleList(), nn.ModuleList()
+        for before, after in zip((in_channels, *features), features, strict=False):
+            self.downs.append(DualConv(before, after, ndim))
+        below = 2 * features[-1]
+        for channels in reversed(features):
+            self.ups.append(upsampler(up, below, channels, ndim))
+            self.ups.append(DualConv(2 * channels, channels, ndim))
+            below = channels
+        self.bottleneck = DualConv(features[-1], 2 * features[-1], ndim)
+        self.final_conv = CONV[ndim](features[0], out_channels, 1)
+        self.pool = POOL[ndim](2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores of every class at every cell; no activation.
+
+        Args:
+            x: (batch, in_channels, *size); every size at least 2**levels.
+
+        Returns:
+            (batch, out_channels, *size).
+
+        Raises:
+            RankError, ChannelError, InputSizeError: x does not fit; the message says what would.
+        """
+        if x.dim() != self.ndim + 2:
+            raise errors.RankError(
+                f"input has shape {tuple(x.shape)}; it must be (batch, channels, *{self.ndim} sizes)"
+            )
+        if x.shape[1] != self.in_channels:
+            raise errors.ChannelError(f"input has {x.shape[1]} channels, this U-Net takes {self.in_channels}")
+        paddings = _paddings(tuple(int(n) for n in x.shape[2:]), len(self.features))
+        skips = []
+        for block in self.downs:
+            skips.append(block(x))
+            x = self.pool(skips[-1])
+        x = self.bottleneck(x)
+        for n, output_padding in enumerate(reversed(paddings)):
+            x = double(self.ups[2 * n], x, output_padding)
+            x = self.ups[2 * n + 1](torch.cat((skips.pop(), x), dim=1))
+        scores: Tensor = self.final_conv(x)
+        return scores
+
+
+@lru_cache(maxsize=1024)
+def _paddings(size: tuple[int, ...], depth: int) -> tuple[tuple[int, ...], ...]:
+    """The output_padding per level. Kernel 2, stride 2 and padded blocks reach every skip, so nothing is cropped."""
+    return tuple(level.output_padding for level in plan_unet(size, depth).levels)

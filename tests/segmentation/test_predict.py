@@ -1,0 +1,175 @@
+"""Prediction: tiles without seams, any kind of image, by window where it is large; what is bad is reported."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import zarr
+from PIL import Image
+
+from tconv import errors
+from tconv.segmentation import Card, FCN8s, UNet, palette
+from tconv.segmentation.data.masks import read_mask
+from tconv.segmentation.predict import files
+from tconv.segmentation.predict.files import Wish, find_images, predict
+from tconv.segmentation.predict.tiles import Tiling, scores, tiled_scores, tiling_of
+
+
+def alive(model: torch.nn.Module) -> torch.nn.Module:
+    """A network with scores that vary: batch norm with what training would have found on noise."""
+    torch.manual_seed(1)
+    model.train()
+    for _ in range(8):
+        model(torch.randn(2, 3, 64, 64))
+    return model.eval()
+
+
+def card(channels: int = 3) -> Card:
+    arguments = {"in_channels": channels, "out_channels": 3, "features": [4, 8]}
+    return Card("unet", arguments, ("a", "b", "c"), (0, 1, 2), palette(3), (0.5,) * channels, (0.25,) * channels, 32)
+
+
+@pytest.mark.parametrize(
+    ("size", "tile", "margin"), [(1, 64, 0), (64, 64, 16), (65, 64, 16), (200, 96, 16), (517, 128, 32)]
+)
+def test_weights_of_tiles_add_up_to_one(size: int, tile: int, margin: int) -> None:
+    tiling, total = Tiling(tile, margin, 16), np.zeros(size)
+    cuts = tiling.cuts(size)
+    for cut in cuts:
+        assert cut.start % 16 == 0 and cut.stop - cut.start <= tile
+        total[cut.start : cut.stop] += cut.weights
+        inner = cut.weights[: margin if cut.start else 0].sum() + cut.weights[len(cut.weights) - margin :].sum() * (
+            cut.stop < size
+        )
+        assert inner == 0
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", [
+    UNet(3, 3, (4, 8)), UNet(3, 3, (4, 8), up="bicubic"), UNet(3, 3, (4, 8), up="pixelshuffle"), FCN8s(3, 3, (2,) * 5),
+], ids=["transposed", "bicubic", "pixelshuffle", "fcn8s"])  # fmt: skip
+@pytest.mark.parametrize("shape", [(481, 90), (100, 512)])
+def test_tiles_show_no_seam(model: torch.nn.Module, shape: tuple[int, int]) -> None:
+    model = alive(model)
+    image = torch.randn(3, *shape)
+    whole = scores(model, image)
+    tiled = tiled_scores(model, image, tiling_of(model, 64))
+    assert whole.std() > 1e-3
+    assert (whole - tiled).abs().max() < 1e-3 * whole.abs().max()
+    assert len(tiling_of(model, 64).cuts(max(shape))) > 1
+
+
+def test_images_smaller_than_the_network_reaches() -> None:
+    assert scores(UNet(3, 2, (4, 8)).eval(), torch.randn(3, 1, 2)).shape == (2, 1, 2)
+
+
+def test_tilings_that_cannot_be() -> None:
+    with pytest.raises(errors.TconvError, match="tile 64 is too small for margin 32; give at least 128"):
+        Tiling(64, 32, 32)
+    with pytest.raises(errors.TconvError, match="tile 100 and margin 16 must be multiples of 16, the network's stride"):
+        Tiling(100, 16, 16)
+
+
+def pixels(*shape: int, dtype: Any = np.uint8) -> Any:
+    top = np.iinfo(dtype).max if dtype != np.float32 else 1
+    return (np.random.default_rng(0).random(shape) * top).astype(dtype)
+
+
+@pytest.fixture
+def network() -> torch.nn.Module:
+    return alive(UNet(3, 3, (4, 8)))
+
+
+def test_every_kind_of_image(tmp_path: Path, network: torch.nn.Module) -> None:
+    Image.fromarray(pixels(20, 30)).save(tmp_path / "grey.png")
+    Image.fromarray(pixels(20, 30, 3)).save(tmp_path / "rgb.jpg")
+    Image.fromarray(pixels(20, 30, 4)).save(tmp_path / "rgba.png")
+    Image.fromarray(pixels(20, 30, dtype=np.uint16)).save(tmp_path / "deep.png")
+    tifffile.imwrite(tmp_path / "deep_rgb.tif", pixels(20, 30, 3, dtype=np.uint16), photometric="rgb")
+    tifffile.imwrite(tmp_path / "float.tif", pixels(20, 30, 3, dtype=np.float32), photometric="rgb")
+    tifffile.imwrite(tmp_path / "five.tif", pixels(5, 20, 30))
+    Image.new("CMYK", (4, 4)).save(tmp_path / "ink.jpg")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "grey.png").read_bytes()[:200])
+    name = os.fsdecode(b"\xff.png")
+    (tmp_path / "grey.png").rename(tmp_path / name)
+    outcome = predict(network, card(), find_images(str(tmp_path)), tmp_path / "out")
+    assert len(outcome.written) == 6
+    for path in outcome.written:
+        assert read_mask(path).shape == (20, 30) and read_mask(path).max() <= 2
+    said = "\n".join(map(str, outcome.problems))
+    assert "five.tif has 5 channels and the model takes 3; give it such images" in said
+    assert "ink.jpg has the colour mode CMYK" in said and "cut.png is truncated or damaged" in said
+    assert len(outcome.problems) == 3
+
+
+def test_what_is_written(tmp_path: Path, network: torch.nn.Module) -> None:
+    Image.fromarray(pixels(20, 30, 3)).save(tmp_path / "a.png")
+    wish = Wish(overlay=True, probabilities=True)
+    predict(network, card(), [tmp_path / "a.png"], tmp_path / "out", wish)
+    probabilities = np.load(tmp_path / "out" / "a_probabilities.npy")
+    assert probabilities.shape == (3, 20, 30)
+    np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
+    with Image.open(tmp_path / "out" / "a.png") as image:
+        assert image.mode == "P" and (image.getpalette() or [])[:9] == [n for colour in palette(3) for n in colour]
+        assert np.array_equal(np.asarray(image), probabilities.argmax(axis=0))
+    with Image.open(tmp_path / "out" / "a_overlay.png") as image:
+        assert image.size == (30, 20)
+
+
+def test_what_is_done_is_skipped(tmp_path: Path, network: torch.nn.Module) -> None:
+    for name in ("a", "b"):
+        Image.fromarray(pixels(20, 30, 3)).save(tmp_path / f"{name}.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").write_bytes(b"done")
+    found = find_images(str(tmp_path / "?.png"))
+    outcome = predict(network, card(), found, tmp_path / "out")
+    assert [path.name for path in outcome.skipped] == ["a.png"] and (tmp_path / "out" / "a.png").read_bytes() == b"done"
+    assert len(predict(network, card(), found, tmp_path / "out", Wish(again=True)).written) == 2
+    Image.fromarray(pixels(20, 30, 3)).save(tmp_path / "a.bmp")
+    assert "shares its name with a.bmp; rename one" in str(
+        predict(network, card(), find_images(str(tmp_path)), tmp_path / "new").problems[0]
+    )
+
+
+def test_a_folder_that_cannot_be_written(
+    tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(30, "Read-only file system")
+
+    Image.fromarray(pixels(20, 30, 3)).save(tmp_path / "a.png")
+    monkeypatch.setattr(os, "fsync", refuse)
+    outcome = predict(network, card(), [tmp_path / "a.png"], tmp_path / "out")
+    assert str(outcome.problems[0]).endswith(
+        "out/a.png cannot be written: Read-only file system; what was there before is untouched"
+    )
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_by_window(tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGE", 1000)
+    image = pixels(700, 300, 3)
+    tifffile.imwrite(tmp_path / "big.tif", image, photometric="rgb", tile=(64, 64), bigtiff=True)
+    array = zarr.create_array(tmp_path / "big.zarr", shape=image.shape, chunks=(100, 100, 3), dtype="uint8")
+    array[:] = image
+    Image.fromarray(image).save(tmp_path / "whole.png")
+    found = [tmp_path / name for name in ("big.tif", "whole.png")]
+    outcome = predict(network, card(), found, tmp_path / "out", Wish(tile=64))
+    outcome.written += predict(network, card(), [tmp_path / "big.zarr"], tmp_path / "zarr", Wish(tile=64)).written
+    assert [path.name for path in outcome.written] == ["big.tif", "whole.png", "big.zarr"] and not outcome.problems
+    whole = read_mask(outcome.written[1])
+    tiff, stored = tifffile.imread(outcome.written[0]), zarr.open_array(outcome.written[2], mode="r")[:]
+    assert tiff.shape == whole.shape and np.array_equal(tiff, stored)
+    assert (tiff != whole).mean() < 1e-3  # where two scores are equal to rounding
+    assert not [path for path in tmp_path.rglob("*part*")]
+
+
+def test_nothing_found(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no image there; give a file, a folder or a glob of"):
+        find_images(str(tmp_path / "*.png"))
