@@ -90,6 +90,11 @@ def _app(arguments: list[str]) -> cyclopts.App:
     for place, (name, summary) in enumerate(COMMANDS.items()):
         module = name.replace("-", "_")
         called = name in arguments[:1]
+        if called and name == "segment":
+            from tconv.cli.segment import segment
+
+            app.command(segment(arguments[1:]))
+            continue
         app.command(f"tconv.cli.{module}:{module}", name=name, help=None if called else summary, sort_key=place)
     return app
 

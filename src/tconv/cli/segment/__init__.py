@@ -14,27 +14,32 @@ COMMANDS = {
     "train": "Train a U-Net or an FCN on a folder of images and masks.",
     "predict": "Write masks for images of any size.",
     "eval": "Measure a model on labelled images.",
+    "compare-upsampling": "Train the same U-Net with each way to upsample.",
     "export": "Write a model as ONNX or as a torch.export program.",
 }
 
 
 def _written(app: Any, commands: tuple[str, ...], arguments: Any) -> None:
-    """Options that stand in a file; only `train` has them."""
-    if commands[-1:] == ("train",):
+    """Options that stand in a file."""
+    if commands[-1:] in (("train",), ("compare-upsampling",)):
         from tconv.segmentation.train.options import written
 
         written(app, commands, arguments)
 
 
-segment = App(
-    name="segment",
-    help="Semantic segmentation: a class for every pixel, learned from images and masks.",
-    help_format="plaintext",
-    config=_written,
-)
-for place, (name, summary) in enumerate(COMMANDS.items()):
-    module = name.replace("-", "_") if name != "eval" else "evaluate"
-    segment.command(f"tconv.cli.segment.{module}:{module}", name=name, help=summary, sort_key=place)
+def segment(arguments: list[str]) -> App:
+    """The commands; all but the called one stand there with their summary only, and are not imported."""
+    app = App(
+        name="segment",
+        help="Semantic segmentation: a class for every pixel, learned from images and masks.",
+        help_format="plaintext",
+        config=_written,
+    )
+    for place, (name, summary) in enumerate(COMMANDS.items()):
+        module = "evaluate" if name == "eval" else name.replace("-", "_")
+        called = name in arguments[:1]
+        app.command(f"tconv.cli.segment.{module}:{module}", name=name, help=None if called else summary, sort_key=place)
+    return app
 
 
 def need_segmentation() -> None:

@@ -166,7 +166,7 @@ def _epochs(
                 tell(progress, progress.step, batches.steps())
             # Every process stops after the same step: one that heard Ctrl-C tells the others.
             whole = progress.step % settings.accumulate == 0
-            if whole and shared.total(torch.tensor(float(stop.is_set()))) > 0:
+            if whole and shared.total(torch.tensor(float(stop.is_set()), device=accelerator.device)) > 0:
                 if main:
                     _save(run, task, accelerator, model, optimiser, progress)
                 raise Stopped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,25 @@ def written(app: Any, commands: tuple[str, ...], arguments: Any) -> None:
     features = given.get("--features")
     if features is None:  # another command
         return
-    path = _path(given, "--config") or (_resumed(given) if given["--resume"].tokens else None)
+    path = _path(given, "--config") or (_resumed(given) if "--resume" in given and given["--resume"].tokens else None)
     if path is not None:
-        from cyclopts.config import Toml
-
-        try:
-            Toml(path, must_exist=True, use_commands_as_keys=False)(app, commands, arguments)
-        except FileNotFoundError:
-            raise errors.TconvError(f"{path}: there is no such file") from None
-        except ValueError as error:
-            raise errors.TconvError(f"{path} is no TOML file: {error}") from error
+        _fill(app, commands, arguments, path)
     parts = [token.evolve(value=part) for token in features.tokens for part in token.value.split(",")]
     features.tokens[:] = [token.evolve(index=n) for n, token in enumerate(parts)]
+
+
+def _fill(app: Any, commands: tuple[str, ...], arguments: Any, path: Path) -> None:
+    from cyclopts.config import Dict
+
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise errors.TconvError(f"{path}: there is no such file") from None
+    except ValueError as error:
+        raise errors.TconvError(f"{path} is no TOML file: {error}") from error
+    for command in reversed(commands):  # so that an option named as a command of tconv, such as size, is an option
+        content = {command: content}
+    Dict(content, source=str(path))(app, commands, arguments)
 
 
 def _path(given: dict[str, Any], option: str) -> Path | None:

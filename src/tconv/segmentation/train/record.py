@@ -112,10 +112,11 @@ def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
 def samples_picture(model: nn.Module, samples: Samples, card: Card, title: str) -> Any:
     """Image, truth, prediction and error of a few samples, as a Pillow image."""
     model.eval()
+    device = next(model.parameters()).device
     rows, names = [], []
     for n in np.unique(np.linspace(0, len(samples) - 1, SHOWN).astype(int)):
         image, truth = samples[n]
-        found = scores(model, samples.normal(image)).argmax(dim=0).numpy().astype(np.uint8)
+        found = scores(model, samples.normal(image).to(device)).argmax(dim=0).cpu().numpy().astype(np.uint8)
         wrong = np.where((found != truth)[..., None], WRONG, RIGHT).astype(np.uint8)
         wrong[truth == IGNORED] = GREY
         rows.append((visible(image), coloured(truth, card.palette), overlay(image, found, card.palette), wrong))

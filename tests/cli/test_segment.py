@@ -1,0 +1,104 @@
+"""`tconv segment ...`, from data to masks, in process; and refusals word by word."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tconv import cli
+
+Tconv: TypeAlias = Callable[[str], tuple[int, str, str]]
+
+
+@pytest.fixture
+def tconv(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tconv]:
+    """Run `tconv segment LINE` in an empty folder: (status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TCONV_DEBUG", raising=False)
+    before = dict(os.environ)
+
+    def run(line: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            cli.main(["segment", *line.split()])
+        printed = capsys.readouterr()
+        status = left.value.code or 0
+        assert isinstance(status, int)
+        return status, printed.out, printed.err
+
+    yield run
+    for name in set(os.environ) - set(before):  # what Accelerate leaves
+        del os.environ[name]
+
+
+def said(tconv: Tconv, line: str) -> str:
+    status, out, err = tconv(line)
+    assert (status, err) == (0, ""), err
+    return out
+
+
+def test_from_data_to_masks(tconv: Tconv, tmp_path: Path) -> None:
+    assert said(tconv, "make-data cells data -n 8 --size 48") == (
+        "wrote 8 synthetic images and masks of 48 x 48 pixels to data\n"
+    )
+    out = said(tconv, "check-data data -o sheet.png")
+    assert "8 sound pairs, 0 problems" in out and "3 classes: 0 background, 1 cell, 2 nucleus" in out
+    (tmp_path / "few.toml").write_text('epochs = 3\nfeatures = [4, 8]\nsize = 32\nup = "bilinear"\n')
+    out = said(tconv, "train data -o run --config few.toml --epochs 1 --features 4,6 --batch 2")
+    assert "IoU majority" in out and "IoU colour" in out and "best of 1 epochs: 1" in out
+    settings = (tmp_path / "run" / "settings.toml").read_text()
+    assert "epochs = 1\n" in settings and "features = [4, 6]\n" in settings and 'up = "bilinear"\n' in settings
+    assert "best of 1 epochs: 1" in said(tconv, "train data -o run --resume")
+    assert said(tconv, "predict run data/images -o masks --overlay").endswith("wrote 8 masks to masks\n")
+    assert said(tconv, "predict run data/images -o masks") == (
+        "wrote 0 masks to masks, skipped 8 that have one (--again writes them)\n"
+    )
+    assert len(list((tmp_path / "masks").glob("*.png"))) == 16
+    assert "8 images" in said(tconv, "eval run data")
+    assert said(tconv, "export run -o m.pt2 --size 32").startswith("wrote m.pt2 for 32 x 32 pixels; its scores differ")
+
+
+def test_a_bad_file_is_reported_and_the_rest_is_done(tconv: Tconv, tmp_path: Path) -> None:
+    said(tconv, "make-data cells data -n 8 --size 48")
+    (tmp_path / "data" / "images" / "cells_0003.png").write_bytes(b"\x89PNG")
+    said_first = "problem: data/images/cells_0003.png is no picture that can be read; convert it to PNG, JPEG or TIFF\n"
+    status, out, err = tconv("check-data data")
+    assert (status, err) == (1, "") and out.startswith(said_first)
+    out = said(tconv, "train data -o run --epochs 1 --features 4,8 --size 32")
+    assert "left out: data/images/cells_0003.png is no picture" in out
+    status, out, err = tconv("predict run data/images -o masks")
+    assert (status, err) == (1, "") and out.startswith(said_first) and "wrote 7 masks to masks, 1 problems" in out
+    Image.fromarray(np.full((48, 48), 9, np.uint8)).save(tmp_path / "data" / "masks" / "cells_0001.png")
+    (tmp_path / "data" / "classes.txt").unlink()
+    assert tconv("eval run data") == (
+        2,
+        "left out: data/images/cells_0003.png is no picture that can be read; convert it to PNG, JPEG or TIFF\n",
+        "tconv: data has masks with value 9; the model knows 0 background, 1 cell, 2 nucleus\n",
+    )
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("train none -o run", "none: there is no such folder"),
+    ("train . -o run --features 16,x", 'invalid value for --features: unable to convert "x" into int'),
+    ("train . -o run --config none.toml", "none.toml: there is no such file"),
+    ("train . -o run --epochs 0", "epochs 0 must be at least 1"),
+    ("predict none x -o out", "none: there is no such model; give a run folder of `tconv segment train`"),
+    ("make-data faces out", "faces train is no synthetic set; choose of digits, cells and train, test, shifted"),
+    ("export run -o model.h5", "model.h5: write to a name that ends in .onnx or .pt2"),
+])  # fmt: skip
+def test_refusals(tconv: Tconv, line: str, message: str) -> None:
+    status, out, err = tconv(line)
+    assert (status, out) == (2, "") and err.removeprefix("tconv: ").strip().endswith(message), err
+
+
+@pytest.mark.parametrize(
+    "command", ["make-data", "check-data", "train", "predict", "eval", "export", "compare-upsampling"]
+)
+def test_help(tconv: Tconv, command: str) -> None:
+    out = said(tconv, f"{command} --help")
+    assert out.startswith(f"Usage: tconv segment {command}") and f"tconv segment {command}" in out[20:]
