@@ -15,7 +15,6 @@ import contextlib
 import copy
 import io
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -347,7 +346,9 @@ def main() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             CONTENDERS[options.peak[1]](*made(options.peak[0]))()
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        # Not ru_maxrss, which a new process takes over from the one that started it.
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        print(int(status["VmHWM"].split()[0]) / 1024)
         return
     gains = []
     for name in options.models:
