@@ -6,6 +6,8 @@ namespace tconv {
 
 using Index = std::int64_t;
 
+enum class Activation { none, relu, leaky_relu, tanh, sigmoid, gelu, silu };
+
 constexpr int max_rows = 8;     // of a tile, over all backends
 constexpr int max_vectors = 8;  // of a tile, over all backends
 
@@ -97,6 +99,8 @@ struct Kernels {
     // y[pixel*y_step + j] = bias[j] + sum over s of w[s.weight + j] * x[s.input + pixel*x_step + j]; no bias if null
     void (*blend)(T* y, Index y_step, const T* x, Index x_step, const T* w, const T* bias, const Source* sources,
                   Index count, Index pixels, Index channels);
+    // y[j] = activation of y[j]; the same bits wherever y[j] lies.
+    void (*activate)(Activation kind, T slope, T* y, Index count);
 };
 
 struct Backend {

@@ -290,10 +290,8 @@ class CellLanes {
                                                             begin == 0 ? bias : nullptr);
             for (Index r = 0; r < rows && (activates || !all_direct); ++r) {
                 const auto c = static_cast<std::size_t>(cell + r);
-                if (out[r] == scratch + r * width)
-                    put(call, out[r], panel, call.out + places.y[c], places.o[c]);
-                else
-                    activate(call.layer.activation, call.layer.slope, out[r], panel.count, 1);
+                activate(kernels_, call.layer, out[r], panel.count, 1);
+                if (out[r] == scratch + r * width) put(call, out[r], panel, call.out + places.y[c], places.o[c]);
             }
             number += used;
             x += used * rows;
@@ -326,7 +324,6 @@ class CellLanes {
             const Index walk = by_phase ? step : channel_step;
             T* to = row + run.channel * channel_step + at * step + low * walk;
             for (Index j = 0; j < high - low; ++j) to[j * walk] = sums[run.lane + low + j];
-            activate(call.layer.activation, call.layer.slope, to, high - low, walk);
         }
     }
 

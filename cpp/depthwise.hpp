@@ -199,8 +199,7 @@ class Depthwise {
         kernels_.stencil(located.block, to, from, layer_.weight + channel * layer_.taps(), layer_.bias_of(channel));
         if (layer_.activation == Activation::none) return;
         for (Index row = 0; row < located.rows; ++row)
-            activate(layer_.activation, layer_.slope, to + located.y + row * plan.row.y_step, located.columns,
-                     plan.column.y_step);
+            activate(kernels_, layer_, to + located.y + row * plan.row.y_step, located.columns, plan.column.y_step);
     }
 
     void locate(Located& found, const Plan& plan, const View<const T>& x, const View<T>& y, Index number) const {
@@ -318,8 +317,10 @@ class Depthwise {
                 blend_phase(x, y, row, x.at(n, 0), rows, {begin, tap}, phase, cell, end);
             }
         }
-        for (Index o = first * stride; o < std::min(last * stride, out); ++o)
-            activate(layer_.activation, layer_.slope, row + o * y.strides.back(), channels, 1);
+        const Index count = std::min(last * stride, out) - first * stride, step = y.strides.back();
+        const bool packed = step == channels;  // then all are one run
+        for (Index o = 0; o < (packed ? 1 : count); ++o)
+            activate(kernels_, layer_, row + (first * stride + o) * step, packed ? count * channels : channels, 1);
     }
 
     using TapRange = std::pair<std::vector<AxisTap>::const_iterator, std::vector<AxisTap>::const_iterator>;

@@ -225,7 +225,8 @@ template <class T>
 void Layer<T>::fill(const View<T>& y) const {
     std::vector<T> values;
     for (Index channel = 0; channel < y.shape[1]; ++channel)
-        values.push_back(activated(constants_.activation, constants_.slope, constants_.bias_of(channel)));
+        values.push_back(constants_.bias_of(channel));
+    activate(*kernels_, constants_, values.data(), y.shape[1], 1);
     const Index rows = row_count(y), columns = y.shape.back(), step = y.strides.back();
     const bool pixels = y.strides[1] == 1;
     const Index channels = pixels ? 1 : y.shape[1];

@@ -347,8 +347,7 @@ class Pixels {
         if (call.layer.activation == Activation::none) return;
         for (Index k = 0; k < channels; ++k, to += channel_step)
             for (const Strip& strip : strips)
-                activate(call.layer.activation, call.layer.slope, to + strip.y + strip.low * step, strip.high - strip.low,
-                         step);
+                activate(kernels_, call.layer, to + strip.y + strip.low * step, strip.high - strip.low, step);
     }
 
     const Form layer_;

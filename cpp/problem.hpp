@@ -12,8 +12,6 @@ struct Axis {
     Index kernel, stride, dilation, crop_lo;
 };
 
-enum class Activation { none, relu, leaky_relu, tanh, sigmoid, gelu, silu };
-
 // A strided array (batch, channels, *spatial); strides count elements and may be negative or zero.
 template <class T>
 struct View {

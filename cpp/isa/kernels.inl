@@ -6,6 +6,7 @@
 
 namespace {
 
+using tconv::Activation;
 using tconv::Block;
 using tconv::Index;
 using tconv::Patch;
@@ -19,6 +20,7 @@ using tconv::Strip;
 #include "pixels.inl"
 #include "cells.inl"
 #include "depthwise.inl"
+#include "activation.inl"
 
 namespace {
 
@@ -62,7 +64,8 @@ constexpr tconv::Kernels<T> kernels() {
             gather<T>,
             weave<T>,
             stencil<T>,
-            blend<T>};
+            blend<T>,
+            activate<T>};
 }
 
 }  // namespace
