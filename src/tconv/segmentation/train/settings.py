@@ -37,13 +37,13 @@ class Settings:
     size: int = 256
     """Pixels per side of the crops that are learned from."""
 
-    batch: int = 8
+    batch: int = 4
     """Crops per step, and per process where there are several."""
 
     accumulate: int = 1
     """Steps whose gradients are added up before the weights change."""
 
-    rate: float = 2e-3
+    rate: float = 3e-3
     """Learning rate at its highest: it rises for the first twentieth, and falls as a cosine."""
 
     decay: float = 1e-2
@@ -52,8 +52,8 @@ class Settings:
     loss: str = "combined"
     """combined (cross-entropy + Dice), cross-entropy, dice or focal."""
 
-    weights: str = "none"
-    """Class weights: none; or balanced, the rarer a class the heavier."""
+    weights: str = "balanced"
+    """Class weights: balanced, the rarer a class the heavier, by the square root; or none."""
 
     precision: str = "no"
     """Mixed precision: no, bf16 or fp16."""
@@ -76,7 +76,7 @@ class Settings:
     light: float = 0.2
     """Change contrast and brightness by up to this part."""
 
-    noise: float = 0.05
+    noise: float = 0.02
     """Add noise of up to so many standard deviations of the images."""
 
     seed: int = 0
