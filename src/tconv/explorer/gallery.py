@@ -16,6 +16,7 @@ import numpy as np
 from tconv.arrays import Array
 from tconv.explorer import raster, svg
 from tconv.explorer.examples import counting
+from tconv.explorer.explanation import explain
 from tconv.explorer.scene import Film, Role
 from tconv.explorer.scenes import SCENES, zero_insert
 from tconv.explorer.scenes.forward import Names, convolution
@@ -161,6 +162,11 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def explorer() -> str:
+    """The page of the walk-through's layer, to be opened in a browser."""
+    return explain(stride=2, padding=1, output_padding=1).html()
+
+
 def write(folder: Path) -> None:
     """Every figure as a moving SVG and a GIF, and the page."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,6 +176,7 @@ def write(folder: Path) -> None:
         (folder / f"{figure.name}.gif").write_bytes(raster.gif(film))
         print(folder / f"{figure.name}.svg")
     (folder / "README.md").write_text(page(), encoding="utf-8")
+    (folder / "explorer.html").write_text(explorer(), encoding="utf-8")
 
 
 if __name__ == "__main__":
