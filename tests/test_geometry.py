@@ -189,7 +189,7 @@ def test_value_semantics() -> None:
     assert str(geometry) == "2-D: kernel 3x2, stride (2, 1), dilation 1, crop ((1, 0), (0, -1))"
     assert str(Geometry(3)) == "1-D: kernel 3, stride 1, dilation 1, crop (0, 0)"
     with pytest.raises(AttributeError):
-        geometry.axes = ()  # type: ignore[misc]
+        geometry.axes = ()
 
 
 def test_ints_spread_over_axes() -> None:

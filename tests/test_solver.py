@@ -451,4 +451,4 @@ def test_one_pair_of_several_is_impossible_alone() -> None:
 )
 def test_bad_questions(sizes: tuple[object, object], arguments: dict[str, object], error: type, message: str) -> None:
     with pytest.raises(error, match=f"^{re.escape(message)}"):
-        solve(*sizes, **arguments)  # type: ignore[arg-type]
+        solve(*sizes, **arguments)

@@ -160,7 +160,7 @@ def test_the_smallest_original_unet() -> None:
 )
 def test_bad_arguments(arguments: dict[str, object], error: type, message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
-        plan_unet(**arguments)  # type: ignore[arg-type]
+        plan_unet(**arguments)
 
 
 def test_the_table() -> None:

@@ -44,7 +44,7 @@ def test_a_forced_instruction_set_reaches_the_contender(monkeypatch: pytest.Monk
     results = measure.run([TINY], ["onnxruntime"], isa="avx2")
     assert results.free == ["onnxruntime"] and results.about["backend"] == "avx2"
     assert not measure.run([TINY], ["onnxruntime"]).free
-    for contestant in results.rows[0]:  # type: ignore[attr-defined]
+    for contestant in results.rows[0]:
         assert process.ISAS["avx2"].items() <= contestant._environment.items()
 
 
@@ -81,7 +81,7 @@ def test_a_row_without_the_failed(monkeypatch: pytest.MonkeyPatch) -> None:
             return {"error": 1e-7, "seconds": 2.0, "gemm": 1e9, "copy": 1e9}
 
     contenders = [Fake("tconv_cf"), Fake("torch", "turn"), Fake("jax", "prepare"), Fake("openvino")]
-    row = measure._row(TINY, Fake("floor"), contenders, 3)  # type: ignore[arg-type]
+    row = measure._row(TINY, Fake("floor"), contenders, 3)
     assert row.seconds == {"tconv_cf": 2.0, "openvino": 2.0}
     assert row.failed == {"torch": "turn", "jax": "prepare"}
 
@@ -120,7 +120,7 @@ def test_wrong_options(options: str, said: str, capsys: pytest.CaptureFixture[st
 
 def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     def run(cases: list[Case], *rest: object) -> object:
-        report: Callable[[str, int, int], None] = rest[-1]  # type: ignore[assignment]
+        report: Callable[[str, int, int], None] = rest[-1]
         report(cases[0].name, 0, 1)
         return fake.results()
 

@@ -64,7 +64,7 @@ def test_bands_are_the_whole(
     upsampler = Upsampler(kernel, scale, channels)
     whole = upsampler(pixels)
     assert (whole.shape, whole.dtype) == ((height * scale[0], width * scale[1], channels), dtype)
-    parts = [upsampler.band(band) for band in bands(Held(pixels), rows, upsampler.halo[0])]  # type: ignore[arg-type]
+    parts = [upsampler.band(band) for band in bands(Held(pixels), rows, upsampler.halo[0])]
     assert np.array_equal(np.concatenate(parts), whole)
 
 

@@ -78,7 +78,7 @@ def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(errors.TconvError, match=r"^threads -1 must be at least 0 \(0: the default\)$"):
         native.set_num_threads(-1)
     with pytest.raises(errors.ArgumentTypeError):
-        native.set_num_threads(1.5)  # type: ignore[arg-type]
+        native.set_num_threads(1.5)
 
 
 def test_the_core_refuses_what_would_break_memory() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import tconv.nn
@@ -146,7 +146,7 @@ def test_skipped_with_a_reason_and_strict(capsys: pytest.CaptureFixture[str]) ->
     ):
         tconv.nn.accelerate(nn.Linear(2, 2), strict=True)
     with pytest.raises(ValueError, match=r"^mode 'test' is unknown; choose 'inference' or 'training'$"):
-        tconv.nn.accelerate(model, mode="test")  # type: ignore[arg-type]
+        tconv.nn.accelerate(model, mode="test")
 
 
 def test_training_mode_keeps_gradients_optimiser_and_hooks(fast: None, capsys: pytest.CaptureFixture[str]) -> None:

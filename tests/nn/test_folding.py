@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import tconv.nn
@@ -76,8 +76,8 @@ def randomised(model: nn.Module) -> nn.Module:
     torch.manual_seed(0)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean)  # type: ignore[arg-type]
-            nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2)
             nn.init.normal_(module.weight)
     return model.eval()
 
@@ -106,7 +106,7 @@ def test_chains(name: str, dtype: torch.dtype, last: bool, engine: None) -> None
     assert [*report.folds] == [name.strip()] and not report.skipped
     (fold,) = report.folds.values()
     close(model(x), expected)
-    close(fold(x), expected if len(name.split("+")) == len(model) else fold.by_steps(x))  # type: ignore[arg-type]
+    close(fold(x), expected if len(name.split("+")) == len(model) else fold.by_steps(x))
     close(model(x[0]), expected[0])  # without a batch
 
 
@@ -158,20 +158,20 @@ def test_weights_stay_in_place_and_are_followed(engine: None) -> None:
         p.add_(1)
     model.load_state_dict(other.state_dict())
     close(model(x), other(x))
-    model[1].running_mean.add_(1)  # type: ignore[index, operator]
+    model[1].running_mean.add_(1)
     assert not torch.allclose(model(x), other(x))
-    close(model.double()(x.double()), type(model).forward(model, x.double()))  # type: ignore[arg-type]
+    close(model.double()(x.double()), type(model).forward(model, x.double()))
 
 
 @torch.no_grad()
 def test_a_fold_that_a_new_bias_makes_inexact_is_left() -> None:
     model, x = CHAINS["0 + 1       "]().eval(), torch.randn(1, 4, 5, 5)
     tconv.nn.fold(model)
-    model[0].bias = nn.Parameter(torch.ones(6))  # type: ignore[index, operator]
+    model[0].bias = nn.Parameter(torch.ones(6))
     close(
         model(x),
         F.conv2d(F.conv_transpose2d(x, model[0].weight, model[0].bias, 2), model[1].weight, model[1].bias, 1, 1),
-    )  # type: ignore[index, arg-type]
+    )
 
 
 def test_the_model_runs_as_written_when_it_must() -> None:
@@ -184,12 +184,12 @@ def test_the_model_runs_as_written_when_it_must() -> None:
         expected = model(x)
     assert ran == ["graph"]
     model(x).sum().backward()
-    assert model[1].weight.grad is not None  # type: ignore[index]
+    assert model[1].weight.grad is not None
     with torch.no_grad():
         model.train()(x)
         model.eval()
         calls: list[int] = []
-        handle = model[1].register_forward_hook(lambda *_: calls.append(1))  # type: ignore[index]
+        handle = model[1].register_forward_hook(lambda *_: calls.append(1))
         model(x)
         assert calls == [1]
         handle.remove()
@@ -207,7 +207,7 @@ def test_the_model_runs_as_written_when_it_must() -> None:
 def test_hooks_that_are_there_still_fire() -> None:
     model, x = randomised(CHAINS["0 + 1 + 2"]()), torch.randn(1, 4, 5, 5)
     calls: list[str] = []
-    model[1].register_forward_hook(lambda *_: calls.append("conv"))  # type: ignore[index]
+    model[1].register_forward_hook(lambda *_: calls.append("conv"))
     expected = model(x)
     assert not folds(model).folds
     close(model(x), expected)

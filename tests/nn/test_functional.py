@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.testing._internal.common_methods_invocations import op_db
 
@@ -138,7 +138,7 @@ def test_what_pytorch_tolerates_is_tolerated() -> None:
 class Logged(torch.Tensor):
     """A subclass that notes what is called on it."""
 
-    calls: list[str] = []  # noqa: RUF012
+    calls: ClassVar[list[str]] = []
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import tconv
@@ -96,7 +96,7 @@ def test_conv_and_pixel_shuffle(seed: int) -> None:
 
 def test_a_bias_that_is_the_same_in_all_phases_stays_a_bias() -> None:
     layer, x = nn.Conv2d(4, 8, 3).double(), torch.randn(1, 4, 5, 5, dtype=torch.float64)
-    nn.init.constant_(layer.bias, 0.5)  # type: ignore[arg-type]
+    nn.init.constant_(layer.bias, 0.5)
     linear: Any = join([step(layer), step(Shuffle(2))]).linear
     assert linear.phase_bias is None and linear.bias.tolist() == [0.5, 0.5]
     torch.testing.assert_close(folded([layer, Shuffle(2)], x), F.pixel_shuffle(layer(x), 2))

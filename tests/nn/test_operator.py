@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from torch import library
 from torch._dynamo.testing import CompileCounter
 
 from tconv.nn import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -44,7 +45,7 @@ def test_opcheck(layer: Any, case: str) -> None:
     }.get(case, x)
     bias = None if layer.bias is None else layer.bias.detach().to(dtype)
     arguments = (x.to(dtype), layer.weight.detach().to(dtype).requires_grad_(case == "requires_grad"), bias)
-    checks = torch.library.opcheck(torch.ops.tconv.conv_transpose.default, (*arguments, *numbers(layer)))
+    checks = library.opcheck(torch.ops.tconv.conv_transpose.default, (*arguments, *numbers(layer)))
     assert set(checks.values()) == {"SUCCESS"} and len(checks) == 4
 
 

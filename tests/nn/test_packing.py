@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
 from tconv.nn import ConvTranspose2d, packing
 
@@ -30,21 +30,21 @@ def tie(layer: torch.nn.Module) -> None:
 
 
 def point(layer: torch.nn.Module) -> None:
-    layer.weight.data = torch.randn(4, 3, 2, 2)  # type: ignore[union-attr]
+    layer.weight.data = torch.randn(4, 3, 2, 2)
 
 
 def numpy(layer: torch.nn.Module) -> None:
-    layer.weight.detach().numpy()[...] *= -1  # type: ignore[operator, union-attr]
+    layer.weight.detach().numpy()[...] *= -1
 
 
 @torch.no_grad()
 def write(layer: torch.nn.Module) -> None:
-    layer.bias += 1  # type: ignore[operator]
+    layer.bias += 1
 
 
 @torch.no_grad()
 def one(layer: torch.nn.Module) -> None:
-    layer.weight[1, 2, 0, 1] += 1  # type: ignore[index, operator]
+    layer.weight[1, 2, 0, 1] += 1
 
 
 CHANGES: dict[str, Callable[[torch.nn.Module], object]] = {
@@ -54,7 +54,7 @@ CHANGES: dict[str, Callable[[torch.nn.Module], object]] = {
     "one element": one,
     "another parameter": tie,
     "another storage": point,
-    ".data": lambda layer: layer.weight.data.mul_(2),  # type: ignore[operator, union-attr]
+    ".data": lambda layer: layer.weight.data.mul_(2),
     "NumPy": numpy,
     "channels_last": lambda layer: layer.to(memory_format=torch.channels_last),
     "no bias": lambda layer: layer.register_parameter("bias", None),
@@ -77,7 +77,7 @@ def test_to_another_dtype_and_back(engine: None) -> None:
 def test_packed_once_and_gone_with_the_weight(engine: None, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
     prepare = packing.prepare
-    monkeypatch.setattr(packing, "prepare", lambda *a: made.append(a) or prepare(*a))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(packing, "prepare", lambda *a: made.append(a) or prepare(*a))
     layer, x = ConvTranspose2d(4, 3, 2, 2), torch.randn(1, 4, 5, 5)
     gc.collect()
     before = len(packing._packs)

@@ -94,8 +94,8 @@ class InverseFamily:
 
 def generalised_inverse(
     Y: Any,  # noqa: N803  # the letters of the equation
-    X: Any,  # noqa: N803  # likewise
-    Yg: Any = None,  # noqa: N803  # likewise
+    X: Any,  # noqa: N803  # a letter of the equation
+    Yg: Any = None,  # noqa: N803  # a letter of the equation
     rtol: float | None = None,
 ) -> InverseFamily:
     """All B with Y B = X, where rows of Y are outputs and rows of X are the inputs they came from.

@@ -7,7 +7,7 @@ differentiation and torch.func transforms, small calls with gradients, and whate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -26,6 +26,10 @@ from tconv.nn.reasons import PLAIN, circumstance, refusal
 # Multiplications below which a call that needs gradients is PyTorch's: weights that change with each step are packed
 # with each step, which costs about 0.1 ms, and PyTorch's own graph node is faster than one in Python.
 SMALL = 2**25
+
+# PyTorch gives neither of them a type.
+_apply: Callable[..., Tensor] = ConvTranspose.apply
+_operator: Callable[..., Tensor] = torch.ops.tconv.conv_transpose
 
 
 def conv_transpose1d(
@@ -135,7 +139,7 @@ def _differentiable(input: Tensor, weight: Tensor, bias: Tensor | None, settings
         return own(reason, input, weight, bias, settings)
     if input.dtype != weight.dtype or input.numel() * weight.numel() < SMALL * weight.shape[0]:
         return OWN[weight.dim() - 2](input, weight, bias, *settings)
-    return ConvTranspose.apply(input, weight, bias, *settings)  # type: ignore[no-any-return,no-untyped-call]
+    return _apply(input, weight, bias, *settings)
 
 
 def watched() -> bool:
@@ -155,7 +159,7 @@ def _dispatched(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Se
     """The call as an operator that modes and profilers see: the engine's if it takes these tensors, else PyTorch's."""
     reason = refusal(input=input, weight=weight, bias=bias) or circumstance()
     if reason is None:
-        return torch.ops.tconv.conv_transpose(input, weight, bias, *settings)  # type: ignore[no-any-return]
+        return _operator(input, weight, bias, *settings)
     return own(reason, input, weight, bias, settings)
 
 
@@ -163,5 +167,5 @@ def _traced(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settin
     """The call in a graph. A graph that is exported shall run without tconv, and so holds PyTorch's operator."""
     ours = not (is_exporting() or is_autocast_enabled("cpu"))
     if ours and refusal(input=input, weight=weight, bias=bias) is None:
-        return torch.ops.tconv.conv_transpose(input, weight, bias, *settings)  # type: ignore[no-any-return]
+        return _operator(input, weight, bias, *settings)
     return OWN[weight.dim() - 2](input, weight, bias, *settings)

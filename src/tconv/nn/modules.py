@@ -38,7 +38,7 @@ class _Transposed(torch.nn.modules.conv._ConvTransposeNd):
         Source: torch.nn.ConvTranspose2d.
         """
         if self.padding_mode != "zeros":
-            raise ValueError(f"Only `zeros` padding mode is supported for {_torch_name(self)}")
+            raise ValueError(f"Only `zeros` padding mode is supported for ConvTranspose{self.weight.dim() - 2}d")
         output_padding = self.output_padding
         if output_size is not None:
             numbers: Any = (self.stride, self.padding, self.kernel_size, self.weight.dim() - 2, self.dilation)
@@ -50,11 +50,6 @@ class _Transposed(torch.nn.modules.conv._ConvTransposeNd):
         if weight is None:
             weight, bias = self.weight, self.bias
         return conv_transpose(input, weight, bias, settings)
-
-
-def _torch_name(layer: torch.nn.Module) -> str:
-    """The name of the torch.nn class that a layer stands for, which is the one in PyTorch's messages."""
-    return f"ConvTranspose{layer.weight.dim() - 2}d"  # type: ignore[operator]
 
 
 class ConvTranspose1d(_Transposed, torch.nn.ConvTranspose1d):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, library
 
 from tconv.errors import TconvError
 from tconv.nn.packing import Settings, compute, packed
@@ -18,8 +18,8 @@ OWN: dict[int, Callable[..., Tensor]] = {1: F.conv_transpose1d, 2: F.conv_transp
 
 _convolution_backward = torch.ops.aten.convolution_backward.default
 
-LIBRARY = torch.library.Library("tconv", "DEF")  # type: ignore[no-untyped-call]
-LIBRARY.define(  # type: ignore[no-untyped-call]
+LIBRARY = library.Library("tconv", "DEF")
+LIBRARY.define(
     "conv_transpose(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding,"
     " SymInt[] output_padding, SymInt groups, SymInt[] dilation) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
@@ -114,7 +114,7 @@ class ConvTranspose(torch.autograd.Function):
     backward = staticmethod(backward)
 
 
-LIBRARY.impl("conv_transpose", _run, "CPU")  # type: ignore[no-untyped-call]
-torch.library.register_fake("tconv::conv_transpose", _fake, lib=LIBRARY)
-torch.library.register_autograd("tconv::conv_transpose", backward, setup_context=setup_context, lib=LIBRARY)
-torch.library.register_vmap("tconv::conv_transpose", _vmap, lib=LIBRARY)
+LIBRARY.impl("conv_transpose", _run, "CPU")
+library.register_fake("tconv::conv_transpose", _fake, lib=LIBRARY)
+library.register_autograd("tconv::conv_transpose", backward, setup_context=setup_context, lib=LIBRARY)
+library.register_vmap("tconv::conv_transpose", _vmap, lib=LIBRARY)

@@ -17,7 +17,7 @@ _OURS: dict[Callable[..., Any], Callable[..., Any]] = {
 }
 
 
-class patched(TorchFunctionMode):  # noqa: N801
+class patched(TorchFunctionMode):  # noqa: N801  # called as a function is, like torch.no_grad
     """Within `with patched():`, PyTorch's functions conv_transpose1d, 2d and 3d are those of `tconv.nn.functional`.
 
     That reaches models that call the function and not a layer, and layers that `accelerate` does not know. Arguments,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from tconv.arrays import Array
@@ -64,8 +64,8 @@ def _fit(features: Tensor, labels: Tensor, classes: int) -> Tensor:
     def loss() -> float:
         optimiser.zero_grad()
         value = F.cross_entropy(features @ weight, labels) + 1e-4 * weight.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return float(value.detach())
 
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    optimiser.step(loss)
     return weight.detach()

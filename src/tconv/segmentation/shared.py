@@ -6,6 +6,7 @@ gradient of the whole batch; averaging them, as DistributedDataParallel does, ke
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,6 +24,9 @@ class _Total(torch.autograd.Function):
         return _sum(grad)
 
 
+_apply: Callable[[Tensor], Tensor] = _Total.apply  # PyTorch gives it no type
+
+
 def _sum(x: Tensor) -> Tensor:
     x = x.clone().contiguous()
     dist.all_reduce(x)
@@ -38,8 +42,7 @@ def total(x: Tensor) -> Tensor:
     """The sum of x over all processes; x itself where there is one."""
     if processes() == 1:
         return x
-    y: Tensor = _Total.apply(x)  # type: ignore[no-untyped-call]
-    return y
+    return _apply(x)
 
 
 class SharedNorm(nn.modules.batchnorm._BatchNorm):

@@ -206,7 +206,7 @@ def test_player(viewer: Viewer) -> None:
     def after(stamps: tuple[object, ...], count: int) -> list[str]:
         total = np.zeros_like(seen.canvas[0])
         for stamp in stamps[:count]:
-            total[stamp.slices] += stamp.values[0]  # type: ignore[attr-defined]
+            total[stamp.slices] += stamp.values[0]
         return [str(v) for v in total]
 
     for order, stamps in (("x", seen.stamps), ("w", seen.taps)):

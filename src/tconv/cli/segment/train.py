@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -13,6 +13,9 @@ from rich.progress import Progress as Bar
 
 from tconv.cli.segment import need_segmentation
 from tconv.segmentation.train.settings import Settings
+
+if TYPE_CHECKING:  # it would load PyTorch
+    from tconv.segmentation.train.state import Progress
 
 DEFAULTS = Settings()
 
@@ -47,7 +50,6 @@ def train(
     need_segmentation()
     from tconv.segmentation import report
     from tconv.segmentation.train.loop import Stopped, train
-    from tconv.segmentation.train.state import Progress
 
     start = perf_counter()
     console = Console(stderr=True)
@@ -84,6 +86,6 @@ def train(
     return 0
 
 
-def _line(progress: object) -> str:
-    row = progress.history[-1]  # type: ignore[attr-defined]
+def _line(progress: Progress) -> str:
+    row = progress.history[-1]
     return f"epoch {row['epoch']}: loss {row['loss']:.4f}, mean IoU {row['mean_iou']:.4f}, {row['seconds']:.1f} s"

@@ -48,7 +48,7 @@ class FoldedForward:
             torch.is_grad_enabled()
             or torch.compiler.is_compiling()
             or watched()
-            or nn.modules.module._has_any_global_hook()  # type: ignore[no-untyped-call]
+            or nn.modules.module._has_any_global_hook()
             or self.model.training
             or any(m.training or hooked(m) for m in self.inside)
             or any(getattr(place, name) is not tensor for place, name, tensor in self.tensors)

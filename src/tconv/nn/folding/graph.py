@@ -178,7 +178,8 @@ def _writer(up: object, model: nn.Module, folds: dict[str, Fold]) -> Folded | No
     found = folds.get(str(up.target))
     if found is None:
         step = read(up, model)
-        if step is None or type(step.part) not in TRANSPOSED or hooked(step.part):  # type: ignore[arg-type]
+        layer = None if step is None else step.part
+        if step is None or not isinstance(layer, nn.Module) or type(layer) not in TRANSPOSED or hooked(layer):
             return None
         try:
             found = Folded([step])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tconv.geometry import Geometry
@@ -76,15 +76,15 @@ def read(node: torch.fx.Node, owner: nn.Module) -> Step | None:
 
 
 def _module(module: nn.Module) -> Part | None:
-    kind = type(module)
+    kind = type(module)  # exactly: a subclass may do something else
     if kind in (*CONV, *TRANSPOSED, *NORM):
         return module
     if kind in (nn.Upsample, nn.UpsamplingNearest2d):
         return _nearest(module.size, module.scale_factor, str(module.mode))
-    if kind is nn.PixelShuffle:
-        return Shuffle(module.upscale_factor)  # type: ignore[arg-type]
-    if kind is nn.LeakyReLU:
-        return Activation("leaky_relu", module.negative_slope)  # type: ignore[arg-type]
+    if isinstance(module, nn.PixelShuffle) and kind is nn.PixelShuffle:
+        return Shuffle(module.upscale_factor)
+    if isinstance(module, nn.LeakyReLU) and kind is nn.LeakyReLU:
+        return Activation("leaky_relu", module.negative_slope)
     if kind is nn.GELU:
         return Activation("gelu") if module.approximate == "none" else None
     names = {nn.ReLU: "relu", nn.Tanh: "tanh", nn.SiLU: "silu", nn.Sigmoid: "sigmoid"}
