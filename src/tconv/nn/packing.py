@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor, from_numpy, get_num_threads
 
+from tconv.arrays import Array
 from tconv.geometry import Geometry
 from tconv.layer import Layer, prepare
 from tconv.native import num_threads, set_num_threads
@@ -90,8 +91,18 @@ def packed(weight: Tensor, bias: Tensor | None, settings: Settings) -> Layer:
     return layer
 
 
-def compute(layer: Layer, x: Tensor) -> Tensor:
+def by_channels(weight: Tensor) -> bool:
+    """Whether PyTorch, which looks at input and weight, makes a result channels-last because the weight is."""
+    return not weight.is_contiguous() and weight.dim() > 3 and weight.movedim(1, -1).is_contiguous()
+
+
+def compute(layer: Layer, x: Tensor, last: bool = False) -> Tensor:
     """`layer` on a plain tensor; PyTorch's number of threads rules both.
+
+    Args:
+        layer: prepared weights.
+        x: (batch, in_channels, *in_size), or without the batch.
+        last: make the result channels-last; default: if the input is.
 
     Raises:
         TypeError, RuntimeError: NumPy cannot see the tensor's memory: see `tconv.nn.reasons.refusal`.
@@ -101,4 +112,12 @@ def compute(layer: Layer, x: Tensor) -> Tensor:
     threads = get_num_threads()
     if num_threads() != threads:
         set_num_threads(threads)
-    return from_numpy(layer(array))
+    return from_numpy(_last(layer, array) if last else layer(array))
+
+
+def _last(layer: Layer, array: Array) -> Array:
+    """The result channels-last. An input that is not is copied, which takes less time than what comes of it."""
+    channel = -1 - layer.geometry.ndim
+    shape = layer.plan(array.shape).output_shape
+    out = np.moveaxis(np.empty((*shape[:channel], *shape[channel + 1 :], shape[channel]), array.dtype), -1, channel)
+    return layer(np.moveaxis(np.ascontiguousarray(np.moveaxis(array, channel, -1)), -1, channel), out)

@@ -26,7 +26,7 @@ from tconv.nn.folding.parts import (
     conv_of,
     transposed_of,
 )
-from tconv.nn.packing import Stamp, compute
+from tconv.nn.packing import Stamp, by_channels, compute
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Folded(nn.Module):
             return self._conv(x)
         if self._layer is not None:
             with contextlib.suppress(TconvError, TypeError, RuntimeError):
-                y = compute(self._layer, x)
+                y = compute(self._layer, x, self._last)
                 return y if self._phases is None else self._add_phases(y)
         return self.by_steps(x)
 
@@ -153,6 +153,8 @@ class Folded(nn.Module):
         arrays = weight.numpy(), None if bias is None else bias.numpy()
         self.out_channels = linear.out_channels
         self._layer = prepare(*arrays, linear.geometry, linear.groups, activation)
+        weighed: list[Any] = [m for m in self.absorbed if type(m) in (*CONV, *TRANSPOSED)]
+        self._last = any(by_channels(m.weight) for m in weighed)
         self._phases = None if linear.phase_bias is None else linear.phase_bias.to(dtype)
 
     def _convolution(self, weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
