@@ -81,8 +81,8 @@ def _next(joined: Joined, step: Step) -> Joined:
         return Joined(laws.norm_after(linear, part))
     if isinstance(part, Shuffle) and isinstance(linear, Conv) and linear.weight.dim() == 4:
         return Joined(laws.shuffle_after(linear, part.scale))
-    if isinstance(part, Activation) and isinstance(linear, Transposed) and linear.phase_bias is None:
-        return Joined(linear, part)
+    if isinstance(part, Activation) and not (isinstance(linear, Transposed) and linear.phase_bias is not None):
+        return Joined(linear if isinstance(linear, Transposed) else laws.turned(linear), part)
     if type(part) in CONV and isinstance(linear, Transposed):
         return Joined(laws.conv_after(linear, conv_of(part)))
     raise NoFoldError(f"{step.name} is not folded here")
@@ -145,6 +145,8 @@ class Folded(nn.Module):
         self._stamps = [Stamp.of(tensor) for tensor in sources]
         joined = join(self.steps)
         linear, dtype = joined.linear, sources[0].dtype
+        if isinstance(linear, Conv) and set(linear.stride) == {1}:
+            linear = laws.turned(linear)  # which the engine runs
         weight, bias = linear.weight.to(dtype), None if linear.bias is None else linear.bias.to(dtype)
         if isinstance(linear, Conv):
             self._conv = self._convolution(weight, bias)
