@@ -53,12 +53,14 @@ class Found:
         problems: what is wrong; those files are left out.
         notes: what one should know.
         legend: which value means which class; None where there is no sound pair.
+        named: whether the folder says so, by classes.txt or its layout.
     """
 
     items: list[Item] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     legend: Legend | None = None
+    named: bool = False
 
     def balance(self) -> dict[int, int]:
         """Pixels per value over all sound masks."""
@@ -95,7 +97,8 @@ def check(folder: Path, on_progress: Report | None = None) -> Found:
             palettes.setdefault(palette_of(pair.mask), pair)
         if on_progress:
             on_progress(done, len(listing.pairs))
-    if named is None:
+    found.named = named is not None
+    if not found.named:
         _strays(found, fringes)
     _palettes(found, palettes)
     if found.items:

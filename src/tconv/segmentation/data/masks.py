@@ -79,15 +79,20 @@ def read_legend(path: Path) -> Legend:
     """The classes written in a text file: a line per class, "value name" or, for values 0, 1, ..., only the name.
 
     Raises:
-        TconvError: no class, or a value twice; "ignore" is the name of what is left out.
+        TconvError: no UTF-8, no class, or a value twice; "ignore" is the name of what is left out.
     """
-    rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    numbered = all(row[0].isdigit() for row in rows)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise errors.TconvError(f"{shown(path)} is no UTF-8 text; save it as such") from error
+    rows = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
+    numbered = all(row[0].isdecimal() for row in rows)
     pairs = [(int(row[0]), row[-1]) if numbered else (n, " ".join(row)) for n, row in enumerate(rows)]
     ignored = [value for value, name in pairs if name == "ignore"]
     kept = [(value, name) for value, name in pairs if name != "ignore"]
     values = tuple(value for value, _ in kept)
-    if not kept or len(set(values)) < len(values) or len(kept) > IGNORED or max(values) >= 2**16:
+    everything = [*values, *ignored]
+    if not kept or len({*everything}) < len(everything) or len(kept) > IGNORED or max(everything) >= 2**16:
         raise errors.TconvError(
             f"{shown(path)} must name up to {IGNORED} classes, each value once: lines of VALUE NAME"
         )
