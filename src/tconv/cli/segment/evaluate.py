@@ -11,7 +11,8 @@ from tconv.cli.segment import need_segmentation
 def evaluate(model: Path, folder: Path) -> int:
     """Measure a model on labelled images: IoU, Dice, precision and recall per class.
 
-    Masks must have the values that the model was trained on, with the same names where they have any. Status 1 if files had to be left out.
+    Masks must have the values that the model was trained on, with the same names where they have any. Status 1 if files
+    had to be left out.
 
         tconv segment eval run unseen
 

@@ -16,7 +16,7 @@ from tconv.segmentation.data.layouts import find_pairs
 from tconv.segmentation.data.masks import Legend, fringe, make_legend, palette_of, read_legend, read_mask
 from tconv.segmentation.data.outlines import Outlines
 from tconv.segmentation.data.pairs import Pair, Problem
-from tconv.segmentation.data.pixels import read_image, shown
+from tconv.segmentation.data.pixels import is_turned, read_image, shown
 
 CLASSES = "classes.txt"
 BLURRED = 4  # values that nowhere fill a 2 x 2 square: from so many on, a mask is anti-aliased
@@ -34,7 +34,7 @@ class Item:
         shape: height, width, channels.
         digest: of the image's pixels; equal images have equal ones.
         counts: pixels of each value in the mask.
-        contested: pixels that outlines of different values claim; the uppermost has them.
+        contested: pixels that would have another value if outlines lay on one another in the opposite order.
     """
 
     pair: Pair
@@ -112,7 +112,7 @@ def _examine(pair: Pair, allowed: set[int | None]) -> tuple[Item, Array]:
     image, mask = read_image(pair.image), read_mask(pair.mask)
     if image.shape[:2] != mask.shape:
         height, width = image.shape[:2]
-        turned = "; its orientation in the EXIF was applied" if (width, height) == mask.shape else ""
+        turned = "; its orientation in the EXIF was applied" if is_turned(pair.image) else ""
         raise errors.ImageFileError(
             f"{shown(pair.image)} is {width} x {height} and its mask, in {shown(pair.mask_file.name)}, "
             f"{mask.shape[1]} x {mask.shape[0]}{turned}; they must be equal: export the mask again"

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 from PIL import Image
 
 from tconv import errors
+from tconv.arrays import Array
 from tconv.segmentation.data.masks import IGNORED, Legend
-from tconv.segmentation.data.outlines import Outlines, encode
+from tconv.segmentation.data.outlines import Outlines, run_lengths
 from tconv.segmentation.data.pairs import Listing, Pair, Problem, pictures, unique
 from tconv.segmentation.data.pixels import shown
 
@@ -171,9 +172,9 @@ def _file(places: list[Path], name: str) -> Path | None:
 
 def _regions(
     path: Path, annotations: list[Entry], found: Files, values: dict[Any, int], problems: list[Problem]
-) -> tuple[dict[Any, list[tuple[int, Any]]], list[str]]:
+) -> tuple[dict[Any, list[tuple[int, Array]]], list[str]]:
     """The regions by image id, without images of which one cannot be drawn; and notes."""
-    regions: dict[Any, list[tuple[int, Any]]] = {number: [] for number in found}
+    regions: dict[Any, list[tuple[int, Array]]] = {number: [] for number in found}
     cut: list[tuple[float, str]] = []
     for annotation in sorted(annotations, key=lambda annotation: not annotation.get("iscrowd")):
         number, image, category = (annotation.get(name) for name in ("id", "image_id", "category_id"))
@@ -183,7 +184,7 @@ def _regions(
         try:
             if category not in values:
                 raise errors.ImageFileError(f"the category {category}, which is not in the list; correct it")
-            code, beyond = encode(annotation.get("segmentation"), found[image][1])
+            runs, beyond = run_lengths(annotation.get("segmentation"), found[image][1])
         except errors.ImageFileError as error:
             problems.append(Problem(path, f"{name} has {error}; the image is left out"))
             regions.pop(image, None)
@@ -191,7 +192,7 @@ def _regions(
         if beyond > 1:
             cut.append((beyond, name))
         if image in regions:
-            regions[image].append((values[category], code))
+            regions[image].append((values[category], runs))
     if not cut:
         return regions, []
     most, name = max(cut)

@@ -1,14 +1,13 @@
 """Masks that an annotation file describes as regions: judged, kept as run lengths, drawn when they are read.
 
-pycocotools draws, so that a region has the pixels that COCO counts. It trusts its input: NaN and far coordinates end
-the process, and runs that end early leave pixels to chance; so nothing reaches it that was not judged here.
+pycocotools turns polygons into run lengths, so that a region has the pixels that COCO counts. It trusts its input, and
+NaN or far coordinates end the process; so nothing reaches it that was not judged here.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,42 +26,44 @@ class Outlines:
     Attributes:
         path: the annotation file.
         shape: (height, width), as the file says.
-        regions: value and run lengths (as pycocotools keeps them) of each, the lowest first.
+        regions: value and run lengths of each, the lowest first. Runs go down column after column, and are in turn
+            outside the region, where the first may be 0, and inside.
     """
 
     path: Path
     shape: tuple[int, int]
-    regions: tuple[tuple[int, Any], ...]
+    regions: tuple[tuple[int, Array], ...]
 
     def draw(self, upside_down: bool = False) -> Array:
         """(height, width) uint8: each region lies on those before it, or with `upside_down` on those after it."""
-        from pycocotools import mask as codes
+        pixels = np.zeros(self.shape[0] * self.shape[1], np.uint8)
+        for value, runs in self.regions[:: -1 if upside_down else 1]:
+            ends = np.cumsum(runs).tolist()
+            for start, stop in zip(ends[::2], ends[1::2], strict=False):
+                pixels[start:stop] = value
+        return np.ascontiguousarray(pixels.reshape(self.shape, order="F"))
 
-        pixels = np.zeros(self.shape, np.uint8)
-        for value, same in groupby(self.regions[:: -1 if upside_down else 1], key=lambda region: region[0]):
-            pixels[codes.decode(codes.merge([code for _, code in same])) == 1] = value
-        return pixels
 
-
-def encode(region: Any, shape: tuple[int, int]) -> tuple[Any, float]:
-    """Run lengths of what COCO calls a segmentation, and how many pixels it reaches beyond the image.
+def run_lengths(region: Any, shape: tuple[int, int]) -> tuple[Array, float]:
+    """The runs of what COCO calls a segmentation, int32, and how many pixels it reaches beyond the image.
 
     Args:
         region: a list of polygons [x, y, x, y, ...], or {"size", "counts"} with a list or COCO's string of run lengths.
         shape: of the image, (height, width).
 
     Raises:
-        ImageFileError: what it "has" that cannot be; to be put after the name of the region.
+        ImageFileError: what the region "has" that cannot be, without its name.
     """
-    from pycocotools import mask as codes
+    from pycocotools import mask as coco
 
     if isinstance(region, dict):
-        return codes.encode(_filled(region, shape)), 0.0
+        return _listed(region, shape), 0.0
     if not isinstance(region, list) or not region:
         raise errors.ImageFileError("no outline; draw one, or remove it")
     polygons = region if isinstance(region[0], list) else [region]
     beyond = max(_beyond(polygon, shape) for polygon in polygons)
-    return codes.merge(codes.frPyObjects(polygons, *shape)), beyond
+    joined = coco.merge(coco.frPyObjects(polygons, *shape))
+    return np.array(_numbers(joined["counts"].decode()), np.int32), beyond
 
 
 def _beyond(polygon: Any, shape: tuple[int, int]) -> float:
@@ -89,19 +90,19 @@ def _usable(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
 
 
-def _filled(region: dict[str, Any], shape: tuple[int, int]) -> Array:
-    """Run lengths as a mask, (height, width) uint8 in columns, as COCO counts."""
+def _listed(region: dict[str, Any], shape: tuple[int, int]) -> Array:
+    """Run lengths that stand in the file."""
     counts, size = region.get("counts"), region.get("size")
     if size != list(shape):
         raise errors.ImageFileError(f"run lengths for the size {size}; it must be {list(shape)}, height and width")
-    runs: Any = _runs(counts) if isinstance(counts, str) else counts
+    runs: Any = _numbers(counts) if isinstance(counts, str) else counts
     sound = isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs)
     if not sound or sum(runs) != shape[0] * shape[1]:
         raise errors.ImageFileError("run lengths that do not add up to the image; export it again")
-    return np.repeat(np.arange(len(runs), dtype=np.uint8) % 2, runs).reshape(shape, order="F")
+    return np.array(runs, np.int32)
 
 
-def _runs(text: str) -> list[int]:
+def _numbers(text: str) -> list[int]:
     """The run lengths in COCO's compressed form; from the third on it gives the difference to the last but one."""
     if RUN.sub("", text):
         raise errors.ImageFileError("run lengths with characters that are none; export it again")

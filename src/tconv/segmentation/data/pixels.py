@@ -9,11 +9,12 @@ import os
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from tconv import errors
 from tconv.arrays import Array
@@ -71,6 +72,13 @@ def open_picture(path: Path) -> Image.Image:
     except BROKEN as error:
         raise errors.ImageFileError(f"{shown(path)} is truncated or damaged; copy or export it again") from error
     return image
+
+
+def is_turned(path: Path) -> bool:
+    """Whether the EXIF of a picture exchanges its height and width."""
+    with suppress(*BROKEN), Image.open(path) as image:
+        return image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+    return False
 
 
 def _from_pillow(path: Path, image: Image.Image) -> Array:
