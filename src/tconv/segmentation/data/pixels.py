@@ -77,7 +77,7 @@ def open_picture(path: Path) -> Image.Image:
 def is_turned(path: Path) -> bool:
     """Whether the EXIF of a picture exchanges its height and width."""
     with suppress(*BROKEN), Image.open(path) as image:
-        return image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+        return bool(image.getexif().get(ExifTags.Base.Orientation, 1) > 4)
     return False
 
 
