@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as codes
 
-from tconv import errors
+from tconv import cli, errors
 from tconv.segmentation import load
 from tconv.segmentation.data.check import check
 from tconv.segmentation.data.coco import read_coco
@@ -161,10 +161,13 @@ def test_which_of_two_files(tmp_path: Path) -> None:
     assert [str(problem) for problem in find_pairs(second).problems] == [
         f"{tmp_path}/images/4.png: is not in instances_val.json; annotate it, or remove it"
     ]
-    (tmp_path / "export").mkdir()
-    with pytest.raises(errors.TconvError, match="but one in it does: give one such folder"):
-        write(tmp_path / "roboflow" / "one", [annotation(1, [BOX])], name="_annotations.coco.json", images=".")
-        check(tmp_path / "roboflow")
+
+
+def test_a_folder_of_splits(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        write(tmp_path / split, [annotation(1, [BOX])], name="_annotations.coco.json", images=".")
+    with pytest.raises(errors.TconvError, match="but these in it do: train, valid; give one of them"):
+        check(tmp_path)
 
 
 @pytest.mark.parametrize(("categories", "said"), [
@@ -243,10 +246,10 @@ def test_every_fault_of_the_lists_is_reported_at_once(tmp_path: Path) -> None:
         "annotations.json: annotation 4 has the image_id [] and the category_id 3; each must be an id",
         "annotations.json: image 1 (twice.png) must have a name and an id of its own",
         "annotations.json: image 8 (None) must have a name and an id of its own",
-        "gone.png: is listed in annotations.json and does not exist; copy it there, or remove its entry",
         "images/3.png: is not in annotations.json; annotate it, or remove it",
         "images/4.png: has height 30 and width None in annotations.json; write those of the image",
         "images/5.png is 40 x 30 and its mask, in annotations.json, 30 x 40; they must be equal: export the mask again",
+        "images/gone.png: is listed in annotations.json and does not exist; copy it there, or remove its entry",
     ]
 
 
@@ -290,3 +293,16 @@ def test_a_training_on_a_coco_folder(tmp_path: Path) -> None:
     assert result.card.classes == ("background", "car", "dog") and not result.found.problems
     assert load(tmp_path / "run")[1].values == (0, 1, 2)
     assert np.asarray(contact_sheet(result.found, title="coco")).std() > 10
+
+
+def test_a_model_is_not_measured_on_other_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    coco = tmp_path / "coco"
+    path = write(coco, [annotation(n, [BOX], image=n) for n in (1, 2)])
+    train(coco, tmp_path / "run", Settings(epochs=1, features=(4, 8), size=32, batch=2, held_out=0.5))
+    assert cli.run(["segment", "eval", str(tmp_path / "run"), str(path)]) == 0
+    path.write_text(path.read_text().replace('"dog"', '"cat"'))
+    with pytest.raises(SystemExit):
+        cli.run(["segment", "eval", str(tmp_path / "run"), str(coco)])
+    assert capsys.readouterr().err == (
+        f"tconv: {coco} calls the value 2 cat, and the model dog; write classes.txt alike\n"
+    )

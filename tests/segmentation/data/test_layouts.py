@@ -72,7 +72,7 @@ def test_pascal_voc(tmp_path: Path) -> None:
     assert str(found.legend) == "0 background, 8 class 1, 15 class 2, 255 ignored"
     write_mask(voc / "SegmentationClass" / "2007_000099.png", blob(15), colours)
     assert "2007_000099.png: is a mask without image" in str(check(voc).problems[0])
-    with pytest.raises(errors.TconvError, match="but VOC2012 in it does: give one such folder"):
+    with pytest.raises(errors.TconvError, match="but these in it do: VOC2012; give one of them"):
         check(tmp_path / "VOCdevkit")
 
 

@@ -119,7 +119,7 @@ def _classes(path: Path, categories: list[Entry], annotated: set[Any]) -> tuple[
 
 def _find(path: Path, images: list[Entry], problems: list[Problem]) -> Files:
     """The images that are there."""
-    places, found, missing = _places(path), Files(), 0
+    places, found, missing = _places(path), Files(), list[str]()
     for entry in images:
         number, name = entry.get("id"), entry.get("file_name")
         size: Any = entry.get("height"), entry.get("width")
@@ -128,20 +128,20 @@ def _find(path: Path, images: list[Entry], problems: list[Problem]) -> Files:
             continue
         file = _file(places, name)
         if file is None:
-            missing += 1
-            why = f"is listed in {shown(path.name)} and does not exist; copy it there, or remove its entry"
-            problems.append(Problem(places[0] / name, why))
+            missing.append(name)
         elif not _is_size(*size):
             why = f"has height {size[0]} and width {size[1]} in {shown(path.name)}; write those of the image"
             problems.append(Problem(file, why))
         else:
             found[number] = file, size
-    if missing == len(images):
+    if len(missing) == len(images):
         where = ", ".join(shown(place) for place in places)
-        first = shown(problems[-missing].path.name)
         raise errors.TconvError(
-            f"{shown(path)} lists {missing} images, the first {first}, and none is in {where}; put them there"
+            f"{shown(path)} lists {len(missing)} images, the first {missing[0]}, and none is in {where}; put them there"
         )
+    place = next(iter(found.values()))[0].parent if found else places[0]
+    why = f"is listed in {shown(path.name)} and does not exist; copy it there, or remove its entry"
+    problems += [Problem(place / name, why) for name in missing]
     return found
 
 
@@ -189,10 +189,9 @@ def _regions(
             problems.append(Problem(path, f"{name} has {error}; the image is left out"))
             regions.pop(image, None)
             continue
-        if beyond > 1:
-            cut.append((beyond, name))
         if image in regions:
             regions[image].append((values[category], runs))
+            cut += [(beyond, name)] if beyond > 1 else []
     if not cut:
         return regions, []
     most, name = max(cut)

@@ -47,7 +47,7 @@ def find_pairs(folder: Path) -> Listing:
     listing = _in(folder)
     if listing is None:
         inner = [shown(child.name) for child in sorted(folder.iterdir()) if child.is_dir() and _known(child)]
-        cure = f"but {', '.join(inner)} in it does: give one such folder" if inner else "create one of these"
+        cure = f"but these in it do: {', '.join(inner)}; give one of them" if inner else "create one of these"
         raise errors.TconvError(
             f"{shown(folder)} holds no images/ and masks/ (nor {LIST}, imgs/ and masks/, train/ and train_masks/, "
             f"JPEGImages/ and SegmentationClass/, images/ and annotations/trimaps/, or a COCO file such as "
