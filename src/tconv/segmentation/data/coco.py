@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -203,8 +204,9 @@ def _unlisted(path: Path, images: list[Entry], folders: set[Path]) -> list[Probl
     names = _names(images)
     alone = [file for folder in sorted(folders) for file in pictures(folder) if file.name not in names]
     if alone:
-        others = [file for file in annotation_files(_home(path)) if file != path]
-        names = {name for file in others for name in _names(_load(file)[0])}
+        for other in annotation_files(_home(path)):
+            with suppress(errors.TconvError, OSError):
+                names |= _names(_load(other)[0])
         alone = [file for file in alone if file.name not in names]
     return [Problem(file, f"is not in {shown(path.name)}; annotate it, or remove it") for file in alone]
 

@@ -19,7 +19,7 @@ from tconv.arrays import Array
 RUN = re.compile(r"[P-o]{0,5}[0-O]")  # a number in COCO's compressed form: 5 bits a character, all but the last marked
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays are not compared as a whole
 class Outlines:
     """The regions of one image; where there is none, the mask is 0.
 
