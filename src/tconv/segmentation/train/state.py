@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,10 @@ def save_state(run: Path, settings: Settings, data: str, progress: Progress, mod
         "optimiser": optimiser.state_dict(),
         "random": torch.get_rng_state(),
     }
+    written = BytesIO()  # PyTorch's own writer ends the process where the disk is full
+    torch.save(state, written)
     with wholly(run / LAST) as part:
-        torch.save(state, part)
+        part.write_bytes(written.getbuffer())
 
 
 def load_state(run: Path, settings: Settings, data: str, model: nn.Module, optimiser: Any) -> Progress:
