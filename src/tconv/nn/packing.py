@@ -11,16 +11,19 @@ import atexit
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 from torch import Tensor, from_numpy, get_num_threads
 
-from tconv.arrays import Array
 from tconv.geometry import Geometry
 from tconv.layer import Layer, prepare
 from tconv.native import num_threads, set_num_threads
+from tconv.nn.memory import empty
 from tconv.nn.reasons import RefusedError, refusal
+
+LARGE = 2**18  # elements from which on a result lies in memory that is used again
 
 Ints: TypeAlias = tuple[int, ...]
 
@@ -112,12 +115,13 @@ def compute(layer: Layer, x: Tensor, last: bool = False) -> Tensor:
     threads = get_num_threads()
     if num_threads() != threads:
         set_num_threads(threads)
-    return from_numpy(_last(layer, array) if last else layer(array))
-
-
-def _last(layer: Layer, array: Array) -> Array:
-    """The result channels-last. An input that is not is copied, which takes less time than what comes of it."""
-    channel = -1 - layer.geometry.ndim
-    shape = layer.plan(array.shape).output_shape
-    out = np.moveaxis(np.empty((*shape[:channel], *shape[channel + 1 :], shape[channel]), array.dtype), -1, channel)
-    return layer(np.moveaxis(np.ascontiguousarray(np.moveaxis(array, channel, -1)), -1, channel), out)
+    shape = layer.result_shape(array.shape)
+    if not last and prod(shape) < LARGE:
+        return from_numpy(layer(array))
+    channel = array.ndim - 1 - layer.geometry.ndim
+    turned = np.moveaxis(array, channel, -1)
+    if not last and (array.flags.c_contiguous or not turned.flags.c_contiguous):
+        return from_numpy(layer(array, empty(shape, array.dtype)))
+    # An input in the other layout is copied, which takes less time than what comes of it.
+    array = np.moveaxis(np.ascontiguousarray(turned), -1, channel)
+    return from_numpy(layer(array, empty(shape, array.dtype, channel)))

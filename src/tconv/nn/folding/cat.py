@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, from_numpy, nn
 
 from tconv.errors import TconvError
 from tconv.layer import Layer
 from tconv.nn.folding.chain import Folded
+from tconv.nn.memory import empty
 
 
 class CatInto(nn.Module):
@@ -46,9 +46,7 @@ class CatInto(nn.Module):
         model = others[0]
         last = not model.is_contiguous() and model.movedim(1, -1).is_contiguous()
         shape = (x.shape[0], sum(widths), *size)
-        # NumPy's memory lies on large pages, of which fewer have to be fetched than of PyTorch's.
-        array = np.empty((shape[0], *size, shape[1]) if last else shape, x.numpy().dtype)
-        out = from_numpy(np.moveaxis(array, -1, 1) if last else array)
+        out = from_numpy(empty(shape, layer.dtype, 1 if last else None))
         parts = list(torch.split(out, widths, 1))
         layer(x.numpy(), parts.pop(self.place).numpy())
         for part, other in zip(parts, others, strict=True):
