@@ -15,6 +15,7 @@
 namespace tconv {
 
 constexpr Index chunk_bytes = 128 * 1024;  // inputs and outputs of a chunk of cells, which stay in the cache
+constexpr Index few_cells = 32;            // of a chunk: for fewer, fetching all weights takes as long as multiplying
 constexpr Index most_cells = 1024;         // of a chunk
 constexpr Index most_places = 32 * 1024;   // inputs of cells, of a task; and of all, if they are remembered
 
@@ -111,7 +112,8 @@ class CellLanes {
             Index taps = 1, most = 1;
             for (const Group& group : lanes.groups_) taps = std::max(taps, static_cast<Index>(group.phases.taps.front().size()));
             const Index located = taps * (together ? static_cast<Index>(lanes.groups_.size()) : 1);  // of a cell, by a task
-            const Index cells_at_once = std::min({chunk_bytes / per_cell, most_places / located, most_cells});
+            const Index bytes = chunk_bytes / per_cell < few_cells ? 4 * chunk_bytes : chunk_bytes;
+            const Index cells_at_once = std::min({bytes / per_cell, most_places / located, most_cells});
             const Index step = std::max<Index>(1, cells_at_once / rows) * rows;
             for (const Group& group : lanes.groups_) {
                 cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
@@ -267,35 +269,52 @@ class CellLanes {
         const T* weight = call.packed.weight.data() + call.g * order_.weights + panel.weight;
         const T* bias = call.packed.bias.data() + call.g * static_cast<Index>(order_.biases.size()) + panel.bias;
         const bool together = neighbours(panel, y), activates = call.layer.activation != Activation::none;
-        const Index* number = places.number.data();
         const Run &first = panel.runs.front(), &last = panel.runs.back();
         const Index lowest = std::min(first.phase, last.phase);
         const Index highest = lane_order_ == LaneOrder::channel_then_phase ? highest_phase(panel) : last.phase;
         T* out[max_rows];
-        for (Index cell = 0, tile = 0; cell < total; cell += kernels_.rows, ++tile) {
-            const Index rows = std::min(kernels_.rows, total - cell), used = places.used[static_cast<std::size_t>(tile)];
-            bool all_direct = true;
-            for (Index r = 0; r < rows; ++r) {
-                const auto c = static_cast<std::size_t>(cell + r);
-                const Index o = places.o[c];
-                const bool direct = together && o + lowest >= 0 && o + highest < y.shape.back();
-                out[r] = direct ? call.out + places.y[c] + first.channel * y.strides[1] + (o + first.phase) * y.strides.back()
-                                : scratch + r * width;
-                all_direct = all_direct && direct;
+        // Long sums go over all tiles in parts, so that the weights of a part stay in the cache; but those of a tile whose
+        // outputs are no neighbours are put in place at once.
+        for (Index begin = 0, at_once = channels_at_once(places); begin < layer_.in_channels; begin += at_once) {
+            const Index end = std::min(begin + at_once, layer_.in_channels);
+            const Index* number = places.number.data();
+            const T* const* in = x;
+            for (Index cell = 0, tile = 0; cell < total; cell += kernels_.rows, ++tile) {
+                const Index rows = std::min(kernels_.rows, total - cell), used = places.used[static_cast<std::size_t>(tile)];
+                bool all_direct = true;
+                for (Index r = 0; r < rows; ++r) {
+                    const auto c = static_cast<std::size_t>(cell + r);
+                    const Index o = places.o[c];
+                    const bool direct = together && o + lowest >= 0 && o + highest < y.shape.back();
+                    out[r] = direct ? call.out + places.y[c] + first.channel * y.strides[1] + (o + first.phase) * y.strides.back()
+                                    : scratch + r * width;
+                    all_direct = all_direct && direct;
+                }
+                const auto sum = kernels_.cells[rows - 1][panel.vectors - 1];
+                if (all_direct) {
+                    sum(out, tail, in, number, used, layer_.in_channels, begin, end, weight, begin == 0 ? bias : nullptr);
+                } else if (begin == 0) {
+                    for (Index from = 0; from < layer_.in_channels; from += at_once)
+                        sum(out, tail, in, number, used, layer_.in_channels, from,
+                            std::min(from + at_once, layer_.in_channels), weight, from == 0 ? bias : nullptr);
+                }
+                const bool done = all_direct ? activates && end == layer_.in_channels : begin == 0;
+                for (Index r = 0; r < rows && done; ++r) {
+                    const auto c = static_cast<std::size_t>(cell + r);
+                    activate(kernels_, call.layer, out[r], panel.count, 1);
+                    if (out[r] == scratch + r * width) put(call, out[r], panel, call.out + places.y[c], places.o[c]);
+                }
+                number += used;
+                in += used * rows;
             }
-            const Index at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, used));
-            for (Index begin = 0; begin < layer_.in_channels; begin += at_once)
-                kernels_.cells[rows - 1][panel.vectors - 1](out, tail, x, number, used, layer_.in_channels, begin,
-                                                            std::min(begin + at_once, layer_.in_channels), weight,
-                                                            begin == 0 ? bias : nullptr);
-            for (Index r = 0; r < rows && (activates || !all_direct); ++r) {
-                const auto c = static_cast<std::size_t>(cell + r);
-                activate(kernels_, call.layer, out[r], panel.count, 1);
-                if (out[r] == scratch + r * width) put(call, out[r], panel, call.out + places.y[c], places.o[c]);
-            }
-            number += used;
-            x += used * rows;
         }
+    }
+
+    // So many that a sum is not too long, if all taps are used.
+    Index channels_at_once(const Places& places) const {
+        Index most = 1;
+        for (const Index used : places.used) most = std::max(most, used);
+        return std::max<Index>(1, longest_sum / most);
     }
 
     static Index highest_phase(const Panel& panel) {
