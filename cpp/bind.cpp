@@ -114,4 +114,5 @@ NB_MODULE(_core, m) {
     m.def("cpu_features", &cpu_features, "The instruction sets of this CPU that matter here.");
     m.def("num_threads", &num_threads);
     m.def("set_num_threads", &set_num_threads, "count"_a);
+    m.def("join_team", [](std::uintptr_t address) { join_team(reinterpret_cast<Team>(address)); }, "address"_a);
 }

@@ -126,10 +126,18 @@ class Pool {
     int workers_ = 0;
 };
 
+// The OpenMP team of another library, whose threads would else contend with the pool's for the processors: after each
+// piece of work they look out for the next one much longer than the pool's. A forked child has none: OpenMP's threads do
+// not survive there, and it does not notice.
+std::atomic<Team> team{nullptr};
+
 // Never destroyed: workers may sleep in it until the process ends. A forked child has no workers and gets a new one.
 std::atomic<Pool*> pool{nullptr};
 
-[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] { pool = nullptr; });
+[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] {
+    pool = nullptr;
+    team = nullptr;
+});
 
 Pool& the_pool() {
     Pool* found = pool;
@@ -153,9 +161,12 @@ int num_threads() {
 
 void set_num_threads(int count) { chosen = count; }
 
+void join_team(Team parallel) { team = parallel; }
+
 int threads_for(double multiplications) {
     if (multiplications < 2 * worth_handing_over) return 1;
-    const double share = multiplications / (the_pool().awake() ? worth_handing_over : worth_waking);
+    const bool awake = !team.load() && the_pool().awake();
+    const double share = multiplications / (awake ? worth_handing_over : worth_waking);
     return share < 2 ? 1 : static_cast<int>(std::min(static_cast<double>(num_threads()), share));
 }
 
@@ -163,6 +174,12 @@ void parallel(Index count, double multiplications, const std::function<void(Inde
     const Index threads = count < 2 ? 1 : std::min<Index>(count, threads_for(multiplications));
     if (threads < 2) {
         for (Index task = 0; task < count; ++task) body(task);
+        return;
+    }
+    if (const Team run = team) {
+        Job job(count, threads, body);
+        run([](void* shared) { static_cast<Job*>(shared)->work(); }, &job, static_cast<unsigned>(threads), 0);
+        if (job.error) std::rethrow_exception(job.error);
         return;
     }
     const auto job = std::make_shared<Job>(count, threads, body);

@@ -91,3 +91,8 @@ def set_num_threads(count: int) -> None:
     if integer("threads", count) < 0:
         raise errors.TconvError(f"threads {count} must be at least 0 (0: the default)")
     _core.set_num_threads(min(count, 2**31 - 1))
+
+
+def join_team(address: int) -> None:
+    """Compute with the threads of an OpenMP library, whose GOMP_parallel lies at `address`; 0: with our own again."""
+    _core.join_team(address)

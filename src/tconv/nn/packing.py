@@ -22,6 +22,7 @@ from tconv.layer import Layer, prepare
 from tconv.native import num_threads, set_num_threads
 from tconv.nn.memory import empty
 from tconv.nn.reasons import RefusedError, refusal
+from tconv.nn.team import join_pytorch
 
 LARGE = 2**18  # elements from which on a result lies in memory that is used again
 
@@ -64,6 +65,7 @@ class Stamp:
 
 _packs: dict[Key, tuple[Stamp, Stamp | None, Layer]] = {}
 atexit.register(_packs.clear)  # before the compiled core goes
+join_pytorch()
 
 
 def packed(weight: Tensor, bias: Tensor | None, settings: Settings) -> Layer:
