@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def save_state(run: Path, settings: Settings, data: str, progress: Progress, model: nn.Module, optimiser: Any) -> None:
+def save_state(
+    run: Path, settings: Settings, data: str, progress: Progress, model: nn.Module, optimiser: Any, scaler: Any = None
+) -> None:
     """Write `last.pt`; the one before stays until the new one is complete."""
     weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     state = {
@@ -50,14 +53,19 @@ def save_state(run: Path, settings: Settings, data: str, progress: Progress, mod
         "model": weights,
         "crc32": checksum(weights),
         "optimiser": optimiser.state_dict(),
+        "scaler": scaler.state_dict() if scaler else {},
         "random": torch.get_rng_state(),
     }
+    buffer = BytesIO()  # PyTorch says RuntimeError where a file says that the disk is full
+    torch.save(state, buffer)
     with wholly(run / LAST) as part:
-        torch.save(state, part)
+        part.write_bytes(buffer.getbuffer())
 
 
-def load_state(run: Path, settings: Settings, data: str, model: nn.Module, optimiser: Any) -> Progress:
-    """Bring model, optimiser and random numbers to where `save_state` found them.
+def load_state(
+    run: Path, settings: Settings, data: str, model: nn.Module, optimiser: Any, scaler: Any = None
+) -> Progress:
+    """Bring model, optimiser, loss scaler and random numbers to where `save_state` found them.
 
     Raises:
         FileNotFoundError: nothing to resume.
@@ -72,13 +80,17 @@ def load_state(run: Path, settings: Settings, data: str, model: nn.Module, optim
         progress = Progress(**about["progress"])
         others = settings.differences(about["settings"])
         if others:
-            raise errors.TconvError(f"{run} was trained with other settings: {'; '.join(others)}; give the same ones")
+            raise errors.TconvError(
+                f"{run} was trained with other settings: {'; '.join(others)}; give the same ones, or another folder"
+            )
         if about["data"] != data:
             raise errors.TconvError(f"{run} was trained on other images than these; restore them, or train anew")
         if checksum(state["model"]) != state["crc32"]:
             raise errors.TconvError(f"{path} is damaged: its numbers do not fit its checksum; take another copy")
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
+        if scaler:
+            scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["random"])
     except (KeyError, TypeError, AttributeError, RuntimeError, json.JSONDecodeError) as error:
         raise errors.TconvError(f"{path} is no training that can be resumed ({error}); train anew") from error
