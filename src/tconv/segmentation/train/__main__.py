@@ -22,7 +22,7 @@ def main() -> None:
     from accelerate import PartialState
 
     def begin(task: Task) -> None:
-        print(f"{PartialState().num_processes} processes, each with {task.settings.batch} crops per step", flush=True)
+        print(f"processes: {PartialState().num_processes}, crops per step and process: {task.settings.batch}")
         print("\n".join(report.data(task.found, len(task.training), len(task.held_out))), flush=True)
 
     def tell(progress: Progress, step: int, steps: int) -> None:
