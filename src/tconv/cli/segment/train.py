@@ -40,7 +40,8 @@ def train(
         tconv segment train data -o run --epochs 30 --features 16,32,64 --size 96
         tconv segment train data -o run --resume
 
-    On several devices or machines: accelerate launch -m tconv.segmentation.train data -o run ...
+    On several devices or machines: accelerate launch -m tconv.segmentation.train data -o run ...; on CPUs
+    torchrun --nproc-per-node 2 -m tconv.segmentation.train data -o run ...
 
     Args:
         folder: The data, as for check-data.
