@@ -15,7 +15,8 @@ from tconv.segmentation.data.check import check
 from tconv.segmentation.data.dataset import Normal, Samples
 from tconv.segmentation.data.masks import Legend
 from tconv.segmentation.evaluate import evaluate
-from tconv.segmentation.train.loop import Settings, Stopped, train
+from tconv.segmentation.train import Settings, train
+from tconv.segmentation.train.loop import Stopped
 from tconv.segmentation.train.record import samples_picture
 
 IMAGES, UNSEEN = 1000, 60
