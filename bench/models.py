@@ -1,214 +1,52 @@
 """Real models end to end, with random weights: PyTorch in both layouts, compiled, ONNX Runtime, OpenVINO, tconv.
 
-    python bench/models.py                           all models, all contenders, as a table in Markdown
-    python bench/models.py --models unet fsrcnn --contenders torch torch_cl tconv --seconds 5
+    python bench/models.py                           all models, all contenders; writes bench/results/models-CPU-DATE.md
+    python bench/models.py --models unet fsrcnn --contenders torch torch_cl tconv --rounds 5 -o out/models.md
 
-All contenders of a model run in turns in one process, with the threads of OMP_NUM_THREADS; memory is the peak of a
-process of its own. "up" is the part of the upsampling layers, timed alone on what the model calls them with. Each model
-is written from its paper; shapes are in MODELS.
+Every contender sits in a process of its own, and they take turns; times are medians over the rounds. "up" is the part
+of the upsampling layers, timed alone on what the model calls them with; the parts of the model "alternating" are all
+its layers, PyTorch's and tconv's in turns: their sum is the whole if neither slows down the other. Memory is the peak
+of a process that makes the model and runs it once. The patterns that `tconv.nn.fold` folds follow: PyTorch, tconv's
+layers one by one ("swapped"), and folded.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import copy
 import io
-import os
-import subprocess
 import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from math import exp, log
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from zoo import FOLDS, MODELS, StyleBlock
 
 import tconv.nn
+from tconv.benchmark import machine
+from tconv.benchmark.clock import seconds_of_calls
+from tconv.benchmark.process import Contestant, Failed, serve
 from tconv.nn.comparison import calls
 
 Run = Callable[[], Any]
+Inputs = tuple[Tensor, ...]
+ENTRIES = MODELS | FOLDS
+FOLDING = ("torch", "torch_cl", "compile", "swapped", "folded")
 
 
-def double_conv(cin: int, cout: int, ndim: int = 2) -> nn.Sequential:
-    conv, norm = (nn.Conv2d, nn.BatchNorm2d) if ndim == 2 else (nn.Conv3d, nn.BatchNorm3d)
-    layers = [conv(cin, cout, 3, 1, 1, bias=False), norm(cout), nn.ReLU(inplace=True)]
-    layers += [conv(cout, cout, 3, 1, 1, bias=False), norm(cout), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
-
-
-class UNet(nn.Module):
-    """Ronneberger et al. 2015, with padding and batch norm, as tutorials write it; 2-D or 3-D (Cicek et al. 2016)."""
-
-    def __init__(self, cin: int, cout: int, features: tuple[int, ...], ndim: int = 2) -> None:
-        super().__init__()
-        up, pool, last = (
-            (nn.ConvTranspose2d, nn.MaxPool2d, nn.Conv2d)
-            if ndim == 2
-            else (nn.ConvTranspose3d, nn.MaxPool3d, nn.Conv3d)
-        )
-        widths = (cin, *features)
-        self.downs = nn.ModuleList(double_conv(a, b, ndim) for a, b in zip(widths, features, strict=False))
-        self.pool = pool(2, 2)
-        self.bottom = double_conv(features[-1], 2 * features[-1], ndim)
-        self.ups = nn.ModuleList(up(2 * f, f, 2, 2) for f in reversed(features))
-        self.convs = nn.ModuleList(double_conv(2 * f, f, ndim) for f in reversed(features))
-        self.last = last(features[0], cout, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        skips = []
-        for down in self.downs:
-            x = down(x)
-            skips.append(x)
-            x = self.pool(x)
-        x = self.bottom(x)
-        for up, conv, skip in zip(self.ups, self.convs, reversed(skips), strict=True):
-            x = conv(torch.cat((skip, up(x)), dim=1))
-        return self.last(x)
-
-
-def dcgan(noise: int = 100, width: int = 64) -> nn.Sequential:
-    """The generator of Radford et al. 2016, for 64x64 images."""
-    layers: list[nn.Module] = [nn.ConvTranspose2d(noise, 8 * width, 4, 1, 0, bias=False)]
-    for n in (8, 4, 2, 1):
-        layers += [nn.BatchNorm2d(n * width), nn.ReLU(True)]
-        layers += [nn.ConvTranspose2d(n * width, n * width // 2 if n > 1 else 3, 4, 2, 1, bias=False)]
-    return nn.Sequential(*layers, nn.Tanh())
-
-
-class Residual(nn.Module):
-    """HiFi-GAN's residual block 1: three pairs of a dilated and a plain convolution."""
-
-    def __init__(self, width: int, kernel: int) -> None:
-        super().__init__()
-        self.dilated = nn.ModuleList(nn.Conv1d(width, width, kernel, 1, "same", d) for d in (1, 3, 5))
-        self.plain = nn.ModuleList(nn.Conv1d(width, width, kernel, 1, "same") for _ in range(3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        for dilated, plain in zip(self.dilated, self.plain, strict=True):
-            x = x + plain(F.leaky_relu(dilated(F.leaky_relu(x, 0.1)), 0.1))
-        return x
-
-
-class HifiGan(nn.Module):
-    """The generator V1 of Kong et al. 2020, without weight norm, as for inference."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Conv1d(80, 512, 7, 1, 3)
-        sizes = ((16, 8), (16, 8), (4, 2), (4, 2))
-        widths = [512 // 2**n for n in range(5)]
-        self.ups = nn.ModuleList(
-            nn.ConvTranspose1d(a, b, k, s, (k - s) // 2)
-            for a, b, (k, s) in zip(widths, widths[1:], sizes, strict=False)
-        )
-        self.blocks = nn.ModuleList(nn.ModuleList(Residual(w, k) for k in (3, 7, 11)) for w in widths[1:])
-        self.last = nn.Conv1d(widths[-1], 1, 7, 1, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.first(x)
-        for up, blocks in zip(self.ups, self.blocks, strict=True):
-            x = up(F.leaky_relu(x, 0.1))
-            x = sum(block(x) for block in blocks) / 3
-        return torch.tanh(self.last(F.leaky_relu(x)))
-
-
-def fsrcnn(scale: int = 3, d: int = 56, s: int = 12, m: int = 4) -> nn.Sequential:
-    """Dong et al. 2016."""
-    layers: list[nn.Module] = [nn.Conv2d(1, d, 5, 1, 2), nn.PReLU(d), nn.Conv2d(d, s, 1), nn.PReLU(s)]
-    for _ in range(m):
-        layers += [nn.Conv2d(s, s, 3, 1, 1), nn.PReLU(s)]
-    layers += [nn.Conv2d(s, d, 1), nn.PReLU(d), nn.ConvTranspose2d(d, 1, 9, scale, 4, scale - 1)]
-    return nn.Sequential(*layers)
-
-
-class ResNet(nn.Module):
-    """A residual block of a latent diffusion decoder."""
-
-    def __init__(self, cin: int, cout: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            *(nn.GroupNorm(32, cin), nn.SiLU(), nn.Conv2d(cin, cout, 3, 1, 1)),
-            *(nn.GroupNorm(32, cout), nn.SiLU(), nn.Conv2d(cout, cout, 3, 1, 1)),
-        )
-        self.skip = nn.Conv2d(cin, cout, 1) if cin != cout else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.skip(x) + self.body(x)
-
-
-class Attention(nn.Module):
-    """One head over all pixels."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm, self.qkv, self.out = (
-            nn.GroupNorm(32, width),
-            nn.Conv2d(width, 3 * width, 1),
-            nn.Conv2d(width, width, 1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, 2)
-        y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
-        return x + self.out(y.unflatten(2, x.shape[2:]))
-
-
-def vae_decoder(width: int = 128) -> nn.Sequential:
-    """The decoder of Rombach et al. 2022 (Stable Diffusion): nearest upsampling and a convolution, three times."""
-    top = 4 * width
-    layers: list[nn.Module] = [nn.Conv2d(4, top, 3, 1, 1), ResNet(top, top), Attention(top), ResNet(top, top)]
-    widths = (top, top, top, 2 * width, width)
-    for n, (a, b) in enumerate(pairwise(widths)):
-        layers += [ResNet(a, b), ResNet(b, b), ResNet(b, b)]
-        if n < 3:
-            layers += [nn.Sequential(nn.Upsample(scale_factor=2.0, mode="nearest"), nn.Conv2d(b, b, 3, 1, 1))]
-    return nn.Sequential(*layers, nn.GroupNorm(32, width), nn.SiLU(), nn.Conv2d(width, 3, 3, 1, 1))
-
-
-class StyleBlock(nn.Module):
-    """StyleGAN2's upsampling block (Karras et al. 2020): a modulated kernel per image, a blur, noise-free."""
-
-    def __init__(self, cin: int, cout: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(cout, cin, 3, 3))
-        self.affine, self.bias = nn.Linear(512, cin), nn.Parameter(torch.zeros(cout, 1, 1))
-        taps = torch.tensor([1.0, 3, 3, 1])
-        self.register_buffer("blur", (taps[:, None] * taps / 16).expand(cout, 1, 4, 4).contiguous())
-
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        n, c, h, w = x.shape
-        weight = self.weight * self.affine(style).view(n, 1, c, 1, 1)
-        weight = weight * (weight.square().sum((2, 3, 4), keepdim=True) + 1e-8).rsqrt()
-        weight = weight.transpose(1, 2).reshape(n * c, -1, 3, 3)
-        y = F.conv_transpose2d(x.reshape(1, n * c, h, w), weight, stride=2, groups=n)
-        y = y.view(n, -1, *y.shape[2:])
-        return F.leaky_relu(F.conv2d(y, self.blur, padding=1, groups=y.shape[1]) + self.bias, 0.2)
-
-
-# Name: the model, its input, the names of its upsampling parts.
-MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[], tuple[Tensor, ...]], tuple[str, ...]]] = {
-    "unet": (lambda: UNet(3, 6, (64, 128, 256, 512)), lambda: (torch.randn(1, 3, 512, 512),), ("ups.",)),
-    "dcgan": (dcgan, lambda: (torch.randn(64, 100, 1, 1),), ("0", "3", "6", "9", "12")),
-    "hifigan": (HifiGan, lambda: (torch.randn(1, 80, 200),), ("ups.",)),
-    "fsrcnn": (fsrcnn, lambda: (torch.randn(1, 1, 240, 320),), ("14",)),
-    "unet3d": (lambda: UNet(1, 3, (32, 64, 128), 3), lambda: (torch.randn(1, 1, 64, 64, 64),), ("ups.",)),
-    "vae": (vae_decoder, lambda: (torch.randn(1, 4, 32, 32),), ("7", "11", "15")),
-    "stylegan2": (lambda: StyleBlock(512, 256), lambda: (torch.randn(4, 512, 32, 32), torch.randn(4, 512)), ()),
-}
-
-
-def eager(model: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
+def eager(model: nn.Module, inputs: Inputs) -> Run:
     return lambda: model(*inputs)
 
 
-def channels_last(model: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
+def channels_last(model: nn.Module, inputs: Inputs) -> Run:
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     for p in model.parameters():
         if p.dim() in formats:
@@ -217,19 +55,19 @@ def channels_last(model: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
     return lambda: model(*changed)
 
 
-def compiled(model: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
+def compiled(model: nn.Module, inputs: Inputs) -> Run:
     torch._inductor.config.freezing = True
     run = torch.compile(model)
     return lambda: run(*inputs)
 
 
-def onnx_bytes(model: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
+def onnx_bytes(model: nn.Module, inputs: Inputs) -> bytes:
     buffer = io.BytesIO()
     torch.onnx.export(model, inputs, buffer, dynamo=False, opset_version=17)
     return buffer.getvalue()
 
 
-def onnx_runtime(model: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
+def onnx_runtime(model: nn.Module, inputs: Inputs) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -239,7 +77,7 @@ def onnx_runtime(model: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
     return lambda: torch.from_numpy(session.run(None, feed)[0])
 
 
-def openvino(model: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
+def openvino(model: nn.Module, inputs: Inputs) -> Run:
     import openvino as ov
 
     with tempfile.TemporaryDirectory() as folder:
@@ -251,7 +89,19 @@ def openvino(model: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
     return lambda: torch.from_numpy(program(feed)[0])
 
 
-def accelerated(model: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
+def swapped(model: nn.Module, inputs: Inputs) -> Run:
+    """tconv's layers in the places of PyTorch's, and nothing else."""
+    tconv.nn.accelerate(model, mode="training")
+    return lambda: model(*inputs)
+
+
+def folded(model: nn.Module, inputs: Inputs) -> Run:
+    """Everything folded that folds, faster or not."""
+    tconv.nn.accelerate(model)
+    return lambda: model(*inputs)
+
+
+def accelerated(model: nn.Module, inputs: Inputs) -> Run:
     if isinstance(model, StyleBlock):  # it calls the function
 
         def run() -> Any:
@@ -263,107 +113,155 @@ def accelerated(model: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
     return lambda: model(*inputs)
 
 
-CONTENDERS: dict[str, Callable[[nn.Module, tuple[Tensor, ...]], Run]] = {
+CONTENDERS: dict[str, Callable[[nn.Module, Inputs], Run]] = {
     "torch": eager,
     "torch_cl": channels_last,
     "compile": compiled,
     "onnxruntime": onnx_runtime,
     "openvino": openvino,
+    "swapped": swapped,
+    "folded": folded,
     "tconv": accelerated,
 }
+IN_PARTS = ("torch", "torch_cl", "tconv")
 
 
-def made(name: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
+class Worker:
+    """A model with a contender. Times are in seconds, memory in MB."""
+
+    def __init__(self, name: str, contender: str, threads: int) -> None:
+        torch.set_grad_enabled(False)
+        torch.set_num_threads(threads)
+        warnings.simplefilter("ignore")
+        self._name, self._make = name, CONTENDERS[contender]
+        self._parts: list[Run] = []
+
+    def prepare(self) -> dict[str, float]:
+        """Get ready; the largest error relative to the largest value, and the peak of memory."""
+        self._run = self._make(*made(self._name))
+        found = self._run()
+        # Not ru_maxrss, which a new process takes over from the one that started it.
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        expected = eager(*made(self._name))()
+        error = ((found - expected).abs().max() / expected.abs().max()).item()
+        return {"error": error, "peak": int(status["VmHWM"].split()[0]) / 1024}
+
+    def turn(self) -> dict[str, float]:
+        return {"seconds": median(seconds_of_calls(self._run, 0.1))}
+
+    def parts(self) -> dict[str, float]:
+        """A turn of the upsampling parts alone."""
+        if not self._parts:
+            model, inputs = made(self._name)
+            wanted = ENTRIES[self._name].parts
+            named = {n: m for n, m in model.named_modules() if n in wanted or any(n.startswith(w) for w in wanted)}
+            named = {n: m for n, m in named.items() if n.rpartition(".")[0] not in named}
+            arguments = calls(model, inputs, named)
+            self._parts = [self._make(copy.deepcopy(named[n]), call[0]) for n, call in arguments.items()]
+        return {"seconds": sum(median(seconds_of_calls(run)) for run in self._parts)}
+
+
+def made(name: str) -> tuple[nn.Module, Inputs]:
     torch.manual_seed(0)
-    model, inputs, _ = MODELS[name]
-    return model().eval(), inputs()
+    entry = ENTRIES[name]
+    return entry.model().eval(), tuple(torch.randn(shape) for shape in entry.shapes)
 
 
-def race(runs: dict[str, Run], seconds: float) -> dict[str, float]:
-    """The best time of each, in turns."""
-    best = dict.fromkeys(runs, float("inf"))
-    end, rounds = time.perf_counter() + seconds, 0
-    while rounds < 3 or time.perf_counter() < end:
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            best[name] = min(best[name], time.perf_counter() - start)
-        rounds += 1
-    return best
+def measure(name: str, contenders: Sequence[str], rounds: int, threads: int) -> dict[str, dict[str, float]]:
+    """Error, peak, median seconds, and those of the parts, of every contender; "failed" of one that cannot."""
+    program = (str(Path(__file__).resolve()), "--serve", name)
+    results: dict[str, dict[str, Any]] = {}
+    with ExitStack() as stack:
+        ready = [stack.enter_context(Contestant(c, threads, program=program)) for c in contenders]
+        for contestant in list(ready):
+            try:
+                results[contestant.name] = contestant.ask("prepare") | {"turns": [], "parts": []}
+            except Failed as error:
+                results[contestant.name] = {"failed": str(error)}
+                ready.remove(contestant)
+        for number in range(rounds):
+            first = number % max(len(ready), 1)
+            for contestant in [*ready[first:], *ready[:first]]:
+                result = results[contestant.name]
+                result["turns"].append(contestant.ask("turn")["seconds"])
+                if ENTRIES[name].parts and contestant.name in IN_PARTS:
+                    result["parts"].append(contestant.ask("parts")["seconds"])
+    for result in results.values():
+        result["seconds"] = median(result.get("turns") or [float("nan")])
+        result["up"] = median(result.get("parts") or [float("nan")])
+    return results
 
 
-def parts(name: str, seconds: float) -> tuple[float, float, float]:
-    """Seconds of the upsampling parts alone: eager default, eager channels-last, accelerated."""
-    model, inputs = made(name)
-    named = {n: m for n, m in model.named_modules() if n in MODELS[name][2] or n.startswith(MODELS[name][2] or ("-",))}
-    named = {n: m for n, m in named.items() if not any(n.startswith(f"{other}.") for other in named)}
-    total = [0.0, 0.0, 0.0]
-    for n, call in calls(model, inputs, named).items():
-        runs = {c: CONTENDERS[c](copy.deepcopy(named[n]), call[0]) for c in ("torch", "torch_cl", "tconv")}
-        total = [a + b for a, b in zip(total, race(runs, seconds).values(), strict=True)]
-    return total[0], total[1], total[2]
-
-
-def peak(name: str, contender: str) -> float:
-    """Peak memory in MB of a process that makes and runs one contender."""
-    command = [sys.executable, __file__, "--peak", name, contender]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout.splitlines()[-1])
-
-
-def table(name: str, contenders: list[str], seconds: float) -> dict[str, float]:
-    runs, notes = {}, io.StringIO()
-    for contender in contenders:
-        with contextlib.redirect_stdout(notes), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            runs[contender] = CONTENDERS[contender](*made(name))
-            runs[contender]()
-    expected = eager(*made(name))()
-    best = race(runs, seconds)
-    print(
-        f"\n### {name}\n\n| contender | ms | against torch | largest error | peak MB |\n| --- | --- | --- | --- | --- |"
-    )
-    for contender, run in runs.items():
-        error = ((run() - expected).abs().max() / expected.abs().max()).item()
-        ratio = best.get("torch", float("nan")) / best[contender]
-        print(
-            f"| {contender} | {best[contender] * 1e3:.1f} | {ratio:.2f} | {error:.1e} | {peak(name, contender):.0f} |"
+def model_table(name: str, results: dict[str, dict[str, Any]]) -> str:
+    lines = [f"### {name}\n", "| contender | ms | torch / it | up ms | up share | largest error | peak MB |"]
+    lines.append("| --- " * 7 + "|")
+    for contender, it in results.items():
+        if "failed" in it:
+            lines.append(f"| {contender} | failed: {it['failed'][:90]} | | | | | |")
+            continue
+        up = f"{it['up'] * 1e3:.1f} | {it['up'] / it['seconds']:.0%}" if it["parts"] else "|"
+        lines.append(
+            f"| {contender} | {it['seconds'] * 1e3:.1f} | {against(results, contender):.2f} | {up} "
+            f"| {it['error']:.1e} | {it['peak']:.0f} |"
         )
-    print("\n```\n" + notes.getvalue().strip() + "\n```", flush=True)
-    return best
+    return "\n".join(lines) + "\n"
+
+
+def against(results: dict[str, dict[str, Any]], contender: str, what: str = "seconds") -> float:
+    return float(results.get("torch", {}).get(what, float("nan")) / results[contender][what])
+
+
+def fold_table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
+    names = list(next(iter(results.values())))
+    lines = ["| pattern | " + " | ".join(f"{n} ms" for n in names) + " | swapped / folded | largest error |"]
+    lines.append("| --- " * (len(names) + 3) + "|")
+    for pattern, each in results.items():
+        times = " | ".join("failed" if "failed" in it else f"{it['seconds'] * 1e3:.2f}" for it in each.values())
+        gain = each["swapped"]["seconds"] / each["folded"]["seconds"]
+        lines.append(f"| {pattern} | {times} | {gain:.2f} | {each['folded']['error']:.1e} |")
+    return "\n".join(lines) + "\n"
+
+
+def heading(rounds: int, threads: int, out: Path | None) -> tuple[Path, str]:
+    about = machine.about(datetime.now(UTC), rounds, threads, None)
+    path = out or Path(__file__).parent / "results" / f"models-{machine.file_stem(about, None)}.md"
+    facts = "\n".join(f"- {name}: {value}" for name, value in about.items())
+    return path, f"# Models end to end\n\n{(__doc__ or '').partition('Every contender')[2].strip()}\n\n{facts}\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    parser.add_argument("--seconds", type=float, default=20, help="of racing, per model")
-    parser.add_argument("--peak", nargs=2, metavar=("MODEL", "CONTENDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--folds", nargs="*", choices=FOLDS, default=list(FOLDS))
+    models = [c for c in CONTENDERS if c not in ("swapped", "folded")]
+    parser.add_argument("--contenders", nargs="+", choices=models, default=models, help="of the models")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("-o", "--out", type=Path, help="Markdown file to write")
     options = parser.parse_args()
-    torch.set_grad_enabled(False)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    if options.peak:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            CONTENDERS[options.peak[1]](*made(options.peak[0]))()
-        # Not ru_maxrss, which a new process takes over from the one that started it.
-        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        print(int(status["VmHWM"].split()[0]) / 1024)
-        return
-    gains = []
+    path, text = heading(options.rounds, options.threads, options.out)
+    ups = []
     for name in options.models:
-        best = table(name, options.contenders, options.seconds)
-        if MODELS[name][2] and {"torch", "tconv"} <= best.keys():
-            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                before, last, after = parts(name, options.seconds / 10)
-            gains.append(log(before / after))
-            shares = before / best["torch"], after / best["tconv"]
-            print(f"\nup: {before * 1e3:.1f} ms ({shares[0]:.0%}) in torch, {last * 1e3:.1f} ms in torch_cl, ", end="")
-            print(f"{after * 1e3:.1f} ms ({shares[1]:.0%}) in tconv: {before / after:.2f}x", flush=True)
-    if gains:
-        print(f"\nUpsampling parts, geometric mean: {exp(sum(gains) / len(gains)):.2f}x over eager PyTorch")
+        results = measure(name, options.contenders, options.rounds, options.threads)
+        text += "\n" + model_table(name, results)
+        print(model_table(name, results), flush=True)
+        if MODELS[name].parts and name != "alternating" and {"torch", "tconv"} <= results.keys():
+            ups.append(against(results, "tconv", "up"))
+    if ups:
+        mean = exp(sum(map(log, ups)) / len(ups))
+        text += f"\nUpsampling parts, geometric mean: {mean:.2f} times as fast as eager PyTorch.\n"
+    if options.folds:
+        folds = {name: measure(name, FOLDING, options.rounds, options.threads) for name in options.folds}
+        text += f"\n## Folds\n\n{fold_table(folds)}"
+        print(fold_table(folds), flush=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    print(f"written to {path}")
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--serve"]:
+        _, _, model, contender, threads = sys.argv
+        serve(lambda: Worker(model, contender, int(threads)), int(threads))
+    else:
+        main()

@@ -136,6 +136,15 @@ class Layer:
         self._run(x, y)
         return y
 
+    def result_shape(self, input_shape: Shape) -> Shape:
+        """(batch, out_channels, *out_size) for an input of this shape, or without the batch; raises what a call would.
+
+        >>> import numpy as np
+        >>> prepare(np.ones((8, 4, 2, 2), np.float32)).result_shape((1, 8, 5, 5))
+        (1, 4, 6, 6)
+        """
+        return self._signature.result_shape(input_shape)
+
     def plan(self, input_shape: Shape, channels_last: bool = False) -> Plan:
         """How an input of this shape would be computed, without computing it.
 

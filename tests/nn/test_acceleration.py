@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import tconv.nn
-from tconv.nn import acceleration, comparison
+from tconv.nn import acceleration, attempt, comparison
 from tconv.nn.comparison import Comparison
 
 
@@ -87,6 +87,33 @@ def test_what_is_not_faster_is_taken_back(slow: None, capsys: pytest.CaptureFixt
         tconv.nn.accelerate(model, x)
     assert comparable(state(model)) == comparable(before)
     assert "skipped   up  ConvTranspose2d  not faster: " in capsys.readouterr().out
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("better", [False, True])
+def test_the_faster_layout_stays(
+    better: bool, fast: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def compare(old: Any, new: Any, call: Any, gradients: bool = False) -> Comparison:
+        last = isinstance(new, nn.Module) and any(p.dim() == 4 and not p.is_contiguous() for p in new.parameters())
+        return Comparison(1, 0.5 if last == better else 0.6, 0)
+
+    monkeypatch.setattr(attempt, "compare", compare)
+    model, x = (
+        nn.Sequential(nn.ConvTranspose2d(4, 8, 4, 2, 1), nn.ReLU(), nn.Conv2d(8, 4, 3)).eval(),
+        torch.randn(1, 4, 6, 6),
+    )
+    before, expected = state(model), model(x)
+    tconv.nn.accelerate(model, x)
+    assert (
+        model[0].weight.is_contiguous() != better
+        and model[0].weight.is_contiguous(memory_format=torch.channels_last) == better
+    )
+    assert ("channels-last weights: " in capsys.readouterr().out) == better
+    y = model(x)
+    assert y.is_contiguous(memory_format=torch.channels_last) == better
+    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
+    assert comparable(state(tconv.nn.restore(model))) == comparable(before)
 
 
 @torch.no_grad()

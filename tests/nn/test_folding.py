@@ -31,6 +31,9 @@ CHAINS: dict[str, Callable[[], nn.Module]] = {
     "0 + 1    ": lambda: nn.Sequential(up(4, 6), nn.SiLU()),
     "0 + 1     ": lambda: nn.Sequential(up(4, 6), nn.Tanh()),
     "0 + 1      ": lambda: nn.Sequential(nn.Conv2d(4, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU()),
+    "0 + 1 + 2  ": lambda: nn.Sequential(nn.Conv2d(4, 6, 3, 1, 1, bias=False), nn.BatchNorm2d(6), nn.ReLU(True)),
+    "0 + 1        ": lambda: nn.Sequential(nn.Conv2d(4, 6, 3, 1, 2, 2, groups=2), nn.SiLU()),
+    "0 + 1         ": lambda: nn.Sequential(nn.Conv2d(4, 6, 1), nn.BatchNorm2d(6)),
     "0 + 1       ": lambda: nn.Sequential(nn.ConvTranspose2d(4, 6, 2, 2, bias=False), nn.Conv2d(6, 6, 3, padding=1)),
 }
 

@@ -221,3 +221,20 @@ def test_threads_are_pytorchs() -> None:
             assert native.num_threads() == count
     finally:
         torch.set_num_threads(before)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shape", [(2, 6, 1, 1), (2, 6, 5, 4), (6, 5, 4), (2, 6, 3, 4, 5)])
+def test_a_channels_last_weight_makes_the_result_channels_last_as_pytorch_does(
+    shape: tuple[int, ...], engine: None
+) -> None:
+    """And in graphs alike, whose strides are promised before anything is computed."""
+    ndim = 3 if len(shape) == 5 else 2
+    memory_format = torch.channels_last if ndim == 2 else torch.channels_last_3d
+    weight = torch.randn(6, 4, *(3,) * ndim).contiguous(memory_format=memory_format)
+    x, bias = torch.randn(shape), torch.randn(4)
+    theirs, ours = (getattr(f, f"conv_transpose{ndim}d") for f in (F, functional))
+    expected = theirs(x, weight, bias, 2)
+    for y in (ours(x, weight, bias, 2), torch.compile(ours, fullgraph=True, backend="aot_eager")(x, weight, bias, 2)):
+        torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
+        assert y.stride() == expected.stride()

@@ -66,6 +66,19 @@ def no_gradients() -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(12))
+def test_conv_and_activation(ndim: int, seed: int) -> None:
+    """A convolution of stride 1 is a transposed one."""
+    rng = random.Random(seed)
+    dilation = tuple(rng.randint(1, 2) for _ in range(ndim))
+    layer = conv(rng, ndim, 4, 6, dilation=dilation, groups=rng.choice([1, 2]))
+    x, bn = F.pad(sized(rng, ndim, 4), (3, 3) * ndim), norm(6, ndim, rng)
+    torch.testing.assert_close(folded([layer, Activation("relu")], x), layer(x))
+    torch.testing.assert_close(folded([layer, bn, Activation("relu")], x), bn(layer(x)))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(12))
 def test_nearest_and_conv(ndim: int, seed: int) -> None:
     rng = random.Random(seed)
     dilation = tuple(rng.randint(1, 2) for _ in range(ndim))
@@ -181,7 +194,10 @@ def test_other_refusals() -> None:
     assert refusal(up.half(), nn.BatchNorm2d(4)).startswith("the weight has dtype torch.float16")
     assert refusal(two) == "nothing is to be folded here"
     assert refusal(Activation("relu"), three) == "part begins no fold"
-    assert refusal(nn.Conv2d(4, 6, 3), Activation("relu")) == "part is not folded here"
+    assert refusal(three, two) == "part is not folded here"
+    assert refusal(nn.Conv2d(4, 6, 3, 2), Activation("relu")) == (
+        "a convolution of stride (2, 2) is no transposed convolution"
+    )
 
 
 @pytest.mark.parametrize("scale", [*range(1, 10), 25, 41, 47, 49])

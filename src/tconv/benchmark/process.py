@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import sleep
@@ -21,6 +22,7 @@ from tconv import errors
 from tconv.benchmark.suite import Case
 
 FLOOR = "floor"
+PROGRAM = ("-m", "tconv.benchmark.process")
 PAUSE = 0.03  # seconds between turns, in which the threads of the last one fall asleep
 
 ISAS = {
@@ -51,11 +53,18 @@ class Failed(errors.TconvError):
 
 
 class Contestant:
-    """The parent's end of one process; it is started when it is first asked, and again if it has died."""
+    """The parent's end of one process; it is started when it is first asked, and again if it has died.
 
-    def __init__(self, name: str, threads: int, isa: str | None = None) -> None:
+    Args:
+        name: which contender.
+        threads: that it may use.
+        isa: instruction set to hold it to; default none.
+        program: what Python runs, with name and threads as arguments; it calls `serve`.
+    """
+
+    def __init__(self, name: str, threads: int, isa: str | None = None, program: Sequence[str] = PROGRAM) -> None:
         self.name = name
-        self._command = [sys.executable, "-m", "tconv.benchmark.process", name, str(threads)]
+        self._command = [sys.executable, *program, name, str(threads)]
         self._environment = os.environ | _environment(threads) | ISAS.get(isa or "", {})
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -118,8 +127,8 @@ def _place_on_core(cpu: int) -> int:
     return [int(sibling) for sibling in siblings.replace("-", ",").split(",")].index(cpu)
 
 
-def serve(name: str, threads: int) -> None:
-    """Be the contender `name` until standard input ends."""
+def serve(make: Callable[[], Any], threads: int) -> None:
+    """Be a contender until standard input ends: a question names the method of what `make` returns that answers it."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not end up among the answers
     os.sched_setaffinity(0, cores(threads))  # not every library can be told a number of threads
@@ -127,7 +136,7 @@ def serve(name: str, threads: int) -> None:
     for line in sys.stdin:
         question = json.loads(line)
         try:
-            worker = worker or _worker(name, threads)
+            worker = worker or make()
             answer = getattr(worker, question["do"])(*_case(question))
         except Exception as error:
             answer = {"failed": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
@@ -150,4 +159,4 @@ def _case(question: dict[str, Any]) -> list[Case]:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    serve(lambda: _worker(sys.argv[1], int(sys.argv[2])), int(sys.argv[2]))

@@ -20,7 +20,7 @@ from torch.compiler import is_compiling, is_exporting
 
 from tconv.errors import TconvError
 from tconv.nn.operator import OWN, ConvTranspose, own
-from tconv.nn.packing import Ints, Settings, compute, packed
+from tconv.nn.packing import Ints, Settings, by_channels, compute, packed
 from tconv.nn.reasons import PLAIN, circumstance, refusal
 
 # Multiplications below which a call that needs gradients is PyTorch's: weights that change with each step are packed
@@ -73,7 +73,7 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: int | Sequence[int] = 1,
 ) -> Tensor:
-    """`conv_transpose1d` on 2 spatial axes; channels-last results for channels-last inputs."""
+    """`conv_transpose1d` on 2 spatial axes; the result is channels-last if the input or the weight is."""
     return _call(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
@@ -87,7 +87,7 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: int | Sequence[int] = 1,
 ) -> Tensor:
-    """`conv_transpose1d` on 3 spatial axes; channels-last results for channels-last inputs."""
+    """`conv_transpose1d` on 3 spatial axes; the result is channels-last if the input or the weight is."""
     return _call(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
@@ -128,7 +128,7 @@ def conv_transpose(input: Tensor, weight: Tensor, bias: Tensor | None, settings:
     if is_grad_enabled() and (input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)):
         return _differentiable(input, weight, bias, settings)
     try:
-        return compute(packed(weight, bias, settings), input)
+        return compute(packed(weight, bias, settings), input, by_channels(weight))
     except (TconvError, TypeError, RuntimeError) as refused:
         return own(str(refused), input, weight, bias, settings)
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, library
 
 from tconv.errors import TconvError
-from tconv.nn.packing import Settings, compute, packed
+from tconv.nn.packing import Settings, by_channels, compute, packed
 from tconv.nn.reasons import StrictError, strict
 
 # PyTorch's own operators, by spatial axes.
@@ -30,7 +30,7 @@ def _run(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> T
     """The engine where it takes the call; else PyTorch's operator, with its result laid out as the engine's."""
     settings: Any = tuple(tuple(n) if isinstance(n, list) else n for n in numbers)
     try:
-        return compute(packed(weight, bias, settings), input)
+        return compute(packed(weight, bias, settings), input, by_channels(weight))
     except (TconvError, TypeError, RuntimeError) as refused:
         y = own(str(refused), input, weight, bias, settings)
         return _blank(input, weight, y.shape).copy_(y)
@@ -49,9 +49,9 @@ def _fake(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> 
 
 
 def _blank(input: Tensor, weight: Tensor, shape: Sequence[int]) -> Tensor:
-    """An empty result in the engine's layout: channels-last if the input is, else contiguous."""
+    """An empty result in the engine's layout: channels-last if the input or the weight is, else contiguous."""
     channel = input.dim() - weight.dim() + 1
-    if not input.is_contiguous() and input.movedim(channel, -1).is_contiguous():
+    if by_channels(weight) or (not input.is_contiguous() and input.movedim(channel, -1).is_contiguous()):
         return input.new_empty((*shape[:channel], *shape[channel + 1 :], shape[channel])).movedim(-1, channel)
     return input.new_empty(shape)
 

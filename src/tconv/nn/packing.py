@@ -11,6 +11,7 @@ import atexit
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,7 +20,10 @@ from torch import Tensor, from_numpy, get_num_threads
 from tconv.geometry import Geometry
 from tconv.layer import Layer, prepare
 from tconv.native import num_threads, set_num_threads
+from tconv.nn.memory import empty
 from tconv.nn.reasons import RefusedError, refusal
+
+LARGE = 2**18  # elements from which on a result lies in memory that is used again
 
 Ints: TypeAlias = tuple[int, ...]
 
@@ -90,8 +94,18 @@ def packed(weight: Tensor, bias: Tensor | None, settings: Settings) -> Layer:
     return layer
 
 
-def compute(layer: Layer, x: Tensor) -> Tensor:
+def by_channels(weight: Tensor) -> bool:
+    """Whether PyTorch, which looks at input and weight, makes a result channels-last because the weight is."""
+    return not weight.is_contiguous() and weight.dim() > 3 and weight.movedim(1, -1).is_contiguous()
+
+
+def compute(layer: Layer, x: Tensor, last: bool = False) -> Tensor:
     """`layer` on a plain tensor; PyTorch's number of threads rules both.
+
+    Args:
+        layer: prepared weights.
+        x: (batch, in_channels, *in_size), or without the batch.
+        last: make the result channels-last; default: if the input is.
 
     Raises:
         TypeError, RuntimeError: NumPy cannot see the tensor's memory: see `tconv.nn.reasons.refusal`.
@@ -101,4 +115,13 @@ def compute(layer: Layer, x: Tensor) -> Tensor:
     threads = get_num_threads()
     if num_threads() != threads:
         set_num_threads(threads)
-    return from_numpy(layer(array))
+    shape = layer.result_shape(array.shape)
+    if not last and prod(shape) < LARGE:
+        return from_numpy(layer(array))
+    channel = array.ndim - 1 - layer.geometry.ndim
+    turned = np.moveaxis(array, channel, -1)
+    if not last and (array.flags.c_contiguous or not turned.flags.c_contiguous):
+        return from_numpy(layer(array, empty(shape, array.dtype)))
+    # An input in the other layout is copied, which takes less time than what comes of it.
+    array = np.moveaxis(np.ascontiguousarray(turned), -1, channel)
+    return from_numpy(layer(array, empty(shape, array.dtype, channel)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ def export_torch(model: nn.Module, example: Tensor, path: str | Path) -> float:
         ImageFileError: the file cannot be written.
     """
     model = model.eval()
+    written = BytesIO()  # PyTorch's own writer ends the process where the disk is full
     with torch.no_grad(), wholly(path) as part:
-        torch.export.save(_program(model, example), part)
+        torch.export.save(_program(model, example), written)
+        part.write_bytes(written.getbuffer())
         found = torch.export.load(part).module()(example)
         return _agree(model(example).numpy(), found.numpy(), path)
 

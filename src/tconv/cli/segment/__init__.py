@@ -46,6 +46,17 @@ def need_segmentation() -> None:
     """Say in one line which package is missing."""
     from importlib.util import find_spec
 
-    for package in ("torch", "accelerate", "matplotlib", "safetensors", "sklearn", "skimage", "tifffile", "PIL"):
+    needed = (
+        "torch",
+        "accelerate",
+        "matplotlib",
+        "pycocotools",
+        "safetensors",
+        "sklearn",
+        "skimage",
+        "tifffile",
+        "PIL",
+    )
+    for package in needed:
         if find_spec(package) is None:
             raise errors.TconvError(f"segmentation needs {package}: pip install 'tconv[segmentation]'")

@@ -16,20 +16,23 @@ def check_data(
 ) -> int:
     """Pair images with masks, read all of them, and report every problem at once.
 
-    Layouts: images/ and masks/ (masks may add _mask and the like to the name), Carvana, Pascal VOC, Oxford pets, or
-    pairs.csv with a line IMAGE,MASK per pair. A file classes.txt, with a line VALUE NAME per class, says which values
-    masks may have; without it they are found. Status 1 if there are problems.
+    Layouts: images/ and masks/ (masks may add _mask and the like to the name), Carvana, Pascal VOC, Oxford pets,
+    pairs.csv with a line IMAGE,MASK per pair, or COCO's annotations.json, annotations/instances_*.json or
+    _annotations.coco.json, with polygons or run lengths. A file classes.txt, with a line VALUE NAME per class, says
+    which values masks may have; without it they are found. Status 1 if there are problems.
 
         tconv segment check-data data
+        tconv segment check-data coco/annotations/instances_val2017.json
         tconv segment check-data data -o contact_sheet.png
 
     Args:
-        folder: The data.
+        folder: The data, or its COCO file.
         out: Where to write a contact sheet of samples, a PNG.
         seed: Of the samples.
     """
     need_segmentation()
     from tconv.segmentation.data.check import check
+    from tconv.segmentation.data.pixels import shown
     from tconv.segmentation.report import aligned
 
     found = check(folder)
@@ -55,7 +58,7 @@ def check_data(
             from tconv.segmentation.wholly import wholly
 
             with wholly(out) as part:
-                contact_sheet(found, seed, str(folder)).save(part, format="PNG")
+                contact_sheet(found, seed, shown(folder)).save(part, format="PNG")
             print(f"\nwrote {out}")
     sys.stdout.flush()
     return 1 if found.problems else 0

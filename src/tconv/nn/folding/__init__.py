@@ -19,8 +19,9 @@ def fold(model: Model) -> Model:
 
     Folded are: nearest upsampling by whole numbers and a convolution; a convolution and a pixel shuffle; a transposed
     convolution and a linear convolution, where that saves work and the border stays exact; batch norms behind any of
-    these; activations behind a transposed convolution; and `cat` along the channels, into which a transposed
-    convolution then writes. `tconv.nn.folding.laws` proves each; results differ from the model's by rounding only.
+    these or behind a convolution; activations behind a transposed convolution, or behind a convolution of stride 1,
+    which is one; and `cat` along the channels, into which a transposed convolution then writes.
+    `tconv.nn.folding.laws` proves each; results differ from the model's by rounding only.
 
     The model keeps its modules, parameters, hooks and state_dict. Folded layers follow the weights: they are derived
     anew when one has changed. In training mode, with gradients, under torch.compile or autocast, and for devices and

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, from_numpy, nn
 
 from tconv.errors import TconvError
 from tconv.layer import Layer
 from tconv.nn.folding.chain import Folded
+from tconv.nn.memory import empty
 
 
 class CatInto(nn.Module):
@@ -45,7 +46,7 @@ class CatInto(nn.Module):
         model = others[0]
         last = not model.is_contiguous() and model.movedim(1, -1).is_contiguous()
         shape = (x.shape[0], sum(widths), *size)
-        out = model.new_empty((shape[0], *size, shape[1])).movedim(-1, 1) if last else model.new_empty(shape)
+        out = from_numpy(empty(shape, layer.dtype, 1 if last else None))
         parts = list(torch.split(out, widths, 1))
         layer(x.numpy(), parts.pop(self.place).numpy())
         for part, other in zip(parts, others, strict=True):

@@ -26,7 +26,7 @@ from tconv.nn.folding.parts import (
     conv_of,
     transposed_of,
 )
-from tconv.nn.packing import Stamp, compute
+from tconv.nn.packing import Stamp, by_channels, compute
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def _next(joined: Joined, step: Step) -> Joined:
         return Joined(laws.norm_after(linear, part))
     if isinstance(part, Shuffle) and isinstance(linear, Conv) and linear.weight.dim() == 4:
         return Joined(laws.shuffle_after(linear, part.scale))
-    if isinstance(part, Activation) and isinstance(linear, Transposed) and linear.phase_bias is None:
-        return Joined(linear, part)
+    if isinstance(part, Activation) and not (isinstance(linear, Transposed) and linear.phase_bias is not None):
+        return Joined(linear if isinstance(linear, Transposed) else laws.turned(linear), part)
     if type(part) in CONV and isinstance(linear, Transposed):
         return Joined(laws.conv_after(linear, conv_of(part)))
     raise NoFoldError(f"{step.name} is not folded here")
@@ -109,7 +109,7 @@ class Folded(nn.Module):
             return self._conv(x)
         if self._layer is not None:
             with contextlib.suppress(TconvError, TypeError, RuntimeError):
-                y = compute(self._layer, x)
+                y = compute(self._layer, x, self._last)
                 return y if self._phases is None else self._add_phases(y)
         return self.by_steps(x)
 
@@ -145,6 +145,8 @@ class Folded(nn.Module):
         self._stamps = [Stamp.of(tensor) for tensor in sources]
         joined = join(self.steps)
         linear, dtype = joined.linear, sources[0].dtype
+        if isinstance(linear, Conv) and set(linear.stride) == {1}:
+            linear = laws.turned(linear)  # which the engine runs
         weight, bias = linear.weight.to(dtype), None if linear.bias is None else linear.bias.to(dtype)
         if isinstance(linear, Conv):
             self._conv = self._convolution(weight, bias)
@@ -153,6 +155,8 @@ class Folded(nn.Module):
         arrays = weight.numpy(), None if bias is None else bias.numpy()
         self.out_channels = linear.out_channels
         self._layer = prepare(*arrays, linear.geometry, linear.groups, activation)
+        weighed: list[Any] = [m for m in self.absorbed if type(m) in (*CONV, *TRANSPOSED)]
+        self._last = any(by_channels(m.weight) for m in weighed)
         self._phases = None if linear.phase_bias is None else linear.phase_bias.to(dtype)
 
     def _convolution(self, weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:

@@ -86,6 +86,21 @@ def norm_after(layer: Conv | Transposed, norm: Any) -> Conv | Transposed:
     return replace(layer, weight=weight, bias=bias, phase_bias=phases)
 
 
+def turned(conv: Conv) -> Transposed:
+    """A convolution of stride 1 is a transposed convolution of stride 1 whose kernel is turned around.
+
+    y[o] = sum_t w[t]*x[o+d*t-p]. With i = o+d*t-p and m = k-1-t that is o = i + d*m - c for c = d*(k-1) - p: input i
+    meets W[m] = w[k-1-m] at output o. Zero padding is absent x, and a crop below zero extends: exact at the border.
+    """
+    if any(s != 1 for s in conv.stride):
+        raise NoFoldError(f"a convolution of stride {conv.stride} is no transposed convolution")
+    kernel = tuple(conv.weight.shape[2:])
+    spans = [d * (k - 1) for k, d in zip(kernel, conv.dilation, strict=True)]
+    crops = [(span - lo, span - hi) for span, (lo, hi) in zip(spans, conv.padding, strict=True)]
+    weight = _transposed(conv.weight.flip(tuple(range(2, conv.weight.dim()))), conv.groups)
+    return Transposed(weight, conv.bias, Geometry(kernel, 1, conv.dilation, crops), conv.groups)
+
+
 def nearest_before(scales: Sequence[int], conv: Conv) -> Transposed:
     """Nearest upsampling by whole numbers, then a convolution: one transposed convolution.
 

@@ -12,9 +12,11 @@ import numpy as np
 
 from tconv import errors
 from tconv.arrays import Array
+from tconv.segmentation.data.layouts import find_pairs
 from tconv.segmentation.data.masks import Legend, fringe, make_legend, palette_of, read_legend, read_mask
-from tconv.segmentation.data.pairs import Pair, Problem, find_pairs
-from tconv.segmentation.data.pixels import read_image, shown
+from tconv.segmentation.data.outlines import Outlines
+from tconv.segmentation.data.pairs import Pair, Problem
+from tconv.segmentation.data.pixels import is_turned, read_image, shown
 
 CLASSES = "classes.txt"
 BLURRED = 4  # values that nowhere fill a 2 x 2 square: from so many on, a mask is anti-aliased
@@ -32,12 +34,14 @@ class Item:
         shape: height, width, channels.
         digest: of the image's pixels; equal images have equal ones.
         counts: pixels of each value in the mask.
+        contested: pixels that would have another value if outlines lay on one another in the opposite order.
     """
 
     pair: Pair
     shape: tuple[int, int, int]
     digest: str
     counts: dict[int, int]
+    contested: int = 0
 
 
 @dataclass
@@ -49,12 +53,14 @@ class Found:
         problems: what is wrong; those files are left out.
         notes: what one should know.
         legend: which value means which class; None where there is no sound pair.
+        named: whether the folder says so, by classes.txt or its layout.
     """
 
     items: list[Item] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     legend: Legend | None = None
+    named: bool = False
 
     def balance(self) -> dict[int, int]:
         """Pixels per value over all sound masks."""
@@ -74,13 +80,13 @@ def check(folder: Path, on_progress: Report | None = None) -> Found:
     Raises:
         FileNotFoundError, NotADirectoryError, TconvError: the folder as such is none that can be read.
     """
-    pairs, problems = find_pairs(folder)
-    found = Found(problems=list(problems))
-    named = read_legend(folder / CLASSES) if (folder / CLASSES).exists() else None
+    listing = find_pairs(folder)
+    found = Found(problems=listing.problems, notes=listing.notes)
+    named = read_legend(folder / CLASSES) if (folder / CLASSES).exists() else listing.legend
     allowed: set[int | None] = {*named.values, named.ignore} if named else set()
     fringes: dict[str, Array] = {}
     palettes: dict[tuple[int, ...] | None, Pair] = {}
-    for done, pair in enumerate(pairs, 1):
+    for done, pair in enumerate(listing.pairs, 1):
         try:
             item, edges = _examine(pair, allowed)
         except (errors.TconvError, OSError) as error:
@@ -90,12 +96,13 @@ def check(folder: Path, on_progress: Report | None = None) -> Found:
             fringes[pair.name] = edges
             palettes.setdefault(palette_of(pair.mask), pair)
         if on_progress:
-            on_progress(done, len(pairs))
-    if named is None:
+            on_progress(done, len(listing.pairs))
+    found.named = named is not None
+    if not found.named:
         _strays(found, fringes)
     _palettes(found, palettes)
     if found.items:
-        found.legend = named or make_legend(sorted(found.balance()))
+        found.legend = named or make_legend(sorted(found.balance()), indices=None not in palettes)
         _notes(found, found.legend)
     return found
 
@@ -105,24 +112,25 @@ def _examine(pair: Pair, allowed: set[int | None]) -> tuple[Item, Array]:
     image, mask = read_image(pair.image), read_mask(pair.mask)
     if image.shape[:2] != mask.shape:
         height, width = image.shape[:2]
-        turned = "; its orientation in the EXIF was applied" if (width, height) == mask.shape else ""
+        turned = "; its orientation in the EXIF was applied" if is_turned(pair.image) else ""
         raise errors.ImageFileError(
-            f"{shown(pair.image)} is {width} x {height} and its mask {shown(pair.mask.name)} {mask.shape[1]} x "
-            f"{mask.shape[0]}{turned}; they must be equal: export the mask again"
+            f"{shown(pair.image)} is {width} x {height} and its mask, in {shown(pair.mask_file.name)}, "
+            f"{mask.shape[1]} x {mask.shape[0]}{turned}; they must be equal: export the mask again"
         )
     values, edges = fringe(mask)
     stray = sorted(set(values.tolist()) - allowed) if allowed else []
     if not allowed and len(edges) >= BLURRED:
         raise errors.ImageFileError(
-            f"{shown(pair.mask)} has {len(values)} values, {len(edges)} of which only line others: it is anti-aliased "
-            f"or was a JPEG; export it with hard edges as a PNG"
+            f"{shown(pair.mask_file)} has {len(values)} values, {len(edges)} of which only line others: it is "
+            f"anti-aliased or was a JPEG; export it with hard edges as a PNG"
         )
     if stray:
-        raise errors.ImageFileError(_stray(pair.mask, mask, stray[0], f"is not in {CLASSES}"))
+        raise errors.ImageFileError(_stray(pair.mask_file, mask, stray[0], "is none of the named classes"))
     counts = dict(zip(values.tolist(), np.bincount(mask.ravel())[values].tolist(), strict=True))
     digest = blake2b(image.tobytes(), digest_size=12).hexdigest()
     height, width, channels = image.shape
-    return Item(pair, (height, width, channels), digest, counts), edges
+    contested = pair.mask.draw(upside_down=True) != mask if isinstance(pair.mask, Outlines) else np.False_
+    return Item(pair, (height, width, channels), digest, counts, int(contested.sum())), edges
 
 
 def _stray(path: Path, mask: Array, value: int, why: str) -> str:
@@ -143,13 +151,16 @@ def _strays(found: Found, fringes: dict[str, Array]) -> None:
     for item in [item for item in found.items if strays & item.counts.keys()]:
         value = min(strays & item.counts.keys())
         why = f"is in {holders[value]} of {len(holders) and len(found.items)} masks only"
+        path = item.pair.mask_file
         found.items.remove(item)
-        found.problems.append(Problem(item.pair.mask, _stray(item.pair.mask, read_mask(item.pair.mask), value, why)))
+        found.problems.append(Problem(path, _stray(path, read_mask(path), value, why)))
 
 
 def _palettes(found: Found, palettes: dict[tuple[int, ...] | None, Pair]) -> None:
     if len(palettes) > 1:
-        names = " and ".join(f"{shown(pair.mask.name)} ({'palette' if p else 'grey'})" for p, pair in palettes.items())
+        names = " and ".join(
+            f"{shown(pair.mask_file.name)} ({'palette' if p else 'grey'})" for p, pair in palettes.items()
+        )
         found.notes.append(
             f"masks have different palettes, or some have none: {names}; the same value may mean different classes"
         )
@@ -173,6 +184,12 @@ def _notes(found: Found, legend: Legend) -> None:
     for names in same.values():
         if len(names) > 1:
             found.notes.append(f"equal images: {', '.join(names)}; they stay on one side of the split")
+    contested = [item.contested for item in found.items if item.contested]
+    if contested:
+        found.notes.append(
+            f"outlines of different classes overlap in {len(contested)} of {len(found.items)} masks, on "
+            f"{sum(contested) / total:.2%} of all pixels; crowds lie below, and later annotations on earlier ones"
+        )
     kinds = Counter(item.shape[2] for item in found.items)
     if len(kinds) > 1:
         said = ", ".join(f"{count} with {channels} channels" for channels, count in sorted(kinds.items()))

@@ -9,15 +9,15 @@ from tconv import errors
 from tconv.arrays import Array
 from tconv.segmentation.card import palette
 from tconv.segmentation.data.check import Found
-from tconv.segmentation.data.masks import read_mask
-from tconv.segmentation.data.pixels import read_image
-from tconv.segmentation.data.sheet import coloured, overlay, sheet, visible
+from tconv.segmentation.data.masks import Legend, read_mask
+from tconv.segmentation.data.pixels import read_image, shown
+from tconv.segmentation.data.sheet import GREY, Colours, coloured, overlay, reduced, sheet, visible
 
 SAMPLES = 8
 
 
 def contact_sheet(found: Found, seed: int = 0, title: str = "") -> Image.Image:
-    """Up to 8 random pairs: image, mask and overlay, two pairs to a line, with the classes' colours below.
+    """Up to 8 random pairs: image, mask and overlay, two pairs to a line; below, the classes and their part of all.
 
     Raises:
         TconvError: there is no sound pair.
@@ -27,14 +27,32 @@ def contact_sheet(found: Found, seed: int = 0, title: str = "") -> Image.Image:
     count = min(SAMPLES, len(found.items))
     chosen = np.sort(np.random.default_rng(seed).permutation(len(found.items))[:count])
     colours = palette(len(found.legend.values))
-    triples: list[tuple[list[Array], str]] = []
+    triples: list[list[Array]] = []
     for n in chosen:
         pair = found.items[n].pair
-        image, classes = read_image(pair.image), found.legend.classes(read_mask(pair.mask))
-        triples.append(([visible(image), coloured(classes, colours), overlay(image, classes, colours)], pair.name))
+        image = reduced(visible(read_image(pair.image)))
+        # Reduced first: a line around an object that is one pixel of a photograph wide would not be seen.
+        classes = reduced(found.legend.classes(read_mask(pair.mask)), nearest=True)
+        triples.append([image, coloured(classes, colours), overlay(image, classes, colours)])
+    names = [shown(found.items[n].pair.image.name) for n in chosen]
     side = 2 if count > 1 else 1
-    rows = [[picture for pictures, _ in triples[n : n + side] for picture in pictures] for n in range(0, count, side)]
-    names = ["  and  ".join(name for _, name in triples[n : n + side]) for n in range(0, count, side)]
-    legend = list(zip(found.legend.names, colours, strict=True))
-    heading = f"{title}: {len(found.items)} pairs, {len(found.legend.values)} classes"
-    return sheet(("image", "mask", "overlay") * side, rows, legend, heading, names)
+    lines = range(0, count, side)
+    return sheet(
+        ("image", "mask", "overlay") * side,
+        [[picture for triple in triples[n : n + side] for picture in triple] for n in lines],
+        _entries(found, found.legend, colours),
+        f"{title}: {len(found.items)} pairs, {len(found.legend.values)} classes, {len(found.problems)} problems",
+        [names[n : n + side] for n in lines],
+    )
+
+
+def _entries(found: Found, legend: Legend, colours: Colours) -> list[tuple[str, tuple[int, int, int]]]:
+    """The classes that there are, each with its part of all pixels, and what is ignored."""
+    balance = found.balance()
+    total = sum(balance.values())
+    known = [*zip(legend.values, legend.names, colours, strict=True), (legend.ignore, "ignored", GREY)]
+    return [
+        (f"{balance[value] / total:.1%} {name}", colour)
+        for value, name, colour in known
+        if value is not None and balance.get(value)
+    ]

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tconv import errors
 from tconv.arrays import Array
+from tconv.segmentation.data.outlines import Outlines
 from tconv.segmentation.data.pixels import TIFFS, open_picture, read_image, shown
 from tconv.segmentation.wholly import wholly
 
@@ -53,16 +54,22 @@ class Legend:
         return known + (f", {self.ignore} ignored" if self.ignore is not None else "")
 
 
-def make_legend(values: Sequence[int]) -> Legend:
+def make_legend(values: Sequence[int], indices: bool = False) -> Legend:
     """What sorted mask values mean: each is a class; but 255 beside two or more others that start at 0 is "ignore".
+
+    Args:
+        values: that masks have.
+        indices: they are places in a palette, as in Pascal VOC, and not levels of grey, of which 255 may be one.
 
     >>> print(make_legend([0, 255]))
     0 background, 255 class 1
     >>> print(make_legend([0, 1, 2, 255]))
     0 background, 1 class 1, 2 class 2, 255 ignored
+    >>> print(make_legend([0, 128, 255]))
+    0 background, 128 class 1, 255 class 2
     """
     kept = [value for value in values if value != VOID]
-    void = VOID in values and len(kept) >= 2 and kept[0] == 0 and kept[-1] < 2 * len(kept)
+    void = VOID in values and len(kept) >= 2 and kept[0] == 0 and (indices or kept[-1] < 2 * len(kept))
     classes = kept if void else sorted(values)
     names = ["background" if value == 0 else f"class {index}" for index, value in enumerate(classes)]
     return Legend(tuple(classes), tuple(names), VOID if void else None)
@@ -72,28 +79,36 @@ def read_legend(path: Path) -> Legend:
     """The classes written in a text file: a line per class, "value name" or, for values 0, 1, ..., only the name.
 
     Raises:
-        TconvError: no class, or a value twice; "ignore" is the name of what is left out.
+        TconvError: no UTF-8, no class, or a value twice; "ignore" is the name of what is left out.
     """
-    rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    numbered = all(row[0].isdigit() for row in rows)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise errors.TconvError(f"{shown(path)} is no UTF-8 text; save it as such") from error
+    rows = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
+    numbered = all(row[0].isdecimal() for row in rows)
     pairs = [(int(row[0]), row[-1]) if numbered else (n, " ".join(row)) for n, row in enumerate(rows)]
     ignored = [value for value, name in pairs if name == "ignore"]
     kept = [(value, name) for value, name in pairs if name != "ignore"]
     values = tuple(value for value, _ in kept)
-    if not kept or len(set(values)) < len(values) or len(kept) > IGNORED or max(values) >= 2**16:
+    everything = [*values, *ignored]
+    if not kept or len({*everything}) < len(everything) or len(kept) > IGNORED or max(everything) >= 2**16:
         raise errors.TconvError(
             f"{shown(path)} must name up to {IGNORED} classes, each value once: lines of VALUE NAME"
         )
     return Legend(values, tuple(name for _, name in kept), ignored[0] if ignored else None)
 
 
-def read_mask(path: Path) -> Array:
-    """The values of a mask, (height, width), uint8 or uint16. A palette PNG gives its indices.
+def read_mask(mask: Path | Outlines) -> Array:
+    """The values of a mask, (height, width), uint8 or uint16. A palette PNG gives its indices; outlines are drawn.
 
     Raises:
         FileNotFoundError, PermissionError: as the system says.
         ImageFileError: unreadable, or in colours that are no palette.
     """
+    if isinstance(mask, Outlines):
+        return mask.draw()
+    path = mask
     if path.suffix.lower() in TIFFS:
         pixels = read_image(path)
     else:
@@ -113,11 +128,11 @@ def read_mask(path: Path) -> Array:
     return pixels.astype(np.uint16) if pixels.dtype.itemsize > 2 else pixels
 
 
-def palette_of(path: Path) -> tuple[int, ...] | None:
+def palette_of(mask: Path | Outlines) -> tuple[int, ...] | None:
     """The palette of a PNG, or None; nothing but the header is read."""
-    if path.suffix.lower() in TIFFS:
+    if isinstance(mask, Outlines) or mask.suffix.lower() in TIFFS:
         return None
-    with Image.open(path) as image:
+    with Image.open(mask) as image:
         return tuple(image.getpalette() or ()) if image.mode == "P" else None
 
 

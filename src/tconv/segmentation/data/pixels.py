@@ -9,11 +9,12 @@ import os
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from tconv import errors
 from tconv.arrays import Array
@@ -22,6 +23,7 @@ TIFFS = (".tif", ".tiff")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", *TIFFS)
 MODES = {"1": "L", "L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "P": "RGB", "I;16": "I;16", "I;16B": "I;16"}
 DTYPES = ("uint8", "uint16", "float32")
+MOST = 2**30  # values of a TIFF that are read at once
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS or 2**27
@@ -73,6 +75,13 @@ def open_picture(path: Path) -> Image.Image:
     return image
 
 
+def is_turned(path: Path) -> bool:
+    """Whether the EXIF of a picture exchanges its height and width."""
+    with suppress(*BROKEN), Image.open(path) as image:
+        return bool(image.getexif().get(ExifTags.Base.Orientation, 1) > 4)
+    return False
+
+
 def _from_pillow(path: Path, image: Image.Image) -> Array:
     turned: Any = ImageOps.exif_transpose(image)
     mode = "RGBA" if turned.mode == "P" and "transparency" in turned.info else MODES.get(turned.mode)
@@ -90,13 +99,17 @@ def _read_tiff(path: Path) -> Array:
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
+            if series.size > MOST:
+                raise errors.ImageFileError(
+                    f"{shown(path)} claims {series.size:,} values, which may be a decompression bomb; if you trust it, "
+                    f"cut it into images of at most {MOST:,} (`predict` reads it by window)"
+                )
             axes, pages = series.axes, series.asarray()
-    except FileNotFoundError:
+    except (FileNotFoundError, errors.ImageFileError):
         raise
     except (*BROKEN, tifffile.TiffFileError, RuntimeError) as error:
         raise errors.ImageFileError(f"{shown(path)} is truncated or damaged; copy or export it again") from error
-    pixels = channels_last(pages, axes, path)
-    return checked(pixels, path)
+    return checked(channels_last(pages, axes, path), path) if pages.size else pages
 
 
 def channels_last(array: Array, axes: str, path: Path) -> Array:

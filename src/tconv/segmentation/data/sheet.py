@@ -13,6 +13,7 @@ from tconv.segmentation.data.masks import IGNORED
 
 PAPER, INK, QUIET = "#fcfbf8", "#1d1d1f", "#77757a"
 CELL, GAP, MARGIN, TEXT = 240, 20, 44, 17  # pixels
+ENTRY = 228  # pixels of a class in the legend
 VEIL = 0.55  # how much of an overlay is the class's colour
 GREY = (127, 127, 127)  # of what is ignored
 
@@ -49,42 +50,61 @@ def overlay(image: Array, classes: Array, colours: Colours) -> Array:
 
 
 def sheet(columns: Sequence[str], rows: Sequence[Sequence[Array]], legend: Sequence[tuple[str, tuple[int, int, int]]],
-          title: str, names: Sequence[str] = ()) -> Image.Image:  # fmt: skip
+          title: str, names: Sequence[Sequence[str]] = ()) -> Image.Image:  # fmt: skip
     """A grid of pictures with a heading and the classes' colours below.
 
     Args:
         columns: the heads.
-        rows: of RGB uint8 arrays, as many as columns.
+        rows: of RGB uint8 arrays, up to as many as columns.
         legend: (name, colour) per class.
         title: above all.
-        names: below each row's first picture.
+        names: below each row, for groups of equally many columns.
     """
-    width = 2 * MARGIN + len(columns) * (CELL + GAP) - GAP
-    per_line = max(1, (width - 2 * MARGIN) // 170)
+    groups = max((len(row) for row in names), default=1)
+    per_group = len(columns) // groups
+    left = [MARGIN + n * (CELL + GAP) + n // per_group * GAP for n in range(len(columns))]
+    width = left[-1] + CELL + MARGIN
+    fitted = [[_fitted(pixels) for pixels in row] for row in rows]
+    tall = [max(picture.height for picture in row) for row in fitted]
+    per_line = max(1, (width - 2 * MARGIN) // ENTRY)
     top = MARGIN + 84
-    height = top + len(rows) * (CELL + GAP + 16) + 34 * ceil(len(legend) / per_line) + MARGIN
-    page = Image.new("RGB", (width, height), PAPER)
+    below = top + sum(height + GAP + 20 for height in tall)
+    page = Image.new("RGB", (width, below + 34 * ceil(len(legend) / per_line) + MARGIN), PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((MARGIN, MARGIN - 8), title, INK, ImageFont.load_default(26))
-    for n, head in enumerate(columns):
-        draw.text((MARGIN + n * (CELL + GAP), MARGIN + 46), head, QUIET, ImageFont.load_default(TEXT))
-    for r, row in enumerate(rows):
-        y = top + r * (CELL + GAP + 16)
-        for n, pixels in enumerate(row):
-            _paste(page, MARGIN + n * (CELL + GAP), y, pixels)
-        if names:
-            draw.text((MARGIN, y + CELL + 5), names[r], QUIET, ImageFont.load_default(14))
-    y = height - MARGIN - 34 * ceil(len(legend) / per_line) + 10
+    _write(draw, (MARGIN, MARGIN - 8), title, INK, 26, width - 2 * MARGIN)
+    for x, head in zip(left, columns, strict=True):
+        _write(draw, (x, MARGIN + 46), head, QUIET, TEXT, CELL)
+    for r, row in enumerate(fitted):
+        for x, picture in zip(left, row, strict=False):
+            page.paste(picture, (x, top))
+        for g, name in enumerate(names[r] if names else ()):
+            low = max(picture.height for picture in row[g * per_group : (g + 1) * per_group])
+            _write(draw, (left[g * per_group], top + low + 5), name, QUIET, 14, per_group * (CELL + GAP) - GAP)
+        top += tall[r] + GAP + 20
     for n, (name, colour) in enumerate(legend):
-        at = (MARGIN + n % per_line * 170, y + n // per_line * 34)
-        draw.rectangle((*at, at[0] + 20, at[1] + 20), fill=colour, outline=QUIET)
-        draw.text((at[0] + 30, at[1]), name[:16], INK, ImageFont.load_default(TEXT))
+        x, y = MARGIN + n % per_line * ENTRY, below + 10 + n // per_line * 34
+        draw.rectangle((x, y, x + 20, y + 20), fill=colour, outline=QUIET)
+        _write(draw, (x + 30, y), name, INK, TEXT, ENTRY - 40)
     return page
 
 
-def _paste(page: Image.Image, x: int, y: int, pixels: Array) -> None:
+def reduced(pixels: Array, nearest: bool = False) -> Array:
+    """A picture or class indices, the longer side at most CELL pixels."""
+    return pixels if max(pixels.shape[:2]) <= CELL else np.asarray(_fitted(pixels, nearest))
+
+
+def _fitted(pixels: Array, nearest: bool = False) -> Image.Image:
     """The picture, its longer side CELL pixels; small ones keep their pixels sharp."""
     scale = CELL / max(pixels.shape[:2])
-    how = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+    how = Image.Resampling.NEAREST if nearest or scale >= 1 else Image.Resampling.LANCZOS
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    page.paste(Image.fromarray(pixels).resize(size, how), (x, y))
+    return Image.fromarray(pixels).resize(size, how)
+
+
+def _write(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, colour: str, size: int, room: int) -> None:
+    """Text that ends in dots where it would be wider than `room` pixels."""
+    font = ImageFont.load_default(size)
+    kept = len(text)
+    while kept and draw.textlength(text[:kept], font) > room:
+        kept -= 1
+    draw.text(at, text if kept == len(text) else text[: max(0, kept - 2)] + "...", colour, font)

@@ -16,6 +16,7 @@ from tconv.arrays import Array
 from tconv.segmentation.card import Card
 from tconv.segmentation.data.dataset import Samples
 from tconv.segmentation.data.masks import IGNORED
+from tconv.segmentation.data.pixels import shown
 from tconv.segmentation.data.sheet import GREY, coloured, overlay, sheet, visible
 from tconv.segmentation.metrics import Confusion
 from tconv.segmentation.predict.tiles import scores
@@ -134,7 +135,7 @@ def samples_picture(model: nn.Module, samples: Samples, card: Card, title: str) 
         wrong[truth == IGNORED] = GREY
         rows.append((visible(image), coloured(truth, card.palette), overlay(grey, found, card.palette), wrong))
         right = (found == truth)[truth != IGNORED]
-        names.append(f"{samples.items[n].pair.name}: {right.mean():.1%} right" if right.size else "")
+        names.append([f"{shown(samples.items[n].pair.name)}: {right.mean():.1%} right" if right.size else ""])
     legend = list(zip(card.classes, card.palette, strict=True))
     return sheet(("image", "truth", "prediction", "error"), rows, legend, title, names)
 

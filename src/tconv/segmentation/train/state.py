@@ -56,10 +56,10 @@ def save_state(
         "scaler": scaler.state_dict() if scaler else {},
         "random": torch.get_rng_state(),
     }
-    buffer = BytesIO()  # PyTorch says RuntimeError where a file says that the disk is full
-    torch.save(state, buffer)
+    written = BytesIO()  # PyTorch's own writer ends the process where the disk is full
+    torch.save(state, written)
     with wholly(run / LAST) as part:
-        part.write_bytes(buffer.getbuffer())
+        part.write_bytes(written.getbuffer())
 
 
 def load_state(

@@ -1,0 +1,128 @@
+"""A model made faster in one way: what was replaced and folded in it, what was taken back, and what came of it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from tconv.nn.comparison import Comparison, calls, compare, evaluating
+from tconv.nn.folding import unfold
+from tconv.nn.folding.graph import Report, fold_graphs
+from tconv.nn.restoration import make_channels_last, restore
+from tconv.nn.swap import TO_THEIRS, Filter, swap, unswap
+
+FOLD = "fold"  # the kind of a row that is no layer
+
+
+@dataclass
+class Row:
+    """A line of the table: what happened to a part of the model, and why or with what gain."""
+
+    action: str
+    name: str
+    kind: str
+    text: str
+
+
+@dataclass
+class Attempt:
+    """A model's rows, and how it compares to the original; `last`: with channels-last weights."""
+
+    rows: list[Row]
+    whole: Comparison
+    last: bool
+
+    def again(self, model: nn.Module) -> None:
+        """Make of the restored `model` what it was in this attempt, without measuring."""
+        if self.last:
+            make_channels_last(model)
+        done = {(row.action, row.name) for row in self.rows}
+        for name, layer in model.named_modules():
+            if ("replaced", name) in done:
+                swap(name, layer, None)
+        fold_graphs(model, Report(), lambda name: ("folded", name) in done)
+
+
+def fastest(model: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None) -> list[Row]:
+    """Try both layouts of the weights, and leave the model as it was faster, or restored if neither was."""
+    original = copy.deepcopy(model)
+    attempts = [_attempt(model, original, arguments, wanted, last) for last in (False, True)]
+    # Where the layout matters little, the weights stay as they are.
+    best = min(attempts, key=lambda attempt: attempt.whole.after / attempt.whole.before * (1 if attempt.last else 0.98))
+    kind = type(model).__name__
+    restore(model)
+    if not best.whole.faster:
+        for row in best.rows:
+            row.action = "undone" if row.action in ("replaced", "folded") else row.action
+        return [*best.rows, Row("restored", "", kind, f"not faster: {best.whole}")]
+    best.again(model)
+    layout = "channels-last weights: " if best.last else ""
+    return [*best.rows, Row("whole", "", kind, f"{layout}{best.whole}")]
+
+
+def _attempt(
+    model: nn.Module, original: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None, last: bool
+) -> Attempt:
+    restore(model)
+    if last:
+        make_channels_last(model)
+    rows = swap_faster(model, arguments, wanted)
+    rows += fold_all(model, arguments)
+    with evaluating(model), evaluating(original):
+        return Attempt(rows, compare(original, model, (arguments, {})), last)
+
+
+def swap_all(model: nn.Module, wanted: Filter | None) -> list[Row]:
+    """Make all transposed convolutions tconv's."""
+    rows = []
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.modules.conv._ConvTransposeNd):
+            reason = swap(name, layer, wanted)
+            action = "replaced" if reason is None else "kept" if type(layer) in TO_THEIRS else "skipped"
+            rows.append(Row(action, name, type(layer).__name__, reason or ""))
+    return rows
+
+
+def swap_faster(
+    model: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None, training: bool = False
+) -> list[Row]:
+    """`swap_all`, then race each layer against what it was, on what the model calls it with; losers are taken back."""
+    original = copy.deepcopy(model)
+    rows = swap_all(model, wanted)
+    layers = {row.name: model.get_submodule(row.name) for row in rows if row.action == "replaced"}
+    seen = calls(model, arguments, layers)
+    for row in rows:
+        if row.action != "replaced":
+            continue
+        if row.name not in seen:
+            row.text = "the example does not reach it"
+            continue
+        comparison = compare(original.get_submodule(row.name), layers[row.name], seen[row.name], training)
+        row.text = str(comparison)
+        if not comparison.faster:
+            unswap(layers[row.name])
+            row.action, row.text = "skipped", f"not faster: {comparison}"
+    return rows
+
+
+def fold_all(model: nn.Module, arguments: tuple[Any, ...] | None = None) -> list[Row]:
+    """Fold the model; with arguments, race each fold against its steps, and fold again without those that lose."""
+    results: dict[str, Comparison] = {}
+    while True:
+        unfold(model)
+        report = Report()
+        fold_graphs(model, report, lambda name: name not in results or results[name].faster)
+        new = {name: fold for name, fold in report.folds.items() if name not in results}
+        if arguments is None or not new:
+            break
+        for name, call in calls(model, arguments, new).items():
+            results[name] = compare(new[name].by_steps, new[name], call)
+        if new.keys() - results.keys():  # the example does not reach them
+            break
+    losers = [name for name, result in results.items() if not result.faster]
+    rows = [Row("skipped", name, FOLD, f"not faster: {results[name]}") for name in losers]
+    rows += [Row("folded", name, FOLD, str(results.get(name, ""))) for name in report.folds if name not in losers]
+    return rows + [Row("skipped", name, FOLD, reason) for name, reason in report.skipped]
