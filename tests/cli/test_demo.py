@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from tconv import cli, errors
-from tconv.cli import race
+from tconv.cli import demo, digits, race
+from tconv.segmentation.train import Settings
 
 SECONDS = {
     "tconv_prepared": (0.010, 0.020, 0.030, 0.040),
@@ -26,7 +27,14 @@ def quick_race(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(race, "race", lambda: SECONDS)
 
 
-@pytest.mark.usefixtures("quick_race")
+@pytest.fixture
+def quick_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits, "IMAGES", 12)
+    monkeypatch.setattr(digits, "UNSEEN", 4)
+    monkeypatch.setattr(digits, "SETTINGS", Settings(epochs=1, features=(4, 8), size=48))
+
+
+@pytest.mark.usefixtures("quick_race", "quick_training")
 def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.run(["demo", "-o", "some/where"]) == 0
@@ -50,6 +58,26 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert np.load(kernel).shape == (10, 10)
     assert f"tconv upsample photo.jpg --kernel {kernel} -o photo_x2.jpg\n" in out
     assert cli.run(["upsample", "photo.png", "--kernel", kernel, "-o", "large.png"]) == 0
+    assert "10 images to learn from, 2 held out" in out and "epoch 1: loss" in out
+    assert [line.rsplit(maxsplit=1)[0].strip() for line in out.splitlines()[-6:-2]] == [
+        "U-Net, on handwriting that it has not seen",
+        "U-Net, on images that were held out",
+        "each pixel by its colour",
+        "always the most frequent class",
+    ]
+    with Image.open("some/where/digits.png") as image:
+        assert np.asarray(image.convert("L")).std() > 5
+    assert cli.run(["segment", "predict", "some/where/digits.safetensors", "photo.png", "-o", "masks"]) == 0
+
+
+@pytest.mark.usefixtures("quick_race")
+def test_without_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["demo", "-o", str(tmp_path), "--no-training"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"demo.png", "learned_x2.npy"}
+    capsys.readouterr()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "accelerate" else True)
+    demo.network(tmp_path)
+    assert capsys.readouterr().out.endswith("segmentation needs accelerate: pip install 'tconv[segmentation]'\n")
 
 
 def test_a_folder_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

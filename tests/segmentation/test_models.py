@@ -121,7 +121,8 @@ def test_fcn_on_a_backbone_of_ones_own() -> None:
      "sizes)"),
     (lambda: FCN8s(3, 2)(torch.zeros(3, 8, 8)), "input has shape (3, 8, 8); it must be (batch, channels, "
      "height, width)"),
-    (lambda: segmentation.SmallVGG(features=(1, 2)), "features (1, 2) must be five counts, one per block"),
+    (lambda: segmentation.SmallVGG(features=(1, 2)), "features (1, 2) must be five counts, one per block, as in "
+     "16,32,64,128,256"),
 ])  # fmt: skip
 def test_messages(call: Any, message: str) -> None:
     with pytest.raises(errors.TconvError) as raised:

@@ -22,7 +22,7 @@ from tconv.segmentation.unet import UNet
 from tconv.segmentation.wholly import wholly
 
 SHAPE = (256, 256)  # of the images that are timed and looked at for checkerboards
-ROUNDS = 5
+ROUNDS = 9
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,22 @@ def compare(
 
     A run that is there already is taken as it is, so that an interrupted comparison goes on.
     """
-    rows = []
+    results = []
     for up in ups:
         if tell:
             tell(up)
         run = out / up
-        result = train(folder, run, replace(settings, model="unet", up=up), resume=(run / "last.pt").exists())
-        model, card = load(run)
-        seconds, megabytes = cost(model, card)
-        rows.append(Row(
-            up, result.confusion.mean_iou, checkerboard(model, card), sum(p.numel() for p in model.parameters()),
-            seconds, megabytes, median(row["seconds"] for row in result.progress.history),
-        ))  # fmt: skip
-    return rows
+        results.append(train(folder, run, replace(settings, model="unet", up=up), resume=(run / "last.pt").exists()))
+    models = [load(out / up)[0] for up in ups]
+    seconds = times(models, results[0].card)
+    return [
+        Row(
+            up, result.confusion.mean_iou, checkerboard(model, result.card),
+            sum(p.numel() for p in model.parameters()), spent, megabytes(model, result.card),
+            median(row["seconds"] for row in result.progress.history),
+        )
+        for up, result, model, spent in zip(ups, results, models, seconds, strict=True)
+    ]  # fmt: skip
 
 
 @torch.no_grad()
@@ -88,41 +91,58 @@ def checkerboard(model: nn.Module, card: Card) -> float:
 
 
 @torch.no_grad()
-def cost(model: nn.Module, card: Card) -> tuple[float, float]:
-    """Median seconds of an inference on 256 x 256 pixels, and megabytes of all maps that its layers give."""
-    image, sizes = torch.zeros(1, card.channels, *SHAPE), list[int]()
+def megabytes(model: nn.Module, card: Card) -> float:
+    """Of all maps that the layers give in an inference on 256 x 256 pixels."""
+    sizes = list[int]()
 
     def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         sizes.append(4 * prod(output.shape))
 
     hooks = [layer.register_forward_hook(note) for layer in model.modules() if not list(layer.children())]
-    model(image)
+    model(torch.zeros(1, card.channels, *SHAPE))
     for hook in hooks:
         hook.remove()
-    times = []
-    for _ in range(ROUNDS):
-        start = perf_counter()
-        model(image)
-        times.append(perf_counter() - start)
-    return median(times), sum(sizes) / 2**20
+    return sum(sizes) / 2**20
+
+
+@torch.no_grad()
+def times(models: Sequence[nn.Module], card: Card) -> list[float]:
+    """Median seconds of an inference on 256 x 256 pixels, measured in turns, so that what disturbs one disturbs all."""
+    image = torch.zeros(1, card.channels, *SHAPE)
+    rounds = []
+    for _ in range(1 + ROUNDS):  # the first one packs weights
+        row = []
+        for model in models:
+            start = perf_counter()
+            model(image)
+            row.append(perf_counter() - start)
+        rounds.append(row)
+    return [median(column) for column in zip(*rounds[1:], strict=True)]
 
 
 def figure(rows: Sequence[Row], path: Path) -> None:
-    """Bars per way to upsample: quality, checkerboards, speed."""
+    """Bars per way to upsample, one panel per measure."""
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(11, 3.2), layout="constrained", facecolor="#fcfbf8")
-    panels = (
-        ("Mean IoU", [row.mean_iou for row in rows]),
-        ("Checkerboard, part of the scores", [row.checkerboard for row in rows]),
-        ("Inference, ms", [1e3 * row.seconds for row in rows]),
+    panels: tuple[tuple[str, list[float], str], ...] = (
+        ("Mean IoU", [row.mean_iou for row in rows], "{:.3f}"),
+        ("Checkerboard, part of the scores", [row.checkerboard for row in rows], "{:.1e}"),
+        ("Parameters", [row.parameters for row in rows], "{:,.0f}"),
+        ("Inference, ms", [1e3 * row.seconds for row in rows], "{:.1f}"),
+        ("Maps in an inference, MB", [row.megabytes for row in rows], "{:.0f}"),
+        ("Training, s per epoch", [row.training for row in rows], "{:.1f}"),
     )
+    drawn = Figure(figsize=(11, 5.2), layout="constrained", facecolor="#fcfbf8")
     names = [row.up for row in rows]
-    for axes, (title, values) in zip(drawn.subplots(1, len(panels), sharey=True), panels, strict=True):
-        axes.barh(names, values, color=["#b8430f" if name == "transposed" else "#9b9a95" for name in names])
+    colours = ["#b8430f" if name == "transposed" else "#b9b6ae" for name in names]
+    for axes, (title, values, form) in zip(drawn.subplots(2, 3, sharey=True).flat, panels, strict=True):
+        bars = axes.barh(names, values, color=colours, height=0.7)
+        axes.bar_label(bars, [form.format(value) for value in values], padding=4, fontsize=9)
         axes.set_title(title, loc="left", fontsize=11)
         axes.set_facecolor("none")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.invert_yaxis() if axes.get_subplotspec().is_first_col() else None
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+        axes.tick_params(left=False, bottom=False, labelbottom=False)
+        axes.margins(x=0.25)
+    drawn.axes[0].invert_yaxis()  # shared by all
     with wholly(path) as part:
         drawn.savefig(part, dpi=110)

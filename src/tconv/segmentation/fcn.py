@@ -34,7 +34,9 @@ class SmallVGG(nn.Module):
     def __init__(self, in_channels: int = 3, features: Sequence[int] = FEATURES) -> None:
         super().__init__()
         if len(features) != 5:
-            raise errors.LengthError(f"features {tuple(features)} must be five counts, one per block")
+            raise errors.LengthError(
+                f"features {tuple(features)} must be five counts, one per block, as in 16,32,64,128,256"
+            )
         self.channels = tuple(features[2:])
         sides = zip((in_channels, *features), features, strict=False)
         self.blocks = nn.ModuleList(DualConv(before, after) for before, after in sides)

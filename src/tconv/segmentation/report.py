@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isnan
 
+from tconv.segmentation.data.check import Found
 from tconv.segmentation.metrics import Confusion
+
+
+def data(found: Found, training: int, held_out: int) -> list[str]:
+    """What a training starts from, as lines: problems, classes, counts of images."""
+    count = len(found.legend.values) if found.legend else 0
+    return [
+        *(f"left out: {problem}" for problem in found.problems),
+        f"{count} classes: {found.legend}",
+        f"{training} images to learn from, {held_out} held out",
+    ]
+
+
+def summary(classes: Sequence[str], confusion: Confusion, baselines: Mapping[str, Confusion]) -> list[str]:
+    """The table of `class_table` and the remarks, as lines."""
+    return [*aligned(*class_table(classes, confusion, baselines)), "", *remarks(classes, confusion)]
 
 
 def class_table(

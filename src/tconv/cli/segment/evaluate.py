@@ -46,8 +46,5 @@ def evaluate(model: Path, folder: Path) -> int:
         )
     confusion = evaluate(network, Samples(found.items, legend, Normal(card.mean, card.std)), len(card.classes))
     print(f"{len(found.items)} images\n")
-    print("\n".join(report.aligned(*report.class_table(card.classes, confusion, {}))))
-    print()
-    for remark in report.remarks(card.classes, confusion):
-        print(remark)
+    print("\n".join(report.summary(card.classes, confusion, {})))
     return 1 if found.problems else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +17,7 @@ from tconv.cli.segment import need_segmentation
 from tconv.segmentation.train.settings import Settings
 
 if TYPE_CHECKING:  # it would load PyTorch
+    from tconv.segmentation.train.loop import Task, Tell
     from tconv.segmentation.train.state import Progress
 
 DEFAULTS = Settings()
@@ -37,7 +40,8 @@ def train(
         tconv segment train data -o run --epochs 30 --features 16,32,64 --size 96
         tconv segment train data -o run --resume
 
-    On several devices or machines: accelerate launch -m tconv.segmentation.train data -o run ...
+    On several devices or machines: accelerate launch -m tconv.segmentation.train data -o run ...; on CPUs
+    torchrun --nproc-per-node 2 -m tconv.segmentation.train data -o run ...
 
     Args:
         folder: The data, as for check-data.
@@ -52,40 +56,39 @@ def train(
     from tconv.segmentation.train.loop import Stopped, train
 
     start = perf_counter()
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("reading the data", total=None)
-        finished = 0
-
-        def tell(progress: Progress, step: int, steps: int) -> None:
-            nonlocal finished
-            if len(progress.history) > finished:
-                finished = len(progress.history)
-                bar.console.print(_line(progress)) if console.is_terminal else None
-            loss = progress.losses / max(step, 1)
-            best = f", best mean IoU {progress.best:.3f}" if progress.best_epoch else ""
-            bar.update(task, total=settings.epochs * steps, completed=progress.epoch * steps + step,
-                       description=f"epoch {progress.epoch + 1}/{settings.epochs}, loss {loss:.3f}{best}")  # fmt: skip
-
-        try:
-            result = train(folder, out, settings, resume, tell, tensorboard)
-        except Stopped:
-            bar.stop()
-            print(f"stopped; everything is saved: tconv segment train {folder} -o {out} --resume")
-            return 130
-    for problem in result.found.problems:
-        print(f"left out: {problem}")
-    print(f"{len(result.card.classes)} classes: {result.found.legend}\n")
-    print("\n".join(report.aligned(*report.class_table(result.card.classes, result.confusion, result.baselines))))
+    try:
+        with watched(settings.epochs) as (begin, tell):
+            result = train(folder, out, settings, resume, begin, tell, tensorboard)
+    except Stopped:
+        print(f"stopped; everything is saved: tconv segment train {folder} -o {out} --resume")
+        return 130
     print()
-    for remark in report.remarks(result.card.classes, result.confusion):
-        print(remark)
+    print("\n".join(report.summary(result.card.classes, result.confusion, result.baselines)))
     print(f"best of {len(result.progress.history)} epochs: {result.progress.best_epoch}")
     print(f"{perf_counter() - start:.0f} s; wrote {out}")
     return 0
 
 
-def _line(progress: Progress) -> str:
-    row = progress.history[-1]
-    return f"epoch {row['epoch']}: loss {row['loss']:.4f}, mean IoU {row['mean_iou']:.4f}, {row['seconds']:.1f} s"
+@contextmanager
+def watched(epochs: int) -> Iterator[tuple[Callable[[Task], object], Tell]]:
+    """What `train` calls at the beginning and after steps: lines for what is done, and a bar in a terminal."""
+    from tconv.segmentation import report
+    from tconv.segmentation.train.record import epoch_line
+
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        shown = bar.add_task("reading the data", total=None)
+
+        def begin(task: Task) -> None:
+            print("\n".join(report.data(task.found, len(task.training), len(task.held_out))), flush=True)
+
+        def tell(progress: Progress, step: int, steps: int) -> None:
+            if step == 0:
+                print(epoch_line(progress.history[-1]), flush=True)
+                return
+            best = f", best mean IoU {progress.best:.3f}" if progress.best_epoch else ""
+            loss = f"epoch {progress.epoch + 1}/{epochs}, loss {progress.losses / step:.3f}"
+            bar.update(shown, total=epochs * steps, completed=progress.epoch * steps + step, description=loss + best)
+
+        yield begin, tell

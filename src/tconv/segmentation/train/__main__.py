@@ -10,14 +10,24 @@ import cyclopts
 
 from tconv import errors
 from tconv.segmentation import report
-from tconv.segmentation.train.loop import Stopped, train
+from tconv.segmentation.train.loop import Stopped, Task, train
 from tconv.segmentation.train.options import written
+from tconv.segmentation.train.record import epoch_line
 from tconv.segmentation.train.settings import Settings
+from tconv.segmentation.train.state import Progress
 
 
 def main() -> None:
     """Parse the options of `tconv segment train`, train, and let the first process report."""
     from accelerate import PartialState
+
+    def begin(task: Task) -> None:
+        print(f"processes: {PartialState().num_processes}, crops per step and process: {task.settings.batch}")
+        print("\n".join(report.data(task.found, len(task.training), len(task.held_out))), flush=True)
+
+    def tell(progress: Progress, step: int, steps: int) -> None:
+        if step == 0:
+            print(epoch_line(progress.history[-1]), flush=True)
 
     def run(
         folder: Path,
@@ -25,12 +35,12 @@ def main() -> None:
         out: Annotated[Path, cyclopts.Parameter(name=["--out", "-o"])],
         resume: Annotated[bool, cyclopts.Parameter(negative=())] = False,
         config: Path | None = None,
+        tensorboard: Annotated[bool, cyclopts.Parameter(negative=())] = False,
         settings: Annotated[Settings, cyclopts.Parameter(name="*")] = Settings(),  # noqa: B008  # frozen
     ) -> None:
-        result = train(folder, out, settings, resume)
+        result = train(folder, out, settings, resume, begin, tell, tensorboard)
         if PartialState().is_main_process:
-            lines = report.aligned(*report.class_table(result.card.classes, result.confusion, result.baselines))
-            print("\n".join([*lines, *report.remarks(result.card.classes, result.confusion)]))
+            print("\n".join(report.summary(result.card.classes, result.confusion, result.baselines)))
 
     try:
         app = cyclopts.App(config=written, help=__doc__)

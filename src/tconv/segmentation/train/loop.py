@@ -23,6 +23,7 @@ from tconv.segmentation.card import Card, palette
 from tconv.segmentation.checkpoint import BEST, load, save
 from tconv.segmentation.data.check import Found, check
 from tconv.segmentation.data.dataset import Batches, Normal, Samples, measure
+from tconv.segmentation.data.masks import IGNORED
 from tconv.segmentation.data.split import split
 from tconv.segmentation.evaluate import evaluate
 from tconv.segmentation.losses import Loss
@@ -46,6 +47,7 @@ class Task:
     """What a training works on, the same in every process."""
 
     settings: Settings
+    found: Found
     training: Samples
     held_out: Samples
     card: Card
@@ -61,14 +63,12 @@ class Result:
         confusion: of the best model on the held-out images.
         baselines: by name, on the same images.
         progress: the history.
-        found: what the data folder held, with its problems.
     """
 
     card: Card
     confusion: Confusion
     baselines: dict[str, Confusion]
     progress: Progress
-    found: Found
 
 
 def train(
@@ -76,6 +76,7 @@ def train(
     run: Path,
     settings: Settings,
     resume: bool = False,
+    begin: Callable[[Task], object] | None = None,
     tell: Tell | None = None,
     tensorboard: bool = False,
 ) -> Result:
@@ -86,37 +87,51 @@ def train(
         run: folder for checkpoints, metrics.csv, curves.png and samples; made if missing.
         settings: of the training.
         resume: go on with the training in `run`, with the same result as if it had never stopped.
-        tell: called after every step with (progress, step, steps per epoch).
+        begin: called before the first step with what was found.
+        tell: called with (progress, step, steps per epoch) after every step, and with step 0 after an epoch.
         tensorboard: write TensorBoard's files too; needs tensorboard.
 
     Raises:
         TconvError: too little data, a run folder in use, a loss that is not a number; the message says what to do.
         Stopped: Ctrl-C; everything is saved.
     """
-    from accelerate import Accelerator
-
     if not resume and (run / LAST).exists():
         raise errors.TconvError(f"{run} holds a training already; go on with --resume, or give another folder")
-    accelerator: Any = Accelerator(
-        mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate, cpu=None
-    )
-    found = check(folder)
-    task = prepare(found, folder, settings)
+    accelerator = _accelerator(settings)
+    task = prepare(check(folder), folder, settings)
     torch.manual_seed(settings.seed)
-    model = task.card.build()
+    model: Any = task.card.build()
+    model.to(memory_format=torch.channels_last)  # faster on CPUs, and on GPUs in half precision
     if accelerator.num_processes > 1:
         shared.share_norms(model)
     optimiser = torch.optim.AdamW(model.parameters(), settings.rate, weight_decay=settings.decay)
-    progress = load_state(run, settings, task.digest, model, optimiser) if resume else Progress()
+    progress = load_state(run, settings, task.digest, model, optimiser, accelerator.scaler) if resume else Progress()
     if accelerator.is_main_process:
         settings.write(run / SETTINGS)
+        if begin:
+            begin(task)
     with interruptible() as stop, record.Recorder(run, task.card, task.held_out, tensorboard) as recorder:
         _epochs(task, run, accelerator, accelerator.prepare(model), accelerator.prepare(optimiser), progress, stop,
                 recorder, tell)  # fmt: skip
     accelerator.wait_for_everyone()
     best, card = load(run / BEST)
     confusion = evaluate(best.to(accelerator.device), task.held_out, len(card.classes), accelerator)
-    return Result(card, confusion, baselines(task.training, task.held_out, len(card.classes)), progress, found)
+    return Result(card, confusion, baselines(task.training, task.held_out, len(card.classes)), progress)
+
+
+def _accelerator(settings: Settings) -> Any:
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state()  # what an earlier training in this process chose
+    # Without a GPU, Accelerate takes part in a group of processes only where it is told that CPUs are meant.
+    accelerator: Any = Accelerator(
+        mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate,
+        cpu=not torch.accelerator.is_available(),
+    )  # fmt: skip
+    if settings.precision == "fp16" and accelerator.device.type == "cpu":
+        raise errors.TconvError("--precision fp16 is for GPUs; on a CPU give bf16, or no")
+    return accelerator
 
 
 def prepare(found: Found, folder: Path, settings: Settings) -> Task:
@@ -126,11 +141,17 @@ def prepare(found: Found, folder: Path, settings: Settings) -> Task:
         TconvError: nothing to learn from.
     """
     if found.legend is None:
-        first = f", the first: {found.problems[0]}" if found.problems else ""
-        raise errors.TconvError(f"{folder} has no image with a sound mask; {len(found.problems)} problems{first}")
+        first = f"{len(found.problems)} problems, the first: {found.problems[0]}" if found.problems else ""
+        cure = first or "put pictures there, and for each a mask of the same name"
+        raise errors.TconvError(f"{folder} has no image with a sound mask; {cure}")
     legend = found.legend
     if len(legend.values) < 2:
         raise errors.TconvError(f"{folder}: all masks hold one class only ({legend}); two at least can be told apart")
+    if len(legend.values) > IGNORED:
+        raise errors.TconvError(
+            f"{folder}: the masks hold {len(legend.values)} values, and a mask of classes at most {IGNORED}; write one "
+            f"value per class"
+        )
     training, held_out = split(found.items, settings.held_out, settings.seed)
     counts = {item.shape[2] for item in found.items}
     channels = max(counts) if max(counts) > 4 else 3 if counts & {3, 4} else 1
@@ -146,7 +167,7 @@ def prepare(found: Found, folder: Path, settings: Settings) -> Task:
     )  # fmt: skip
     digest = hashlib.blake2b(repr([(i.pair.name, i.digest, i.counts) for i in found.items]).encode(), digest_size=12)
     sides = [Samples(items, legend, Normal(card.mean, card.std)) for items in (training, held_out)]
-    return Task(settings, sides[0], sides[1], card, digest.hexdigest())
+    return Task(settings, found, sides[0], sides[1], card, digest.hexdigest())
 
 
 def _epochs(
@@ -179,6 +200,8 @@ def _epochs(
                 save(run / BEST, plain, Card(**{**vars(task.card), "metrics": metrics}))
             _save(run, task, accelerator, model, optimiser, progress)
             recorder.epoch(progress, plain)
+            if tell:
+                tell(progress, 0, batches.steps())
         accelerator.wait_for_everyone()
 
 
@@ -197,11 +220,11 @@ def _steps(
             group["lr"] = settings.rate * schedule(done)
         with accelerator.accumulate(model):
             with accelerator.autocast():
-                scores = model(images.to(accelerator.device))
+                scores = model(images.to(accelerator.device, memory_format=torch.channels_last))
             value = loss(scores, classes.to(accelerator.device))
             lost = float(value.detach())
             if not isfinite(lost):
-                raise errors.TconvError(_not_finite(batches, progress))
+                raise errors.TconvError(_not_finite(batches, progress, settings))
             accelerator.backward(value)
             optimiser.step()
             optimiser.zero_grad()
@@ -253,16 +276,16 @@ def interruptible() -> Iterator[threading.Event]:
 
 def _save(run: Path, task: Task, accelerator: Any, model: nn.Module, optimiser: Any, progress: Progress) -> None:
     plain = accelerator.unwrap_model(model)
-    save_state(run, task.settings, task.digest, progress, plain, getattr(optimiser, "optimizer", optimiser))
+    save_state(run, task.settings, task.digest, progress, plain, optimiser.optimizer, accelerator.scaler)
 
 
 def _enough(progress: Progress, settings: Settings) -> bool:
     return bool(settings.patience) and progress.epoch - progress.best_epoch >= settings.patience
 
 
-def _not_finite(batches: Batches, progress: Progress) -> str:
+def _not_finite(batches: Batches, progress: Progress, settings: Settings) -> str:
     names = [batches.samples.items[n].pair.image.name for _, n in batches.numbers(progress.epoch, progress.step)]
     return (
         f"the loss is not a number in epoch {progress.epoch + 1}, step {progress.step + 1} ({', '.join(names)}); give "
-        f"a smaller --rate, or --precision no"
+        f"a smaller --rate than {settings.rate:g}" + ("" if settings.precision == "no" else ", or --precision no")
     )

@@ -48,6 +48,14 @@ def finish_epoch(progress: Progress, confusion: Confusion, steps: int) -> bool:
     return better
 
 
+def epoch_line(row: dict[str, Any]) -> str:
+    """A row of the history in words."""
+    return (
+        f"epoch {row['epoch']}: loss {row['loss']:.4f}, mean IoU {row['mean_iou']:.4f}, {row['seconds']:.1f} s, "
+        f"{row['waiting']:.1%} of them waiting for data"
+    )
+
+
 def listed(values: Array) -> list[float | None]:
     """Numbers for JSON, which has no NaN."""
     return [None if isnan(value) else float(value) for value in values]
@@ -71,12 +79,16 @@ class Recorder:
         """After an epoch: the table, the curves, the samples."""
         write_csv(self.run / "metrics.csv", progress.history, self.card.classes)
         write_curves(self.run / "curves.png", progress.history)
+        picture = samples_picture(model, self.held_out, self.card, f"Held-out images after epoch {progress.epoch}")
         with wholly(self.run / "samples" / f"epoch_{progress.epoch:03}.png") as part:
-            title = f"Held-out images after epoch {progress.epoch}"
-            samples_picture(model, self.held_out, self.card, title).save(part)
+            picture.save(part)
         if self._board:
             for name in ("loss", "mean_iou", "mean_dice", "accuracy"):
                 self._board.add_scalar(name, progress.history[-1][name], progress.epoch)
+            for name, value in zip(self.card.classes, progress.history[-1]["iou"], strict=True):
+                if value is not None:
+                    self._board.add_scalar(f"iou/{name}", value, progress.epoch)
+            self._board.add_image("samples", np.asarray(picture), progress.epoch, dataformats="HWC")
 
 
 def write_csv(path: Path, history: list[dict[str, Any]], classes: tuple[str, ...]) -> None:
@@ -118,9 +130,10 @@ def samples_picture(model: nn.Module, samples: Samples, card: Card, title: str) 
     for n in np.unique(np.linspace(0, len(samples) - 1, SHOWN).astype(int)):
         image, truth = samples[n]
         found = scores(model, samples.normal(image).to(device)).argmax(dim=0).cpu().numpy().astype(np.uint8)
+        grey = visible(image).mean(axis=2, keepdims=True).astype(np.uint8)  # a veil over colours has other colours
         wrong = np.where((found != truth)[..., None], WRONG, RIGHT).astype(np.uint8)
         wrong[truth == IGNORED] = GREY
-        rows.append((visible(image), coloured(truth, card.palette), overlay(image, found, card.palette), wrong))
+        rows.append((visible(image), coloured(truth, card.palette), overlay(grey, found, card.palette), wrong))
         right = (found == truth)[truth != IGNORED]
         names.append([f"{shown(samples.items[n].pair.name)}: {right.mean():.1%} right" if right.size else ""])
     legend = list(zip(card.classes, card.palette, strict=True))

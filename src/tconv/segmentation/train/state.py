@@ -43,7 +43,9 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def save_state(run: Path, settings: Settings, data: str, progress: Progress, model: nn.Module, optimiser: Any) -> None:
+def save_state(
+    run: Path, settings: Settings, data: str, progress: Progress, model: nn.Module, optimiser: Any, scaler: Any = None
+) -> None:
     """Write `last.pt`; the one before stays until the new one is complete."""
     weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     state = {
@@ -51,6 +53,7 @@ def save_state(run: Path, settings: Settings, data: str, progress: Progress, mod
         "model": weights,
         "crc32": checksum(weights),
         "optimiser": optimiser.state_dict(),
+        "scaler": scaler.state_dict() if scaler else {},
         "random": torch.get_rng_state(),
     }
     written = BytesIO()  # PyTorch's own writer ends the process where the disk is full
@@ -59,8 +62,10 @@ def save_state(run: Path, settings: Settings, data: str, progress: Progress, mod
         part.write_bytes(written.getbuffer())
 
 
-def load_state(run: Path, settings: Settings, data: str, model: nn.Module, optimiser: Any) -> Progress:
-    """Bring model, optimiser and random numbers to where `save_state` found them.
+def load_state(
+    run: Path, settings: Settings, data: str, model: nn.Module, optimiser: Any, scaler: Any = None
+) -> Progress:
+    """Bring model, optimiser, loss scaler and random numbers to where `save_state` found them.
 
     Raises:
         FileNotFoundError: nothing to resume.
@@ -75,13 +80,17 @@ def load_state(run: Path, settings: Settings, data: str, model: nn.Module, optim
         progress = Progress(**about["progress"])
         others = settings.differences(about["settings"])
         if others:
-            raise errors.TconvError(f"{run} was trained with other settings: {'; '.join(others)}; give the same ones")
+            raise errors.TconvError(
+                f"{run} was trained with other settings: {'; '.join(others)}; give the same ones, or another folder"
+            )
         if about["data"] != data:
             raise errors.TconvError(f"{run} was trained on other images than these; restore them, or train anew")
         if checksum(state["model"]) != state["crc32"]:
             raise errors.TconvError(f"{path} is damaged: its numbers do not fit its checksum; take another copy")
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
+        if scaler:
+            scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["random"])
     except (KeyError, TypeError, AttributeError, RuntimeError, json.JSONDecodeError) as error:
         raise errors.TconvError(f"{path} is no training that can be resumed ({error}); train anew") from error
