@@ -117,7 +117,7 @@ BAD: dict[str, tuple[Any, ...]] = {
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("grad", [True, False])
 def test_errors_are_pytorchs(name: str, grad: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(functional, "SMALL", 0)
+    monkeypatch.setattr(functional, "_pays", lambda *_: True)
     arguments = [
         a.clone().requires_grad_(grad) if isinstance(a, torch.Tensor) and a.dtype.is_floating_point else a
         for a in BAD[name]
@@ -238,3 +238,24 @@ def test_a_channels_last_weight_makes_the_result_channels_last_as_pytorch_does(
     for y in (ours(x, weight, bias, 2), torch.compile(ours, fullgraph=True, backend="aot_eager")(x, weight, bias, 2)):
         torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
         assert y.stride() == expected.stride()
+
+
+@pytest.mark.parametrize(
+    ("shape", "weight", "stride", "frozen", "last", "ours"),
+    [
+        ((4, 128, 32, 32), (128, 64, 2, 2), 2, False, False, True),
+        ((4, 128, 32, 32), (128, 64, 2, 2), 2, False, True, False),  # PyTorch is fast there
+        ((4, 128, 32, 32), (128, 64, 2, 2), 2, True, True, True),
+        ((8, 512, 8, 8), (512, 256, 4, 4), 2, False, False, False),  # two million weights to pack
+        ((8, 512, 8, 8), (512, 256, 4, 4), 2, True, False, True),
+        ((1, 16, 16, 16), (16, 8, 2, 2), 2, False, False, False),  # small
+    ],
+)
+def test_who_computes_a_call_with_gradients(
+    shape: tuple[int, ...], weight: tuple[int, ...], stride: int, frozen: bool, last: bool, ours: bool
+) -> None:
+    x, w = torch.randn(shape), torch.randn(weight).requires_grad_(not frozen)
+    if last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    y = functional.conv_transpose2d(x.requires_grad_(), w, stride=stride)
+    assert (type(y.grad_fn).__name__ == "ConvTransposeBackward") == ours
