@@ -6,19 +6,35 @@ import pytest
 import torch
 
 import tconv
-from tconv.nn import ConvTranspose1d, StrictError, explain
+from tconv.nn import ConvTranspose1d, ConvTranspose2d, StrictError, explain
 from tconv.nn.reasons import circumstance
 
 
+@torch.no_grad()
 def test_explain_names_the_kernel_and_the_reasons() -> None:
     layer = ConvTranspose1d(2, 3, 2)
     first, runs, *others = explain(layer, torch.ones(1, 2, 4)).splitlines()
     assert first == "ConvTranspose1d(2, 3, kernel_size=(2,), stride=(1,)) on (1, 2, 4) float32"
     active = tconv.native.active()
-    assert runs == f"runs: tconv {active}"
+    way = layer_way(layer, (1, 2, 4))
+    assert runs == f"runs: tconv {active}, by {way}, channels-first"
     assert len(others) == len(tconv.native.backends())
     assert "not tconv reference: " in "\n".join(others) or active == "reference"
-    assert others[-1].startswith("not PyTorch's own operator: ")
+    assert others[-1] == "not PyTorch's own operator: nothing here asks for it"
+
+
+def layer_way(layer: torch.nn.Module, shape: tuple[int, ...]) -> str:
+    geometry = tconv.Geometry(2)
+    return tconv.prepare(layer.weight.detach().numpy(), layer.bias.detach().numpy(), geometry).plan(shape).way
+
+
+def test_explain_says_that_pytorch_trains_as_fast() -> None:
+    small, large = ConvTranspose2d(2, 3, 2), ConvTranspose2d(64, 32, 2, 2)
+    assert "not tconv: gradients are needed, and PyTorch's" in explain(small, torch.ones(1, 2, 4, 4))
+    assert "runs: tconv " in explain(large, torch.ones(4, 64, 48, 48))
+    with torch.no_grad():
+        last = torch.ones(4, 64, 48, 48).contiguous(memory_format=torch.channels_last)
+        assert explain(large, last).splitlines()[1].endswith(", channels-last")
 
 
 def test_explain_says_why_pytorch_runs() -> None:

@@ -13,6 +13,7 @@ that says why. Threads are PyTorch's: `torch.set_num_threads`.
 
 from tconv.nn import functional
 from tconv.nn.acceleration import AccelerateError, accelerate
+from tconv.nn.explanation import explain
 from tconv.nn.folding import fold
 from tconv.nn.modules import (
     ConvTranspose1d,
@@ -23,7 +24,7 @@ from tconv.nn.modules import (
     LazyConvTranspose3d,
 )
 from tconv.nn.patching import patched
-from tconv.nn.reasons import StrictError, explain
+from tconv.nn.reasons import StrictError
 from tconv.nn.restoration import restore
 
 __all__ = [

@@ -128,7 +128,7 @@ def conv_transpose(input: Tensor, weight: Tensor, bias: Tensor | None, settings:
         return _traced(input, weight, bias, settings)
     if watched() or type(input) not in PLAIN:
         return _dispatched(input, weight, bias, settings)
-    if is_grad_enabled() and (input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)):
+    if needs_gradients(input, weight, bias):
         return _differentiable(input, weight, bias, settings)
     try:
         return compute(packed(weight, bias, settings), input, by_channels(weight))
@@ -140,12 +140,18 @@ def _differentiable(input: Tensor, weight: Tensor, bias: Tensor | None, settings
     reason = refusal(input=input, weight=weight, bias=bias)
     if reason:
         return own(reason, input, weight, bias, settings)
-    if input.dtype != weight.dtype or not _pays(input, weight, settings):
+    if input.dtype != weight.dtype or not pays(input, weight, settings):
         return OWN[weight.dim() - 2](input, weight, bias, *settings)
     return _apply(input, weight, bias, *settings)
 
 
-def _pays(input: Tensor, weight: Tensor, settings: Settings) -> bool:
+def needs_gradients(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    return is_grad_enabled() and (
+        input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
+    )
+
+
+def pays(input: Tensor, weight: Tensor, settings: Settings) -> bool:
     """Whether forward and backward are faster with the engine: so measured, on the layers of many models."""
     positions, channels = input.numel() // weight.shape[0], weight.shape[1] * settings[3]
     if positions * weight.numel() < SMALL:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from tconv import native
 from tconv.errors import TconvError
 
 DTYPES = (torch.float32, torch.float64)
@@ -62,38 +61,3 @@ def circumstance() -> str | None:
 
 def strict() -> bool:
     return os.environ.get("TCONV_STRICT", "0") not in ("", "0")
-
-
-def explain(layer: torch.nn.Module, input: Tensor) -> str:
-    """Which kernel would run `layer(input)`, and why the others would not.
-
-    Args:
-        layer: a transposed convolution of `tconv.nn` or `torch.nn`.
-        input: a tensor that the layer could be called with.
-
-    Returns:
-        Lines of text: the kernel that runs first, then one line for each that does not.
-    """
-    weight, bias = layer.weight, layer.bias
-    assert isinstance(weight, Tensor) and (bias is None or isinstance(bias, Tensor))
-    shape = f"({', '.join(map(str, input.shape))})"
-    head = f"{layer} on {shape} {str(input.dtype).removeprefix('torch.')}"
-    reason = _not_ours(layer) or refusal(input=input, weight=weight, bias=bias) or circumstance()
-    if reason is None and input.dtype != weight.dtype:
-        reason = f"the input has dtype {input.dtype}, the weight {weight.dtype}; PyTorch says what it makes of that"
-    if reason:
-        return f"{head}\nruns: PyTorch's own operator\nnot tconv: {reason}"
-    active = native.active()
-    lines = [head, f"runs: tconv {active}"]
-    for name in native.backends():
-        if name != active:
-            lines.append(f"not tconv {name}: {active} comes before it; TCONV_BACKEND={name} forces it")
-    lines.append("not PyTorch's own operator: nothing here asks for it, unless gradients are needed of a small call")
-    return "\n".join(lines)
-
-
-def _not_ours(layer: torch.nn.Module) -> str | None:
-    if type(layer).__module__.startswith("tconv."):
-        return None
-    name = f"{type(layer).__module__}.{type(layer).__qualname__}"
-    return f"the layer is a {name}; tconv.nn.accelerate(model) or tconv.nn.{type(layer).__name__} makes it tconv's"
