@@ -21,6 +21,7 @@ def predict(
     probabilities: Annotated[bool, Parameter(negative=())] = False,
     again: Annotated[bool, Parameter(negative=())] = False,
     tile: int = 512,
+    dask: str | None = None,
 ) -> int:
     """Write a mask for every image: class indices with a palette, as large as the image.
 
@@ -42,8 +43,9 @@ def predict(
     """
     need_segmentation()
     from tconv.segmentation import load
-    from tconv.segmentation.predict.files import Wish, find_images
+    from tconv.segmentation.predict.files import find_images
     from tconv.segmentation.predict.files import predict as run
+    from tconv.segmentation.predict.tasks import Wish
 
     network, card = load(model)
     found = find_images(images)
@@ -51,7 +53,7 @@ def predict(
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(f"{len(found)} images", total=len(found))
         wish = Wish(overlay, probabilities, again, tile)
-        outcome = run(network, card, found, out, wish, lambda done, _: progress.update(bar, completed=done))
+        outcome = run(network, card, found, out, wish, lambda done, _: progress.update(bar, completed=done), dask)
     for problem in outcome.problems:
         print(f"problem: {problem}")
     if len(outcome.same) > 1 and len(outcome.same) == len(outcome.written):
