@@ -29,17 +29,24 @@ def predict(
     of a gigapixel is read by window and answered by a TIFF, a Zarr array by a Zarr array. What has a mask is skipped;
     a bad file is reported, and the rest is done; status 1 then.
 
+    With --dask the workers of a Dask cluster compute: a file at a time each, or a row of tiles of an image that is read
+    by window. They need this tconv, and must see the images under the same paths; masks are written here. A worker may
+    die. Masks are the same to the bit if processors are alike and each worker has as many threads (OMP_NUM_THREADS) as
+    this process would have; else scores differ by rounding.
+
         tconv segment predict run photos -o masks --overlay
         tconv segment predict run/best.safetensors 'scans/*.tif' -o masks
+        tconv segment predict run /net/scans -o masks --dask tcp://10.0.0.1:8786
 
     Args:
         model: A run folder, which means its best checkpoint, or a checkpoint.
         images: A file, a folder, or a glob in quotes.
         out: Folder to write to; made if missing.
-        overlay: Write NAME_overlay.png too.
-        probabilities: Write NAME_probabilities.npy too, (classes, height, width).
+        overlay: Write NAME_overlay.png too, except for images that are read by window.
+        probabilities: Write NAME_probabilities.npy too, (classes, height, width), with the same exception.
         again: Write masks that exist already.
         tile: Pixels per side of a tile.
+        dask: Address of a Dask scheduler, tcp://HOST:PORT.
     """
     need_segmentation()
     from tconv.segmentation import load

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -131,17 +132,27 @@ class Cluster:
 def _connect(address: str) -> Client:
     if find_spec("distributed") is None:
         raise errors.TconvError("--dask needs distributed: pip install 'tconv[dask]'")
-    if not re.fullmatch(r"tcp://.+:\d+", address):
+    place = re.fullmatch(r"tcp://\[?([^\[\]]+)\]?:(\d{1,5})", address)
+    if not place or int(place[2]) >= 2**16:
         raise errors.TconvError(f"--dask {address!r} is no scheduler's address; write tcp://HOST:PORT")
     from distributed import Client
 
     try:
+        _listen(place[1], int(place[2]))
         return Client(address, timeout=CONNECT, set_as_default=False)
-    except (OSError, ValueError) as error:  # also TimeoutError
+    except OSError as error:  # also TimeoutError
         raise ConnectionError(
             f"no Dask scheduler answers at {address}; start one with `dask scheduler`, and workers with `dask worker "
             f"{address}`"
         ) from error
+
+
+def _listen(host: str, port: int) -> None:
+    """Raise an OSError if something else than Dask is there: a client would wait for its greeting without end."""
+    with socket.create_connection((host, port), CONNECT) as line:
+        greeting = int.from_bytes(line.recv(8, socket.MSG_WAITALL), "little")  # begins with its length
+    if not 0 < greeting < 2**20:
+        raise ConnectionError
 
 
 def _check_versions(client: Client, address: str) -> None:

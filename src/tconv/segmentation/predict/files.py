@@ -167,7 +167,7 @@ class _Run:
         jobs = (Row(path, cut, self.wish.tile) for cut in cuts)
         for n, (_, strip) in enumerate(self.crew.each(row, jobs, in_order=True), 1):
             yield result_of(strip)
-            self._tell(n / len(cuts) if n < len(cuts) else 0)
+            self._tell(n / len(cuts))
 
     def _target(self, path: Path, ending: str) -> Path:
         return self.out / f"{path.stem}{ending}"
