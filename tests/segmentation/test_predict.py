@@ -70,6 +70,14 @@ def test_tiles_show_no_seam(model: torch.nn.Module, shape: tuple[int, int]) -> N
     assert len(tiling_of(model, 64).cuts(max(shape))) > 1
 
 
+def test_the_default_network_shows_no_seam() -> None:
+    model = alive(UNet(3, 3))
+    image = torch.randn(3, 64, 1000)
+    whole, tiled = scores(model, image), tiled_scores(model, image, tiling_of(model))
+    assert len(tiling_of(model).cuts(1000)) == 3
+    assert (whole - tiled).abs().max() < 1e-3 * whole.abs().max()
+
+
 def test_images_smaller_than_the_network_reaches() -> None:
     assert scores(UNet(3, 2, (4, 8)).eval(), torch.randn(3, 1, 2)).shape == (2, 1, 2)
 

@@ -36,7 +36,7 @@ WHOLE = 2**20  # pixels up to which an image goes through the network in one pie
 
 @dataclass(frozen=True)
 class Wish:
-    """What is written beside the masks.
+    """What is written beside the masks, except for images that are read by window.
 
     Attributes:
         overlay: NAME_overlay.png, the image under a veil of the classes' colours.
