@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import time
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ from tconv.segmentation.predict import cluster, windows
 from tconv.segmentation.predict.crew import Job
 from tconv.segmentation.predict.files import find_images, predict
 from tconv.segmentation.predict.tasks import Wish
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machines that run tests may be slow."""
+    monkeypatch.setattr(cluster, "CONNECT", 60)
 
 
 @pytest.fixture(scope="module")
@@ -159,60 +166,58 @@ def test_an_interrupt_cancels_what_is_under_way(
 def test_workers_that_run_something_else(
     network: torch.nn.Module, workers: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = os.getpid()
-    monkeypatch.setattr(cluster, "version", lambda name: version(name) if os.getpid() == here else "0.0.9")
-    with (
-        pytest.raises(
-            errors.TconvError, match=rf"has tconv 0\.0\.9 and this process {version('tconv')}; install the same"
-        ),
-        cluster.cluster(workers.scheduler_address, network, card()),
-    ):
-        pass
-    monkeypatch.setattr(cluster, "version", lambda name: version(name if os.getpid() == here else "no-such"))
-    with (
-        pytest.raises(errors.TconvError, match="has tconv none and"),
-        cluster.cluster(workers.scheduler_address, network, card()),
-    ):
-        pass
+    here, ours = os.getpid(), version("tconv")
 
+    def refusal(on_workers: str, on_scheduler: str) -> str:
+        """What is said if other versions are there; a name of no package stands for none."""
 
-def wait(model: torch.nn.Module, card: Any, job: Job) -> None:
-    time.sleep(0.3)
+        def told(package: str) -> str:
+            if os.getpid() != here:  # it runs there too
+                return on_workers if on_workers[0].isdigit() else version(on_workers)
+            if threading.current_thread() is threading.main_thread() or on_scheduler == ours:
+                return version(package)
+            return version(on_scheduler)
+
+        monkeypatch.setattr(cluster, "version", told)
+        with pytest.raises(errors.ClusterError) as error, cluster.cluster(workers.scheduler_address, network, card()):
+            pass
+        return re.sub(r"tcp://\S+", "HERE", str(error.value))
+
+    end = f"and this process {ours}; install the same everywhere"
+    assert refusal("0.0.9", ours) == f"worker HERE has tconv 0.0.9 {end}"
+    assert refusal("no-such", ours) == f"worker HERE has tconv none {end}"
+    assert refusal(ours, "no-such") == f"the scheduler has tconv none {end}"
 
 
 def test_workers_and_schedulers_that_go_away(
     tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "PATIENCE", 0.2)
-    monkeypatch.setattr(cluster, "CONNECT", 1)
-    (tmp_path / "a").touch()
+    monkeypatch.setattr(windows, "LARGE", 1000)
+    images, out = [large_tiff(tmp_path / "a.tif"), large_tiff(tmp_path / "b.tif")], tmp_path / "out"
+
+    def refusal(happens: Callable[[], object] | None = None) -> str:
+        """What is said if something happens when a part is done."""
+        with pytest.raises(errors.ClusterError) as error:
+            predict(network, card(), images, out, Wish(tile=128), lambda done, _: done > 0.2 and happens and happens(),
+                    dask=address)  # fmt: skip
+        assert not out.exists() or not list(out.iterdir())
+        return str(error.value)
+
     few = LocalCluster(n_workers=1, processes=False, threads_per_worker=1, dashboard_address=":0", protocol="tcp://")
-    address = few.scheduler_address
     with few:
-        with cluster.cluster(address, network, card()) as crew:
-            results = crew.each(wait, [Job(tmp_path / "a")] * 20)
-            next(results)
-            few.scale(0)
-            with pytest.raises(
-                errors.TconvError, match=f"all workers have left the Dask scheduler at {address}; start"
-            ):
-                list(results)
-        with (
-            pytest.raises(errors.TconvError, match=f"the Dask scheduler at {address} has no workers; start some with"),
-            cluster.cluster(address, network, card()),
-        ):
-            pass
+        address = few.scheduler_address
+        again = "run this again: what is done is skipped"
+        assert refusal(lambda: few.scale(0)) == (
+            f"all workers have left the Dask scheduler at {address}; start some with `dask worker {address}` and "
+            f"{again}"
+        )
+        assert refusal() == (f"the Dask scheduler at {address} has no workers; start some with `dask worker {address}`")
         few.scale(1)
         with Client(few) as client:
             client.wait_for_workers(1, timeout=60)
-        with cluster.cluster(address, network, card()) as crew:
-            results = crew.each(wait, [Job(tmp_path / "a")] * 20)
-            next(results)
-            few.close()
-            with pytest.raises(errors.TconvError, match=f"lost the Dask scheduler at {address}; start it and run this"):
-                list(results)
-    with (
-        pytest.raises(OSError, match=f"no Dask scheduler answers at {address}; start one with `dask scheduler`, and"),
-        cluster.cluster(address, network, card()),
-    ):
-        pass
+        assert refusal(few.close) == f"lost the Dask scheduler at {address}; start it and {again}"
+    assert refusal() == (
+        f"no Dask scheduler answers at {address}; start one with `dask scheduler`, and workers with `dask worker "
+        f"{address}`"
+    )

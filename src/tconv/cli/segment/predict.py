@@ -30,9 +30,9 @@ def predict(
     a bad file is reported, and the rest is done; status 1 then.
 
     With --dask the workers of a Dask cluster compute: a file at a time each, or a row of tiles of an image that is read
-    by window. They need this tconv, and must see the images under the same paths; masks are written here. A worker may
-    die. Masks are the same to the bit if processors are alike and each worker has as many threads (OMP_NUM_THREADS) as
-    this process would have; else scores differ by rounding.
+    by window. Scheduler and workers need this tconv, and the workers must see the images under the same paths; masks
+    are written here. A worker may die. Masks are the same to the bit if processors are alike and each worker has as
+    many threads (OMP_NUM_THREADS) as this process would have; else scores differ by rounding.
 
         tconv segment predict run photos -o masks --overlay
         tconv segment predict run/best.safetensors 'scans/*.tif' -o masks

@@ -6,13 +6,14 @@ worker that dies is given to another one by the scheduler; nothing is lost, as r
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
 CONNECT = 10  # seconds until a scheduler must have answered
 PATIENCE = 30  # seconds without a result after which one looks whether workers are left
-R = TypeVar("R")
 AHEAD = 2  # jobs per thread of a worker that are under way or wait to be fetched
+
+R = TypeVar("R")
 
 
 @contextmanager
@@ -45,10 +47,13 @@ def cluster(address: str, model: nn.Module, card: Card, sample: Path | None = No
         sample: an image; every worker must see it.
 
     Raises:
-        TconvError: no address, no `distributed`, no workers, other versions than here, or an image they do not see.
-        OSError: no scheduler there.
+        ClusterError: no address, no `distributed`, no scheduler, no workers, or other versions than here.
+        ImageFileError: a worker does not see the sample.
     """
     client = _connect(address)
+    log = logging.getLogger("distributed.client")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # what goes wrong is raised, in one line
     try:
         _check_versions(client, address)
         if sample is not None and sample.exists():
@@ -58,10 +63,11 @@ def cluster(address: str, model: nn.Module, card: Card, sample: Path | None = No
         try:
             yield Cluster(client, name, address)
         finally:
-            with suppress(OSError):  # a scheduler that has gone away knows no plugin
+            if client.status == "running":  # else it would wait for a scheduler that has gone away
                 client.unregister_worker_plugin(name)
     finally:
         client.close()
+        log.setLevel(level)
 
 
 @dataclass
@@ -82,7 +88,7 @@ class Cluster:
         """As `Crew.each`.
 
         Raises:
-            TconvError: no workers are left, or no scheduler.
+            ClusterError: no workers are left, or no scheduler.
         """
         from distributed import CancelledError
 
@@ -90,7 +96,8 @@ class Cluster:
         rest = iter(jobs)
         try:
             while True:
-                for job in islice(rest, max(0, self._room() - len(waiting))):
+                room = max(1, AHEAD * self._threads())
+                for job in islice(rest, max(0, room - len(waiting))):
                     job = replace(job, path=job.path.absolute())
                     waiting[self.client.submit(_on_worker, self.name, task, job, pure=False)] = job
                 if not waiting:
@@ -99,17 +106,19 @@ class Cluster:
                 job = waiting.pop(future)
                 yield job, _result(future, job)
         except (CancelledError, OSError) as error:
-            raise errors.TconvError(
+            raise errors.ClusterError(
                 f"lost the Dask scheduler at {self.address}; start it and run this again: what is done is skipped"
             ) from error
         finally:
             if waiting and self.client.status == "running":
                 self.client.cancel(list(waiting), force=True)
 
-    def _room(self) -> int:
-        """How many jobs may be out."""
+    def _threads(self) -> int:
+        """Of all workers; an OSError if the scheduler has gone away, without waiting for its return."""
+        if self.client.status != "running":
+            raise ConnectionError
         threads: dict[str, int] = self.client.nthreads()
-        return max(1, AHEAD * sum(threads.values()))
+        return sum(threads.values())
 
     def _next(self, waiting: dict[Future[R], J], in_order: bool) -> Future[R]:
         """The oldest future, or any, that is done."""
@@ -122,8 +131,8 @@ class Cluster:
                     done = wait(wanted, timeout=PATIENCE, return_when="FIRST_COMPLETED").done
                 return next(future for future in wanted if future in done)
             except TimeoutError:
-                if not self.client.nthreads():
-                    raise errors.TconvError(
+                if not self._threads():
+                    raise errors.ClusterError(
                         f"all workers have left the Dask scheduler at {self.address}; start some with `dask worker "
                         f"{self.address}` and run this again: what is done is skipped"
                     ) from None
@@ -131,17 +140,17 @@ class Cluster:
 
 def _connect(address: str) -> Client:
     if find_spec("distributed") is None:
-        raise errors.TconvError("--dask needs distributed: pip install 'tconv[dask]'")
+        raise errors.ClusterError("--dask needs distributed: pip install 'tconv[dask]'")
     place = re.fullmatch(r"tcp://\[?([^\[\]]+)\]?:(\d{1,5})", address)
     if not place or int(place[2]) >= 2**16:
-        raise errors.TconvError(f"--dask {address!r} is no scheduler's address; write tcp://HOST:PORT")
+        raise errors.ClusterError(f"--dask {address!r} is no scheduler's address; write tcp://HOST:PORT")
     from distributed import Client
 
     try:
         _listen(place[1], int(place[2]))
         return Client(address, timeout=CONNECT, set_as_default=False)
     except OSError as error:  # also TimeoutError
-        raise ConnectionError(
+        raise errors.ClusterError(
             f"no Dask scheduler answers at {address}; start one with `dask scheduler`, and workers with `dask worker "
             f"{address}`"
         ) from error
@@ -158,18 +167,28 @@ def _listen(host: str, port: int) -> None:
 def _check_versions(client: Client, address: str) -> None:
     """Everyone must run what runs here: other code could give other masks."""
     if not client.nthreads():
-        raise errors.TconvError(
+        raise errors.ClusterError(
             f"the Dask scheduler at {address} has no workers; start some with `dask worker {address}`"
         )
     for package in ("tconv", "torch"):
         here = version(package)
         found: dict[str, Any] = client.run(version, package, on_error="return")
-        for worker, there in found.items():
+        workers = [(f"worker {name}", there) for name, there in found.items()]
+        for who, there in [*workers, ("the scheduler", _on_scheduler(client, package))]:
             if there != here:
                 what = there if isinstance(there, str) else "none"
-                raise errors.TconvError(
-                    f"worker {worker} has {package} {what} and this process {here}; install the same everywhere"
+                raise errors.ClusterError(
+                    f"{who} has {package} {what} and this process {here}; install the same everywhere"
                 )
+
+
+def _on_scheduler(client: Client, package: str) -> str | None:
+    """The version there, where tasks pass through; or None."""
+    try:
+        found: str = client.run_on_scheduler(version, package)
+    except PackageNotFoundError:
+        return None
+    return found
 
 
 def _check_sight(client: Client, path: Path) -> None:

@@ -80,11 +80,13 @@ def predict(
             see the images under the same paths; masks are written here.
 
     Raises:
+        ClusterError: no cluster to work with, or it has gone away; what is written stays.
         TconvError, OSError: nothing can be done at all; what is wrong with an image is in the outcome.
     """
+    wish = wish or Wish()
     with _crew(model, card, dask, images) as crew:
         out.mkdir(parents=True, exist_ok=True)
-        run = _Run(crew, card, tiling_of(model, (wish or Wish()).tile), out, wish or Wish(), len(images), tell)
+        run = _Run(crew, card, tiling_of(model, wish.tile), out, wish, len(images), tell)
         run.pictures(images)
         run.large()
     run.outcome.written.sort()
@@ -177,6 +179,8 @@ class _Run:
         """What is wrong with a file is noted, and the next one is done."""
         try:
             yield
+        except errors.ClusterError:
+            raise  # no file can be done then
         except (errors.TconvError, OSError) as error:
             self.outcome.problems.append(Problem(path, str(error)))
         self._tell()

@@ -63,7 +63,7 @@ class Made:
     """What became of a picture.
 
     Attributes:
-        files: the bytes of every file, by what follows NAME.
+        files: the bytes of every file, by what follows NAME; the mask comes last, as it says that all is done.
         same: whether every pixel got the same class.
     """
 
@@ -88,13 +88,14 @@ def picture(model: nn.Module, card: Card, job: Picture) -> Made:
     pixels, wish = read_image(job.path), job.wish
     found = _whole(model, card, pixels, job, as_scores if wish.probabilities else as_classes)
     classes = (as_classes(found) if wish.probabilities else found).numpy()
-    files = {".png": _png(mask_picture(classes, card.palette))}
+    files = {}
     if wish.overlay:
         files["_overlay.png"] = _png(Image.fromarray(overlay(pixels, classes, card.palette)))
     if wish.probabilities:
         numbers = io.BytesIO()
         np.save(numbers, found.softmax(dim=0).numpy())
         files["_probabilities.npy"] = numbers.getvalue()
+    files[".png"] = _png(mask_picture(classes, card.palette))
     return Made(files, bool((classes == classes.flat[0]).all()))
 
 
