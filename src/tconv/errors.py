@@ -90,3 +90,7 @@ class TooLargeError(TconvError):
 
 class ImageFileError(TconvError, OSError):
     """A picture cannot be read or written; the message starts with the file's name."""
+
+
+class ClusterError(TconvError):
+    """A Dask cluster cannot be used, or has gone away."""

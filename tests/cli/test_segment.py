@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -94,6 +95,35 @@ def test_a_bad_file_is_reported_and_the_rest_is_done(tconv: Tconv, tmp_path: Pat
 def test_refusals(tconv: Tconv, line: str, message: str) -> None:
     status, out, err = tconv(line)
     assert (status, out) == (2, "") and err.removeprefix("tconv: ").strip().endswith(message), err
+
+
+def test_prediction_on_a_cluster_that_is_none(tconv: Tconv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from tconv.segmentation import Card, UNet, palette, save
+    from tconv.segmentation.predict import cluster
+
+    arguments = {"in_channels": 3, "out_channels": 2, "features": [4]}
+    torch.manual_seed(0)
+    save("model.safetensors", UNet(**arguments), Card(  # type: ignore[arg-type]
+        "unet", arguments, ("a", "b"), (0, 1), palette(2), (0.5,) * 3, (0.25,) * 3, 32
+    ))  # fmt: skip
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save("a.png")
+    line = "predict model.safetensors a.png -o masks --dask"
+    status, out, err = tconv(f"{line} localhost:8786")
+    assert (status, out) == (2, "") and not (tmp_path / "masks").exists()
+    assert err == "tconv: --dask 'localhost:8786' is no scheduler's address; write tcp://HOST:PORT\n"
+    monkeypatch.setattr(cluster, "CONNECT", 1)
+    with socket.socket() as silent:  # somebody listens who is no scheduler
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        assert tconv(f"{line} {address}") == (
+            2, "", f"tconv: no Dask scheduler answers at {address}; start one with `dask scheduler`, and workers with "
+            f"`dask worker {address}`\n",
+        )  # fmt: skip
+    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    assert tconv(f"{line} {address}") == (2, "", "tconv: --dask needs distributed: pip install 'tconv[dask]'\n")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ def predict(
     probabilities: Annotated[bool, Parameter(negative=())] = False,
     again: Annotated[bool, Parameter(negative=())] = False,
     tile: int = 512,
+    dask: str | None = None,
 ) -> int:
     """Write a mask for every image: class indices with a palette, as large as the image.
 
@@ -28,22 +29,30 @@ def predict(
     of a gigapixel is read by window and answered by a TIFF, a Zarr array by a Zarr array. What has a mask is skipped;
     a bad file is reported, and the rest is done; status 1 then.
 
+    With --dask the workers of a Dask cluster compute: a file at a time each, or a row of tiles of an image that is read
+    by window. Scheduler and workers need this tconv, and the workers must see the images under the same paths; masks
+    are written here. A worker may die. Masks are the same to the bit if processors are alike and each worker has as
+    many threads (OMP_NUM_THREADS) as this process would have; else scores differ by rounding.
+
         tconv segment predict run photos -o masks --overlay
         tconv segment predict run/best.safetensors 'scans/*.tif' -o masks
+        tconv segment predict run /net/scans -o masks --dask tcp://10.0.0.1:8786
 
     Args:
         model: A run folder, which means its best checkpoint, or a checkpoint.
         images: A file, a folder, or a glob in quotes.
         out: Folder to write to; made if missing.
-        overlay: Write NAME_overlay.png too.
-        probabilities: Write NAME_probabilities.npy too, (classes, height, width).
+        overlay: Write NAME_overlay.png too, except for images that are read by window.
+        probabilities: Write NAME_probabilities.npy too, (classes, height, width), with the same exception.
         again: Write masks that exist already.
         tile: Pixels per side of a tile.
+        dask: Address of a Dask scheduler, tcp://HOST:PORT.
     """
     need_segmentation()
     from tconv.segmentation import load
-    from tconv.segmentation.predict.files import Wish, find_images
+    from tconv.segmentation.predict.files import find_images
     from tconv.segmentation.predict.files import predict as run
+    from tconv.segmentation.predict.tasks import Wish
 
     network, card = load(model)
     found = find_images(images)
@@ -51,7 +60,7 @@ def predict(
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(f"{len(found)} images", total=len(found))
         wish = Wish(overlay, probabilities, again, tile)
-        outcome = run(network, card, found, out, wish, lambda done, _: progress.update(bar, completed=done))
+        outcome = run(network, card, found, out, wish, lambda done, _: progress.update(bar, completed=done), dask)
     for problem in outcome.problems:
         print(f"problem: {problem}")
     if len(outcome.same) > 1 and len(outcome.same) == len(outcome.written):

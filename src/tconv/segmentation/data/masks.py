@@ -136,12 +136,17 @@ def palette_of(mask: Path | Outlines) -> tuple[int, ...] | None:
         return tuple(image.getpalette() or ()) if image.mode == "P" else None
 
 
-def write_mask(path: Path, classes: Array, palette: Sequence[tuple[int, int, int]]) -> None:
-    """Write class indices (height, width) uint8 as a PNG with a palette; the file appears when it is complete."""
+def mask_picture(classes: Array, palette: Sequence[tuple[int, int, int]]) -> Image.Image:
+    """Class indices (height, width) uint8 as a picture with a palette."""
     image = Image.fromarray(classes)
     image.putpalette([level for colour in palette for level in colour])
+    return image
+
+
+def write_mask(path: Path, classes: Array, palette: Sequence[tuple[int, int, int]]) -> None:
+    """Write class indices (height, width) uint8 as a PNG with a palette; the file appears when it is complete."""
     with wholly(path) as part:
-        image.save(part, format="PNG")
+        mask_picture(classes, palette).save(part, format="PNG")
 
 
 def fringe(mask: Array) -> tuple[Array, Array]:

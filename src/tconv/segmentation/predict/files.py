@@ -1,47 +1,25 @@
-"""Masks for a file, a folder or a glob: one after the other, what is done is skipped, what is bad is reported."""
+"""Masks for a file, a folder or a glob: what is done is skipped, what is bad is reported, and the rest is done."""
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from tconv import errors
-from tconv.arrays import Array
 from tconv.segmentation.card import Card
-from tconv.segmentation.data.dataset import Normal
-from tconv.segmentation.data.masks import write_mask
 from tconv.segmentation.data.pairs import Problem
-from tconv.segmentation.data.pixels import SUFFIXES, fit_channels, shown
-from tconv.segmentation.data.sheet import overlay
-from tconv.segmentation.predict.tiles import Tiling, score_bands, scores, tiled_scores, tiling_of
-from tconv.segmentation.predict.windows import ZARR, Source, Whole, open_source, write_tiff, zarr_target
+from tconv.segmentation.data.pixels import SUFFIXES, shown
+from tconv.segmentation.predict import windows
+from tconv.segmentation.predict.crew import Crew, Here, result_of
+from tconv.segmentation.predict.tasks import Made, Picture, Row, Wish, picture, row
+from tconv.segmentation.predict.tiles import Strip, Tiling, as_classes, bands, tiling_of
+from tconv.segmentation.predict.windows import ZARR, by_window, is_large, write_tiff, write_zarr
 from tconv.segmentation.wholly import wholly
-
-WHOLE = 2**20  # pixels up to which an image goes through the network in one piece
-LARGE = 2**28  # values from which on a TIFF is read by window and answered by a TIFF
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is written beside the masks.
-
-    Attributes:
-        overlay: NAME_overlay.png, the image under a veil of the classes' colours.
-        probabilities: NAME_probabilities.npy, (classes, height, width) float32.
-        again: write what exists already.
-        tile: pixels per side of a tile, for images of more than a megapixel.
-    """
-
-    overlay: bool = False
-    probabilities: bool = False
-    again: bool = False
-    tile: int = 512
 
 
 @dataclass
@@ -87,7 +65,8 @@ def predict(
     images: Sequence[Path],
     out: Path,
     wish: Wish | None = None,
-    tell: Callable[[int, int], object] | None = None,
+    tell: Callable[[float, int], object] | None = None,
+    dask: str | None = None,
 ) -> Outcome:
     """Write OUT/NAME.png, class indices with the card's palette, for every image; .tif and .zarr for what is huge.
 
@@ -96,77 +75,117 @@ def predict(
         images: files.
         out: folder; made if missing.
         wish: what else; default nothing.
-        tell: called after every image with (done, in all).
+        tell: called with (done, in all) after every image, and every row of tiles of a huge one.
+        dask: address of a Dask scheduler whose workers compute, tcp://HOST:PORT; default this process. The workers must
+            see the images under the same paths; masks are written here.
+
+    Raises:
+        ClusterError: no cluster to work with, or it has gone away; what is written stays.
+        TconvError, OSError: nothing can be done at all; what is wrong with an image is in the outcome.
     """
-    outcome, names = Outcome(), dict[str, Path]()
     wish = wish or Wish()
-    out.mkdir(parents=True, exist_ok=True)
-    for done, path in enumerate(images, 1):
-        try:
-            if path.stem in names:
-                raise errors.ImageFileError(f"shares its name with {shown(names[path.stem].name)}; rename one")
-            names[path.stem] = path
-            _one(model, card, path, out, wish, outcome)
-        except (errors.TconvError, OSError) as error:
-            outcome.problems.append(Problem(path, str(error)))
-        if tell:
-            tell(done, len(images))
-    return outcome
+    with _crew(model, card, dask, images) as crew:
+        out.mkdir(parents=True, exist_ok=True)
+        run = _Run(crew, card, tiling_of(model, wish.tile), out, wish, len(images), tell)
+        run.pictures(images)
+        run.large()
+    run.outcome.written.sort()
+    run.outcome.problems.sort(key=lambda problem: problem.path)
+    return run.outcome
 
 
-def _one(model: nn.Module, card: Card, path: Path, out: Path, wish: Wish, outcome: Outcome) -> None:
-    existing = [out / f"{path.stem}{suffix}" for suffix in (".png", ".tif", ZARR)]
-    if not wish.again and any(target.exists() for target in existing):
-        outcome.skipped.append(path)
+@contextmanager
+def _crew(model: nn.Module, card: Card, dask: str | None, images: Sequence[Path]) -> Iterator[Crew]:
+    if dask is None:
+        yield Here(model, card)
         return
-    with open_source(path, LARGE) as source:
-        if isinstance(source, Whole):
-            classes = _small(model, card, path, source, out, wish)
-            write_mask(existing[0], classes, card.palette)
-            outcome.written.append(existing[0])
-            if (classes == classes.flat[0]).all():
-                outcome.same.append(path)
-            return
-        shape = source.shape[:2]
-        bands = class_bands(model, card, source, path, tiling_of(model, wish.tile))
-        if path.suffix.lower() == ZARR:
-            with zarr_target(existing[2], shape, card) as array:
-                for top, band in bands:
-                    array[top : top + len(band)] = band
-        else:
-            write_tiff(existing[1], (band for _, band in bands), shape, card)
-        outcome.written.append(existing[2 if path.suffix.lower() == ZARR else 1])
+    from tconv.segmentation.predict.cluster import cluster
+
+    with cluster(dask, model, card, images[0] if images else None) as crew:
+        yield crew
 
 
-def _small(model: nn.Module, card: Card, path: Path, source: Whole, out: Path, wish: Wish) -> Array:
-    """The classes of an image in memory; writes what was wished for."""
-    image = normalised(card, source.pixels, path)
-    if image.shape[1] * image.shape[2] <= WHOLE:
-        found = scores(model, image)
-    else:
-        found = tiled_scores(model, image, tiling_of(model, wish.tile))
-    classes = found.argmax(dim=0).numpy().astype(np.uint8)
-    if wish.probabilities:
-        with wholly(out / f"{path.stem}_probabilities.npy") as part:
-            np.save(part, found.softmax(dim=0).numpy())
-    if wish.overlay:
-        with wholly(out / f"{path.stem}_overlay.png") as part:
-            Image.fromarray(overlay(source.pixels, classes, card.palette)).save(part)
-    return classes
+@dataclass
+class _Run:
+    """One call of `predict`: its arguments and what became of the images."""
 
+    crew: Crew
+    card: Card
+    tiling: Tiling
+    out: Path
+    wish: Wish
+    total: int
+    tell: Callable[[float, int], object] | None
+    outcome: Outcome = field(default_factory=Outcome)
+    later: list[Path] = field(default_factory=list)  # images that are larger than memory
 
-def class_bands(
-    model: nn.Module, card: Card, source: Source, path: Path, tiling: Tiling
-) -> Iterator[tuple[int, Array]]:
-    """Class indices from top to bottom: (first row, (rows, width) uint8); memory holds a row of tiles."""
+    def pictures(self, images: Sequence[Path]) -> None:
+        """Do what fits into memory; the rest is left to `large`."""
+        for job, made in self.crew.each(picture, self._jobs(images)):
+            with self._noted(job.path):
+                self._keep(job.path, result_of(made))
 
-    def window(rows: slice, columns: slice) -> Tensor:
-        return normalised(card, source.read(rows, columns), path)
+    def _jobs(self, images: Sequence[Path]) -> Iterator[Picture]:
+        """What is not done yet and fits into memory, as it is asked for: to open thousands of files takes its time."""
+        names = dict[str, Path]()
+        for path in images:
+            with self._noted(path):
+                if path.stem in names:
+                    raise errors.ImageFileError(f"shares its name with {shown(names[path.stem].name)}; rename one")
+                names[path.stem] = path
+                if not self.wish.again and any(
+                    self._target(path, suffix).exists() for suffix in (".png", ".tif", ZARR)
+                ):
+                    self.outcome.skipped.append(path)
+                elif is_large(path, windows.LARGE):
+                    self.later.append(path)
+                else:
+                    yield Picture(path, self.wish)
 
-    for top, band in score_bands(model, window, tiling, source.shape[:2]):
-        yield top, band.argmax(dim=0).numpy().astype(np.uint8)
+    def _keep(self, path: Path, made: Made) -> None:
+        for ending, content in made.files.items():
+            with wholly(self._target(path, ending)) as part:
+                part.write_bytes(content)
+        self.outcome.written.append(self._target(path, ".png"))
+        if made.same:
+            self.outcome.same.append(path)
 
+    def large(self) -> None:
+        """Do what is larger than memory, one after the other: the rows of tiles of one keep the whole crew busy."""
+        for path in self.later:
+            with self._noted(path):
+                with by_window(path) as source:
+                    shape = source.shape[:2]
+                zarr = path.suffix.lower() == ZARR
+                target = self._target(path, ZARR if zarr else ".tif")
+                (write_zarr if zarr else write_tiff)(
+                    target, bands(self._strips(path, shape[0]), as_classes), shape, self.card
+                )
+                self.outcome.written.append(target)
 
-def normalised(card: Card, pixels: Array, path: Path) -> Tensor:
-    """(height, width, channels) of a file as what the model reads."""
-    return Normal(card.mean, card.std)(fit_channels(pixels, card.channels, path))
+    def _strips(self, path: Path, height: int) -> Iterator[Strip]:
+        """The rows of tiles of an image, from top to bottom."""
+        cuts = self.tiling.cuts(height)
+        jobs = (Row(path, cut, self.wish.tile) for cut in cuts)
+        for n, (_, strip) in enumerate(self.crew.each(row, jobs, in_order=True), 1):
+            yield result_of(strip)
+            self._tell(n / len(cuts))
+
+    def _target(self, path: Path, ending: str) -> Path:
+        return self.out / f"{path.stem}{ending}"
+
+    @contextmanager
+    def _noted(self, path: Path) -> Iterator[None]:
+        """What is wrong with a file is noted, and the next one is done."""
+        try:
+            yield
+        except errors.ClusterError:
+            raise  # no file can be done then
+        except (errors.TconvError, OSError) as error:
+            self.outcome.problems.append(Problem(path, str(error)))
+        self._tell()
+
+    def _tell(self, part: float = 0) -> None:
+        if self.tell:
+            done = len(self.outcome.written) + len(self.outcome.skipped) + len(self.outcome.problems)
+            self.tell(done + part, self.total)

@@ -7,8 +7,9 @@ corners are multiples of the network's coarsest stride, so that its pooling fall
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ from tconv.arrays import Array
 from tconv.segmentation.fcn import COARSEST, FCN
 from tconv.segmentation.unet import UNet
 
-Window = Callable[[slice, slice], Tensor]
+Window = Callable[[slice], Tensor]
+Finish = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,50 @@ class Cut:
 
     Attributes:
         start, stop: what is read.
-        weights: of what is read, (stop - start,), float32; 0 in the margins.
+        first, last: what of it counts; the rest is margin.
+        before, after: how much of what counts is shared with the neighbours.
     """
 
     start: int
     stop: int
-    weights: Array
+    first: int
+    last: int
+    before: int
+    after: int
+
+    @property
+    def weights(self) -> Array:
+        """Of what counts, (last - first,), float32; with the neighbours' they add up to 1."""
+        weights = np.ones(self.last - self.first, np.float32)
+        weights[: self.before] = _ramp(self.before)
+        weights[len(weights) - self.after :] = _ramp(self.after)[::-1]
+        return weights
+
+    @property
+    def counting(self) -> slice:
+        """What counts, in the tile's own numbers."""
+        return slice(self.first - self.start, self.last - self.start)
+
+
+def _ramp(count: int) -> Array:
+    """A smooth way from 0 to 1; and 1 minus it is itself turned round."""
+    ramp = (np.arange(count, dtype=np.float32) + 0.5) / max(count, 1)
+    return ramp * ramp * (3 - 2 * ramp)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """What a row of tiles gives: blended from left to right, not yet with the rows above and below.
+
+    Attributes:
+        above, below: scores of the rows that are shared with the neighbours, weighted, (classes, n, width); n is 0 at
+            the image's border.
+        inner: the rows between, finished.
+    """
+
+    above: Array
+    inner: Array
+    below: Array
 
 
 @dataclass(frozen=True)
@@ -63,35 +103,17 @@ class Tiling:
     def cuts(self, size: int) -> list[Cut]:
         """Tiles that cover an axis of `size` pixels: one if it fits, else neighbours that overlap."""
         if size <= self.tile:
-            return [Cut(0, size, np.ones(size, np.float32))]
+            return [Cut(0, size, 0, size, 0, 0)]
         blend = self.stride  # pixels over which one tile passes into the next
         step = self.tile - 2 * self.margin - blend
         starts = list(range(0, size - self.tile, step // self.stride * self.stride))
-        last = -(-(size - self.tile) // self.stride) * self.stride
-        starts.append(last)
-        ramp = (np.arange(blend, dtype=np.float32) + 0.5) / blend
-        ramp = ramp * ramp * (3 - 2 * ramp)
-        cuts = []
-        for n, start in enumerate(starts):
-            stop = min(start + self.tile, size)
-            weights = np.ones(stop - start, np.float32)
-            if n:
-                _fade(weights, start, self._seam(starts[n - 1], start), ramp)
-            if n + 1 < len(starts):
-                _fade(weights[::-1], -stop, -(self._seam(start, starts[n + 1]) + blend), ramp)
-            cuts.append(Cut(start, stop, weights))
-        return cuts
-
-    def _seam(self, before: int, after: int) -> int:
-        """Where the passage from one tile to the next begins: in the middle of their overlap."""
-        return (after + before + self.tile - self.stride) // 2
-
-
-def _fade(weights: Array, start: int, seam: int, ramp: Array) -> None:
-    """Write 0 before the seam and the ramp from it on, in place."""
-    first = seam - start
-    weights[:first] = 0
-    weights[first : first + len(ramp)] *= ramp
+        starts.append(-(-(size - self.tile) // self.stride) * self.stride)
+        # A passage lies in the middle of an overlap.
+        seams = [(here + there + self.tile - blend) // 2 for here, there in pairwise(starts)]
+        return [
+            Cut(start, min(start + self.tile, size), first, last, blend * (first > 0), blend * (last < size))
+            for start, first, last in zip(starts, [0, *seams], [*(s + blend for s in seams), size], strict=True)
+        ]
 
 
 def stride_of(model: nn.Module) -> int:
@@ -142,40 +164,59 @@ def scores(model: nn.Module, image: Tensor) -> Tensor:
 
 def tiled_scores(model: nn.Module, image: Tensor, tiling: Tiling) -> Tensor:
     """The scores of an image, in tiles; arguments and result as `scores`."""
-    height, width = image.shape[1:]
-    bands = score_bands(model, lambda rows, columns: image[:, rows, columns], tiling, (height, width))
-    return torch.cat([band for _, band in bands], dim=1)
+    columns = tiling.cuts(image.shape[2])
+
+    def strip(row: Cut) -> Strip:
+        return strip_of(model, lambda where: image[:, row.start : row.stop, where], row, columns, as_scores)
+
+    return torch.cat([torch.from_numpy(band) for band in bands(map(strip, tiling.cuts(image.shape[1])), as_scores)], 1)
 
 
-def score_bands(
-    model: nn.Module, window: Window, tiling: Tiling, shape: tuple[int, int]
-) -> Iterator[tuple[int, Tensor]]:
-    """Finished rows from top to bottom: (first row, scores (classes, rows, width)); one row of tiles is held.
+def as_scores(found: Tensor) -> Tensor:
+    """(classes, rows, columns) as they are."""
+    return found
+
+
+def as_classes(found: Tensor) -> Tensor:
+    """Scores (classes, rows, columns) as class indices (rows, columns), uint8."""
+    # argmax along the first axis takes as long as half a small network.
+    best, classes = found[0], torch.zeros(found.shape[1:], dtype=torch.uint8)
+    for number in range(1, len(found)):
+        classes.masked_fill_(found[number] > best, number)
+        best = torch.maximum(best, found[number])
+    return classes
+
+
+def strip_of(model: nn.Module, window: Window, row: Cut, columns: list[Cut], finish: Finish) -> Strip:
+    """What the tiles of a row give.
 
     Args:
         model: in evaluation mode.
-        window: the normalised image by window: (rows, columns) -> (channels, height, width).
-        tiling: how to cut.
-        shape: height and width of the image.
+        window: the row's normalised pixels by columns: slice -> (channels, row.stop - row.start, width).
+        row, columns: as `Tiling.cuts` gives them.
+        finish: what becomes of scores that are blended: `as_scores` or `as_classes`.
     """
-    rows, columns = tiling.cuts(shape[0]), tiling.cuts(shape[1])
+    above, inner, below = [], [], []
     held = torch.zeros(0)
-    for n, row in enumerate(rows):
-        band = _row_of_tiles(model, window, row, columns, shape[1])
-        if held.numel():  # what the rows above have given to these
-            band[:, : held.shape[1]] += held
-        end = rows[n + 1].start if n + 1 < len(rows) else row.stop
-        yield row.start, band[:, : end - row.start]
-        held = band[:, end - row.start :]
-
-
-def _row_of_tiles(model: nn.Module, window: Window, row: Cut, columns: list[Cut], width: int) -> Tensor:
-    """Weighted scores of all tiles beside one another: (classes, row.stop - row.start, width)."""
-    band = torch.zeros(0)
     for column in columns:
-        found = scores(model, window(slice(row.start, row.stop), slice(column.start, column.stop)))
-        if not band.numel():
-            band = torch.zeros(len(found), row.stop - row.start, width)
-        weights = torch.from_numpy(np.outer(row.weights, column.weights))
-        band[:, :, column.start : column.stop] += found * weights
-    return band
+        found = scores(model, window(slice(column.start, column.stop)))[:, row.counting, column.counting]
+        found = found * torch.from_numpy(np.outer(row.weights, column.weights))
+        found[:, :, : column.before] += held
+        last = found.shape[2] - column.after
+        held = found[:, :, last:].clone()
+        found = found[:, :, :last]
+        lowest = found.shape[1] - row.after
+        above.append(found[:, : row.before].clone())  # a view would keep the whole tile in memory
+        inner.append(finish(found[:, row.before : lowest]))
+        below.append(found[:, lowest:].clone())
+    return Strip(*(torch.cat(parts, dim=-1).numpy() for parts in (above, inner, below)))
+
+
+def bands(strips: Iterable[Strip], finish: Finish) -> Iterator[Array]:
+    """Finished rows from top to bottom, of strips that come from top to bottom; one strip is held."""
+    held: Array | None = None
+    for strip in strips:
+        if held is not None:
+            yield finish(torch.from_numpy(strip.above + held)).numpy()
+        yield strip.inner
+        held = strip.below

@@ -2,54 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from tconv import errors
 from tconv.arrays import Array
 from tconv.segmentation.card import Card
-from tconv.segmentation.data.pixels import BROKEN, TIFFS, checked, read_image, shown
+from tconv.segmentation.data.pixels import BROKEN, TIFFS, checked, shown
 from tconv.segmentation.wholly import wholly
 
 ZARR = ".zarr"
 SIDE = 512  # of the chunks and tiles that are written
-
-
-class Source(Protocol):
-    """An image: its shape (height, width, channels), and its pixels by window."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]: ...
-
-    def read(self, rows: slice, columns: slice) -> Array:
-        """(height, width, channels) of the window."""
-        ...
-
-
-@dataclass
-class Whole:
-    """An image in memory."""
-
-    pixels: Array
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        height, width, channels = self.pixels.shape
-        return height, width, channels
-
-    def read(self, rows: slice, columns: slice) -> Array:
-        return self.pixels[rows, columns]
+LARGE = 2**28  # values from which on a TIFF is read by window
+PIECE = 2**30  # bytes that may have to be decoded in order to read one pixel
 
 
 @dataclass
 class Chunked:
-    """A Zarr array, or a TIFF seen as one; `order` says where height, width and channels (or None) are."""
+    """An image by window: a Zarr array, or a TIFF seen as one.
+
+    Attributes:
+        array: what is indexed.
+        order: its axes for height, width and channels (or None).
+        path: for messages.
+    """
 
     array: Any
     order: tuple[int, int, int | None]
@@ -57,13 +40,19 @@ class Chunked:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
         y, x, c = self.order
         return self.array.shape[y], self.array.shape[x], 1 if c is None else self.array.shape[c]
 
-    def read(self, rows: slice, columns: slice) -> Array:
+    def read(self, rows: slice) -> Array:
+        """(height, width, channels) of some rows; of whole rows, as a strip of a TIFF is decoded for all its columns.
+
+        Raises:
+            ImageFileError: damaged there, or of values that mean nothing.
+        """
         y, x, c = self.order
         where: list[Any] = [0] * self.array.ndim
-        where[y], where[x] = rows, columns
+        where[y], where[x] = rows, slice(None)
         if c is not None:
             where[c] = slice(None)
         try:
@@ -75,43 +64,82 @@ class Chunked:
         return checked(window.reshape(*window.shape[:2], -1), self.path)
 
 
-@contextmanager
-def open_source(path: Path, large: int) -> Iterator[Source]:
-    """The image in a file; a TIFF of more than `large` pixels and a Zarr array are read by window.
+@dataclass
+class Mapped:
+    """The numbers of a TIFF that lie in one piece, as they are in memory; mapped for each window and then let go."""
+
+    path: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, where: tuple[Any, ...]) -> Array:
+        numbers = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)[where]
+        return np.array(numbers, self.dtype.newbyteorder("="))
+
+
+def is_large(path: Path, large: int = LARGE) -> bool:
+    """Whether an image is to be read by window: a Zarr array, or a TIFF of more than `large` values.
 
     Raises:
-        OSError, ImageFileError: as `read_image`.
+        FileNotFoundError, ImageFileError: a TIFF that cannot be opened.
+    """
+    if path.suffix.lower() == ZARR:
+        return True
+    if path.suffix.lower() not in TIFFS:
+        return False
+    import tifffile
+
+    with _understood(path), tifffile.TiffFile(path) as file:
+        return bool(file.series[0].size > large)
+
+
+@contextmanager
+def by_window(path: Path) -> Iterator[Chunked]:
+    """A Zarr array or a TIFF, opened.
+
+    Raises:
+        FileNotFoundError: none there.
+        ImageFileError: damaged, with axes whose meaning is unclear, or in pieces too large to be decoded.
     """
     if path.suffix.lower() == ZARR:
         yield _open_zarr(path)
-    elif path.suffix.lower() in TIFFS and (opened := _open_tiff(path, large)) is not None:
-        source, store = opened
-        try:
-            yield source
-        finally:
-            store.close()
-    else:
-        yield Whole(read_image(path))
-
-
-def _open_tiff(path: Path, large: int) -> tuple[Chunked, Any] | None:
-    """The TIFF by window, and what to close; None if it is small."""
+        return
     import tifffile
     import zarr
 
-    try:
-        with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            if series.size <= large:
-                return None
-            axes = series.axes
+    with _understood(path), tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        axes, offset = series.axes, series.dataoffset
+        if offset is not None:
+            mapped = Mapped(path, np.dtype(file.byteorder + series.dtype.char), series.shape, offset)
+    if offset is not None:
+        yield Chunked(mapped, _order(axes, mapped.shape, path), path)
+        return
+    with _understood(path):
         store = tifffile.imread(path, aszarr=True, series=0, level=0)
         array = zarr.open_array(store, mode="r")
-    except FileNotFoundError:
+    try:
+        yield Chunked(_decodable(array, path), _order(axes, array.shape, path), path)
+    finally:
+        store.close()
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """What tifffile raises where a file is damaged, in one line."""
+    from tifffile import TiffFileError
+
+    try:
+        yield
+    except (FileNotFoundError, PermissionError):
         raise
-    except (*BROKEN, RuntimeError) as error:
+    except (*BROKEN, TiffFileError, RuntimeError) as error:
         raise errors.ImageFileError(f"{shown(path)} is truncated or damaged; copy or export it again") from error
-    return Chunked(array, _order(axes, array.shape, path), path), store
 
 
 def _open_zarr(path: Path) -> Chunked:
@@ -122,7 +150,18 @@ def _open_zarr(path: Path) -> Chunked:
     except (*BROKEN, RuntimeError) as error:
         raise errors.ImageFileError(f"{shown(path)} is no Zarr array ({error}); name an array, not a group") from error
     axes = {2: "YX", 3: "YXC" if array.shape[2] <= array.shape[0] else "CYX"}.get(array.ndim, "?" * array.ndim)
-    return Chunked(array, _order(axes, array.shape, path), path)
+    return Chunked(_decodable(array, path), _order(axes, array.shape, path), path)
+
+
+def _decodable(array: Any, path: Path) -> Any:
+    """The array, if its pieces fit into memory."""
+    piece = math.prod(array.chunks) * array.dtype.itemsize
+    if piece > PIECE:
+        raise errors.ImageFileError(
+            f"{shown(path)} is compressed in pieces of {piece / 2**30:.1f} GiB, each of which would have to be decoded "
+            f"whole; write it in tiles, as with `vips tiffsave IN OUT.tif --tile --bigtiff`"
+        )
+    return array
 
 
 def _order(axes: str, shape: tuple[int, ...], path: Path) -> tuple[int, int, int | None]:
@@ -132,9 +171,8 @@ def _order(axes: str, shape: tuple[int, ...], path: Path) -> tuple[int, int, int
     return axes.index("Y"), axes.index("X"), others[0] if others else None
 
 
-@contextmanager
-def zarr_target(path: Path, shape: tuple[int, int], card: Card) -> Iterator[Any]:
-    """An array (height, width) uint8 to write class indices to; `path` appears when the block ends well."""
+def write_zarr(path: Path, bands: Iterable[Array], shape: tuple[int, int], card: Card) -> None:
+    """Write class indices that come as bands of rows, (n, width) uint8, as a Zarr array; it appears when complete."""
     import zarr
 
     part = path.with_name(f".{path.name}.part")
@@ -144,14 +182,17 @@ def zarr_target(path: Path, shape: tuple[int, int], card: Card) -> Iterator[Any]
         array = zarr.create_array(
             part, shape=shape, chunks=chunks, dtype="uint8", attributes={"classes": list(card.classes)}
         )
-        yield array
+        top = 0
+        for rows in _regrouped(bands):
+            array[top : top + len(rows)] = rows
+            top += len(rows)
         shutil.rmtree(path, ignore_errors=True)
         part.rename(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def write_tiff(path: Path, bands: Iterator[Array], shape: tuple[int, int], card: Card) -> None:
+def write_tiff(path: Path, bands: Iterable[Array], shape: tuple[int, int], card: Card) -> None:
     """Write class indices that come as bands of rows, (n, width) uint8, as a tiled TIFF with a palette."""
     import tifffile
 
@@ -159,21 +200,27 @@ def write_tiff(path: Path, bands: Iterator[Array], shape: tuple[int, int], card:
     colours[:, : len(card.palette)] = np.array(card.palette, np.uint16).T * 257
     with wholly(path) as part, tifffile.TiffWriter(part, bigtiff=shape[0] * shape[1] > 2**31) as file:
         file.write(
-            _tiles(bands, shape), shape=shape, dtype=np.uint8, tile=(SIDE, SIDE), compression="zlib",
+            _tiles(bands), shape=shape, dtype=np.uint8, tile=(SIDE, SIDE), compression="zlib",
             photometric="palette", colormap=colours, metadata={"axes": "YX"},
         )  # fmt: skip
 
 
-def _tiles(bands: Iterator[Array], shape: tuple[int, int]) -> Iterator[Array]:
+def _tiles(bands: Iterable[Array]) -> Iterator[Array]:
     """The tiles of a TIFF, row by row, filled up with 0 at its edges."""
-    held = np.zeros((0, shape[1]), np.uint8)
-    done = 0
-    while done < shape[0]:
-        wanted = min(SIDE, shape[0] - done)
-        while len(held) < wanted:
-            held = np.concatenate((held, next(bands)))
-        row, held = held[:wanted], held[wanted:]
-        done += wanted
-        padded = np.pad(row, ((0, SIDE - wanted), (0, -shape[1] % SIDE)))
+    for rows in _regrouped(bands):
+        padded = np.pad(rows, ((0, SIDE - len(rows)), (0, -rows.shape[1] % SIDE)))
         for left in range(0, padded.shape[1], SIDE):
             yield padded[:, left : left + SIDE]
+
+
+def _regrouped(bands: Iterable[Array]) -> Iterator[Array]:
+    """The same rows, `SIDE` at a time: so every chunk is written once."""
+    held: list[Array] = []
+    for band in bands:
+        held.append(band)
+        while sum(map(len, held)) >= SIDE:
+            rows = np.concatenate(held)
+            yield rows[:SIDE]
+            held = [rows[SIDE:]]
+    if any(map(len, held)):
+        yield np.concatenate(held)
