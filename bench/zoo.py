@@ -186,7 +186,7 @@ def alternating(width: int = 64) -> nn.Sequential:
     turns = [
         (nn.Conv2d(width, width, 3, 1, 1), nn.ConvTranspose2d(width, width, 2, 2), nn.MaxPool2d(2)) for _ in range(4)
     ]
-    return nn.Sequential(*(layer for turn in turns for layer in turn))
+    return nn.Sequential(*(layer for turn in turns for layer in turn)).to(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)

@@ -69,12 +69,21 @@ Index reach(const Form& layer, const View<const T>& x) {
     return pixels;
 }
 
+// Arrays of a single pixel with the kernel's axes as one: every tap is the only one of its output.
+template <class T, class Use>
+auto as_point(Index taps, const View<const T>& x, const View<T>& y, Use use) {
+    const Index x_shape[] = {x.shape[0], x.shape[1], 1}, x_strides[] = {x.strides[0], x.strides[1], 1};
+    const Index y_shape[] = {y.shape[0], y.shape[1], taps}, y_strides[] = {y.strides[0], y.strides[1], y.strides.back()};
+    return use(View<const T>{x.data, x_shape, x_strides}, View<T>{y.data, y_shape, y_strides});
+}
+
 // How many times as many products a panel of pixels computes as there are pairs of an input and a tap.
 template <class T>
 double border_share(const Form& layer, const View<const T>& x, const View<T>& y) {
     double share = 1;
     for (std::size_t a = 0; a < layer.axes.size(); ++a) {
         const Axis& axis = layer.axes[a];
+        if (x.shape[a + 2] * axis.stride >= 8 * axis.dilation * axis.kernel) continue;  // where the border is a small part
         Index pairs = 0;
         for (Index k = 0; k < axis.kernel; ++k) {
             const Index first = ceil_div(axis.crop_lo - axis.dilation * k, axis.stride);
@@ -124,7 +133,11 @@ void Layer<T>::run(const View<const T>& x, const View<T>& y) const {
     const Way way = choose(x, y);
     if (way == Way::reference) return run_reference(x, y, multiplications);
     if (way == Way::depthwise) return ready_depthwise().run(x, y, multiplications);
-    if (way == Way::point) return run_point(x, y, multiplications);
+    if (way == Way::point)
+        return as_point(constants_.taps(), x, y, [&](const View<const T>& in, const View<T>& out) {
+            const auto& ready = ready_cells(way, out);
+            ready.program->run(point_, ready.packed, in, out, multiplications);
+        });
     for (const Axis& axis : constants_.axes)
         if (has_holes(axis)) {
             fill(y);
@@ -147,8 +160,11 @@ typename Layer<T>::Account Layer<T>::account(const View<const T>& x, const View<
     if (way == Way::depthwise) bytes = ready_depthwise().workspace_bytes(x, y);
     if (way == Way::pixels || way == Way::pixels_woven)
         bytes = ready_pixels(way == Way::pixels_woven).program->workspace_bytes(x, y);
-    else if (way >= Way::channels)
-        bytes = ready_cells(way, y).program->workspace_bytes(x, y);
+    if (way == Way::point)
+        bytes = as_point(constants_.taps(), x, y, [&](const View<const T>& in, const View<T>& out) {
+            return ready_cells(way, out).program->workspace_bytes(in, out);
+        });
+    if (way >= Way::channels) bytes = ready_cells(way, y).program->workspace_bytes(x, y);
     return {names[static_cast<int>(way)], bytes};
 }
 
@@ -200,16 +216,6 @@ const typename Layer<T>::template Ready<CellLanes<T>>& Layer<T>::ready_cells(Way
         const auto program = the_program<CellLanes<T>>(layer, *kernels_, grouping, order);
         return std::make_unique<Ready<CellLanes<T>>>(program, pack(program->order(), layer));
     });
-}
-
-// The kernel's axes as one: every tap is the only one of its output.
-template <class T>
-void Layer<T>::run_point(const View<const T>& x, const View<T>& y, double multiplications) const {
-    const Index x_shape[] = {x.shape[0], x.shape[1], 1}, x_strides[] = {x.strides[0], x.strides[1], 1};
-    const Index y_shape[] = {y.shape[0], y.shape[1], constants_.taps()}, y_strides[] = {y.strides[0], y.strides[1], y.strides.back()};
-    const View<T> out{y.data, y_shape, y_strides};
-    const auto& ready = ready_cells(Way::point, out);
-    ready.program->run(point_, ready.packed, {x.data, x_shape, x_strides}, out, multiplications);
 }
 
 template <class T>

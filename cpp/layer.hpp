@@ -51,7 +51,6 @@ class Layer {
     const Depthwise<T>& ready_depthwise() const;
     const Ready<Pixels<T>>& ready_pixels(bool woven_channels) const;
     const Ready<CellLanes<T>>& ready_cells(Way way, const View<T>& y) const;
-    void run_point(const View<const T>& x, const View<T>& y, double multiplications) const;
     void run_reference(const View<const T>& x, const View<T>& y, double multiplications) const;
     void fill(const View<T>& y) const;
 

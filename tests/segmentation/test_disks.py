@@ -48,7 +48,7 @@ def test_nothing_that_was_written_is_lost(tmp_path: Path, how: str, way: str) ->
     status, said = results["predict"]
     assert status == 1 and said.endswith("wrote 0 masks to masks, 4 problems\n")
     for n in range(4):
-        assert f"problem: data/images/cells_000{n}.png: {line(f'masks/cells_000{n}_probabilities.npy')}" in said
+        assert f"problem: data/images/cells_000{n}.png: {line(f'masks/cells_000{n}_overlay.png')}" in said
     if how == "full":
         status, said = results["train into little room"]
         assert status == 2 and said.endswith(f"tconv: {line('other/best.safetensors')}"), said

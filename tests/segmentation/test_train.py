@@ -215,7 +215,7 @@ def test_nothing_to_learn(tmp_path: Path) -> None:
         train(tmp_path, tmp_path / "run", QUICK)
     for path in tmp_path.rglob("*.png"):
         path.unlink()
-    with pytest.raises(errors.TconvError, match="has no image with a sound mask; put pictures there, and for each a"):
+    with pytest.raises(errors.TconvError, match="holds no image; put some into it"):
         train(tmp_path, tmp_path / "run", QUICK)
     assert not (tmp_path / "run").exists()
 

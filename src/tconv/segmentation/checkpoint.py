@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tconv import errors
+from tconv.nn import fold
 from tconv.segmentation.card import Card
 from tconv.segmentation.wholly import wholly
 
@@ -38,7 +39,7 @@ def save(path: str | Path, model: nn.Module, card: Card) -> None:
 
 
 def load(path: str | Path) -> tuple[nn.Module, Card]:
-    """The model, in evaluation mode, and its card.
+    """The model, in evaluation mode, folded (`tconv.nn.fold`) and with channels-last weights; and its card.
 
     Args:
         path: a file that `save` wrote, or a run folder, which stands for its best checkpoint.
@@ -60,7 +61,7 @@ def load(path: str | Path) -> tuple[nn.Module, Card]:
         raise errors.TconvError(f"{path} is damaged: its numbers do not fit its checksum; take another copy")
     model = card.build()
     _fill(model, state, path)
-    return model.eval(), card
+    return fold(model.eval().to(memory_format=torch.channels_last)), card
 
 
 def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
