@@ -59,7 +59,7 @@ def load(path: str | Path) -> tuple[nn.Module, Card]:
     card = Card.from_json(about["card"], str(path))
     if about.get("crc32") != str(checksum(state)):
         raise errors.TconvError(f"{path} is damaged: its numbers do not fit its checksum; take another copy")
-    model = card.build()
+    model: Any = card.build()  # PyTorch's types do not know that a module takes a memory format
     _fill(model, state, path)
     return fold(model.eval().to(memory_format=torch.channels_last)), card
 
