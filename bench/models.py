@@ -226,7 +226,8 @@ def heading(rounds: int, threads: int, out: Path | None) -> tuple[Path, str]:
     about = machine.about(datetime.now(UTC), rounds, threads, None)
     path = out or Path(__file__).parent / "results" / f"models-{machine.file_stem(about, None)}.md"
     facts = "\n".join(f"- {name}: {value}" for name, value in about.items())
-    return path, f"# Models end to end\n\n{(__doc__ or '').partition('Every contender')[2].strip()}\n\n{facts}\n"
+    *_, how = (__doc__ or "").strip().split("\n\n")
+    return path, f"# Models end to end\n\n{how}\n\n{facts}\n"
 
 
 def main() -> None:
