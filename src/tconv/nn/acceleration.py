@@ -48,6 +48,7 @@ def accelerate(
         AccelerateError: see `strict`.
         ValueError: the mode is neither of the two.
 
+    >>> from torch import nn
     >>> model = accelerate(nn.Sequential(nn.ConvTranspose2d(8, 4, 2, 2)))
     replaced  0  ConvTranspose2d
     """

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from tconv import errors
-from tconv.nn import fold
 from tconv.segmentation.card import Card
 from tconv.segmentation.wholly import wholly
 
@@ -39,7 +38,7 @@ def save(path: str | Path, model: nn.Module, card: Card) -> None:
 
 
 def load(path: str | Path) -> tuple[nn.Module, Card]:
-    """The model, in evaluation mode, folded (`tconv.nn.fold`) and with channels-last weights; and its card.
+    """The model, in evaluation mode, and its card.
 
     Args:
         path: a file that `save` wrote, or a run folder, which stands for its best checkpoint.
@@ -59,9 +58,9 @@ def load(path: str | Path) -> tuple[nn.Module, Card]:
     card = Card.from_json(about["card"], str(path))
     if about.get("crc32") != str(checksum(state)):
         raise errors.TconvError(f"{path} is damaged: its numbers do not fit its checksum; take another copy")
-    model: Any = card.build()  # PyTorch's types do not know that a module takes a memory format
+    model = card.build()
     _fill(model, state, path)
-    return fold(model.eval().to(memory_format=torch.channels_last)), card
+    return model.eval(), card
 
 
 def load_weights(model: nn.Module, path: str | Path) -> nn.Module:

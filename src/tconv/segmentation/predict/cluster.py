@@ -25,7 +25,7 @@ from torch import nn
 from tconv import errors
 from tconv.segmentation.card import Card
 from tconv.segmentation.data.pixels import shown
-from tconv.segmentation.predict.crew import J, T, Task, attempt
+from tconv.segmentation.predict.crew import J, T, Task, attempt, ready
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Worker, WorkerPlugin
@@ -219,9 +219,9 @@ def _carrier(model: nn.Module, card: Card) -> WorkerPlugin:
             from tconv.segmentation.card import Card
 
             self.card = Card.from_json(self.text)
-            self.model = self.card.build()
-            self.model.load_state_dict(load(self.numbers))
-            self.model.eval()
+            model = self.card.build()
+            model.load_state_dict(load(self.numbers))
+            self.model = ready(model)
             del self.numbers
 
     return Carrier(save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}), card.to_json())

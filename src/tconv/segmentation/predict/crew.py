@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+import torch
 from torch import nn
 
 from tconv import errors
+from tconv.nn import fold
 from tconv.segmentation.card import Card
 
 
@@ -50,6 +52,11 @@ class Here:
         """As `Crew.each`."""
         for job in jobs:
             yield job, attempt(task, self.model, self.card, job)
+
+
+def ready(model: Any) -> Any:
+    """The model as it predicts fastest, in place: channels-last and folded."""
+    return fold(model.eval().to(memory_format=torch.channels_last))
 
 
 def attempt(task: Task[J, T], model: nn.Module, card: Card, job: J) -> T | Exception:

@@ -15,7 +15,7 @@ from tconv.segmentation.card import Card
 from tconv.segmentation.data.pairs import Problem
 from tconv.segmentation.data.pixels import SUFFIXES, shown
 from tconv.segmentation.predict import windows
-from tconv.segmentation.predict.crew import Crew, Here, result_of
+from tconv.segmentation.predict.crew import Crew, Here, ready, result_of
 from tconv.segmentation.predict.tasks import Made, Picture, Row, Wish, picture, row
 from tconv.segmentation.predict.tiles import Strip, Tiling, as_classes, bands, tiling_of
 from tconv.segmentation.predict.windows import ZARR, by_window, is_large, write_tiff, write_zarr
@@ -71,7 +71,7 @@ def predict(
     """Write OUT/NAME.png, class indices with the card's palette, for every image; .tif and .zarr for what is huge.
 
     Args:
-        model, card: as `checkpoint.load` gives them.
+        model, card: as `checkpoint.load` gives them; the model is folded (`tconv.nn.fold`), its weights channels-last.
         images: files.
         out: folder; made if missing.
         wish: what else; default nothing.
@@ -97,7 +97,7 @@ def predict(
 @contextmanager
 def _crew(model: nn.Module, card: Card, dask: str | None, images: Sequence[Path]) -> Iterator[Crew]:
     if dask is None:
-        yield Here(model, card)
+        yield Here(ready(model), card)
         return
     from tconv.segmentation.predict.cluster import cluster
 
