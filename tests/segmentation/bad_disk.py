@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 from pathlib import Path
 
 from tconv import cli
@@ -35,6 +36,7 @@ def mount(folder: Path) -> bool:
 def fill(folder: Path, mounted: bool, room: int = 0) -> None:
     """Leave `room` bytes on the disk; without one, for each file."""
     if not mounted:
+        tempfile.gettempdir()  # which other libraries ask for, is found by writing a file
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
         return
     with (folder / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
