@@ -15,6 +15,7 @@ from PIL import Image
 
 from tconv import errors
 from tconv.segmentation import Card, FCN8s, UNet, palette
+from tconv.segmentation.data.dataset import Normal
 from tconv.segmentation.data.masks import read_mask
 from tconv.segmentation.predict import windows
 from tconv.segmentation.predict.files import find_images, predict
@@ -173,14 +174,45 @@ def test_by_window(tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest
     array[:] = image
     Image.fromarray(image).save(tmp_path / "whole.png")
     found = [tmp_path / name for name in ("big.tif", "whole.png")]
-    outcome = predict(network, card(), found, tmp_path / "out", Wish(tile=64))
-    outcome.written += predict(network, card(), [tmp_path / "big.zarr"], tmp_path / "zarr", Wish(tile=64)).written
+    outcome = predict(network, card(), found, tmp_path / "out", Wish(tile=128))
+    outcome.written += predict(network, card(), [tmp_path / "big.zarr"], tmp_path / "zarr", Wish(tile=128)).written
     assert [path.name for path in outcome.written] == ["big.tif", "whole.png", "big.zarr"] and not outcome.problems
     whole = read_mask(outcome.written[1])
     tiff, stored = tifffile.imread(outcome.written[0]), zarr.open_array(outcome.written[2], mode="r")[:]
     assert tiff.shape == whole.shape and np.array_equal(tiff, stored)
     assert (tiff != whole).mean() < 1e-3  # where two scores are equal to rounding
     assert not [path for path in tmp_path.rglob("*part*")]
+
+
+def test_what_cannot_be_read_by_window(
+    tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "LARGE", 1000)
+    monkeypatch.setattr(windows, "PIECE", 2**16)
+    image = pixels(200, 200, 3)
+    tifffile.imwrite(tmp_path / "one.tif", image, photometric="rgb", compression="zlib", rowsperstrip=200)
+    array = zarr.create_array(tmp_path / "piece.zarr", shape=image.shape, chunks=image.shape, dtype="uint8")
+    array[:] = image
+    tifffile.imwrite(tmp_path / "cut.tif", image, photometric="rgb")
+    with (tmp_path / "cut.tif").open("r+b") as file:
+        file.truncate(100_000)
+    tifffile.imwrite(tmp_path / "plain.tif", image.astype(">u2"), photometric="rgb", byteorder=">")  # in one strip, too
+    tifffile.imwrite(tmp_path / "planes.tif", image.transpose(2, 0, 1), photometric="rgb", planarconfig="separate")
+    outcome = predict(network, card(), find_images(str(tmp_path)), tmp_path / "out")
+    assert [path.name for path in outcome.written] == ["plain.tif", "planes.tif"]
+    large = "is compressed in pieces of 0.0 GiB, each of which would have to be decoded whole; write it in tiles, as " \
+        "with `vips tiffsave IN OUT.tif --tile --bigtiff`"  # fmt: skip
+    assert [problem.message for problem in outcome.problems] == [
+        f"{tmp_path}/cut.tif is truncated or damaged; copy it again",
+        f"{tmp_path}/one.tif {large}",
+        f"{tmp_path}/piece.zarr {large}",
+    ]
+    assert (tifffile.imread(tmp_path / "out" / "planes.tif") == classes_of(network, image)).mean() > 0.999
+
+
+def classes_of(network: torch.nn.Module, image: Any) -> Any:
+    """The classes of an image in one piece."""
+    return scores(network, Normal(card().mean, card().std)(image)).argmax(dim=0).numpy()
 
 
 def test_nothing_found(tmp_path: Path) -> None:
