@@ -25,6 +25,7 @@ from tconv.nn.reasons import RefusedError, refusal
 from tconv.nn.team import join_pytorch
 
 LARGE = 2**18  # elements from which on a result lies in memory that is used again
+TINY = 2**12  # elements of an input whose result is hardly ever large, so that nothing is computed to find out
 
 Ints: TypeAlias = tuple[int, ...]
 
@@ -117,9 +118,9 @@ def compute(layer: Layer, x: Tensor, last: bool = False) -> Tensor:
     threads = get_num_threads()
     if num_threads() != threads:
         set_num_threads(threads)
-    shape = layer.result_shape(array.shape)
-    if not last and prod(shape) < LARGE:
+    if not last and (array.size < TINY or prod(layer.result_shape(array.shape)) < LARGE):
         return from_numpy(layer(array))
+    shape = layer.result_shape(array.shape)
     channel = array.ndim - 1 - layer.geometry.ndim
     turned = np.moveaxis(array, channel, -1)
     if not last and (array.flags.c_contiguous or not turned.flags.c_contiguous):
