@@ -105,9 +105,11 @@ def test_prediction_on_a_cluster_that_is_none(tconv: Tconv, tmp_path: Path, monk
 
     arguments = {"in_channels": 3, "out_channels": 2, "features": [4]}
     torch.manual_seed(0)
-    save("model.safetensors", UNet(**arguments), Card(  # type: ignore[arg-type]
-        "unet", arguments, ("a", "b"), (0, 1), palette(2), (0.5,) * 3, (0.25,) * 3, 32
-    ))  # fmt: skip
+    save(
+        "model.safetensors",
+        UNet(**arguments),
+        Card("unet", arguments, ("a", "b"), (0, 1), palette(2), (0.5,) * 3, (0.25,) * 3, 32),
+    )
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save("a.png")
     line = "predict model.safetensors a.png -o masks --dask"
     status, out, err = tconv(f"{line} localhost:8786")

@@ -16,7 +16,6 @@ from tconv.segmentation.data.dataset import Normal, Samples
 from tconv.segmentation.data.masks import Legend
 from tconv.segmentation.evaluate import evaluate
 from tconv.segmentation.train import Settings, train
-from tconv.segmentation.train.loop import Stopped
 from tconv.segmentation.train.record import samples_picture
 
 IMAGES, UNSEEN = 1000, 60
@@ -33,11 +32,8 @@ def digits(out: Path) -> Table:
         data, unseen, run = (Path(place) / name for name in ("data", "unseen", "run"))
         synthetic.write(data, "digits", IMAGES)
         synthetic.write(unseen, "digits", UNSEEN, part="test")
-        try:
-            with watched(SETTINGS.epochs) as (begin, tell):
-                result = train(data, run, SETTINGS, begin=begin, tell=tell)
-        except Stopped:
-            raise KeyboardInterrupt from None
+        with watched(SETTINGS.epochs) as (begin, tell):
+            result = train(data, run, SETTINGS, begin=begin, tell=tell)
         model, card = load(run)
         legend = Legend(card.values, card.classes, card.ignore)
         samples = Samples(check(unseen).items, legend, Normal(card.mean, card.std))

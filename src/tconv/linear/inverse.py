@@ -66,7 +66,7 @@ class InverseFamily:
         product: Array = self.Yg @ self.X
         return product
 
-    def member(self, W: Any) -> Array:  # noqa: N803  # the letter of the equation
+    def member(self, W: Any) -> Array:
         """The solution that the free matrix W, (outputs, inputs), picks; every solution B is picked by W = B.
 
         Raises:
@@ -93,9 +93,9 @@ class InverseFamily:
 
 
 def generalised_inverse(
-    Y: Any,  # noqa: N803  # the letters of the equation
-    X: Any,  # noqa: N803  # a letter of the equation
-    Yg: Any = None,  # noqa: N803  # a letter of the equation
+    Y: Any,
+    X: Any,
+    Yg: Any = None,
     rtol: float | None = None,
 ) -> InverseFamily:
     """All B with Y B = X, where rows of Y are outputs and rows of X are the inputs they came from.

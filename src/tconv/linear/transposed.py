@@ -148,12 +148,12 @@ class TransposedConvolution(LinearOperator):
 
     # what LinearOperator asks of its subclasses: X holds one input per column
 
-    def _matmat(self, X: Array) -> Array:  # noqa: N803  # SciPy's name
+    def _matmat(self, X: Array) -> Array:
         dtype = np.result_type(self.dtype, X.dtype)
         x = X.T.astype(dtype, copy=False).reshape(X.shape[1], *self.in_shape)
         return self._layer(dtype)(x).reshape(X.shape[1], self.shape[0]).T
 
-    def _rmatmat(self, X: Array) -> Array:  # noqa: N803  # SciPy's name
+    def _rmatmat(self, X: Array) -> Array:
         y = X.conj().T.reshape(X.shape[1], *self.out_shape)
         return self.forward(y).conj().reshape(X.shape[1], self.shape[1]).T
 

@@ -17,7 +17,7 @@ _OURS: dict[Callable[..., Any], Callable[..., Any]] = {
 }
 
 
-class patched(TorchFunctionMode):  # noqa: N801  # called as a function is, like torch.no_grad
+def patched() -> TorchFunctionMode:
     """Within `with patched():`, PyTorch's functions conv_transpose1d, 2d and 3d are those of `tconv.nn.functional`.
 
     That reaches models that call the function and not a layer, and layers that `accelerate` does not know. Arguments,
@@ -28,6 +28,9 @@ class patched(TorchFunctionMode):  # noqa: N801  # called as a function is, like
     ...     torch.nn.functional.conv_transpose1d(torch.ones(1, 1, 3), torch.ones(1, 1, 2))
     tensor([[[1., 2., 2., 1.]]])
     """
+    return _Patched()
 
+
+class _Patched(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return _OURS.get(func, func)(*args, **(kwargs or {}))

@@ -9,9 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tconv.cli.segment import need_segmentation
-from tconv.segmentation.train.settings import Settings
-
-DEFAULTS = Settings()
+from tconv.segmentation.train.settings import DEFAULTS, Settings
 
 
 def compare_upsampling(

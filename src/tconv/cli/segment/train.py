@@ -14,13 +14,11 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from tconv.cli.segment import need_segmentation
-from tconv.segmentation.train.settings import Settings
+from tconv.segmentation.train.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:  # it would load PyTorch
     from tconv.segmentation.train.loop import Task, Tell
     from tconv.segmentation.train.state import Progress
-
-DEFAULTS = Settings()
 
 
 def train(

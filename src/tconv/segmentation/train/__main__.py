@@ -13,7 +13,7 @@ from tconv.segmentation import report
 from tconv.segmentation.train.loop import Stopped, Task, train
 from tconv.segmentation.train.options import written
 from tconv.segmentation.train.record import epoch_line
-from tconv.segmentation.train.settings import Settings
+from tconv.segmentation.train.settings import DEFAULTS, Settings
 from tconv.segmentation.train.state import Progress
 
 
@@ -36,7 +36,7 @@ def main() -> None:
         resume: Annotated[bool, cyclopts.Parameter(negative=())] = False,
         config: Path | None = None,
         tensorboard: Annotated[bool, cyclopts.Parameter(negative=())] = False,
-        settings: Annotated[Settings, cyclopts.Parameter(name="*")] = Settings(),  # noqa: B008  # frozen
+        settings: Annotated[Settings, cyclopts.Parameter(name="*")] = DEFAULTS,
     ) -> None:
         result = train(folder, out, settings, resume, begin, tell, tensorboard)
         if PartialState().is_main_process:

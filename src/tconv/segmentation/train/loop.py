@@ -38,8 +38,8 @@ SETTINGS = "settings.toml"
 Tell = Callable[[Progress, int, int], object]
 
 
-class Stopped(Exception):  # noqa: N818  # a wish, no error
-    """Ctrl-C: the state is saved and the training can be resumed."""
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, and the state is saved and the training can be resumed."""
 
 
 @dataclass(frozen=True)

@@ -118,3 +118,6 @@ class Settings:
             if mine != theirs:
                 found.append(f"{name} was {theirs} and is {mine}")
         return found
+
+
+DEFAULTS = Settings()
