@@ -99,6 +99,12 @@ struct Kernels {
     // y[pixel*y_step + j] = bias[j] + sum over s of w[s.weight + j] * x[s.input + pixel*x_step + j]; no bias if null
     void (*blend)(T* y, Index y_step, const T* x, Index x_step, const T* w, const T* bias, const Source* sources,
                   Index count, Index pixels, Index channels);
+    // Winograd's inputs: to[point*point_step + channel] from the 4x4 pixels x, row by row; whole vectors of channels.
+    void (*spread_tile)(T* to, Index point_step, const T* const* x, Index channels);
+    // Winograd's outputs, for 2 or 3 rows and 2 or 3 columns of a tile: y[row*y_row + column*y_column + channel] from the
+    // products m[point*point_step + channel], if bit row*columns + column is wanted. False if one is not finite.
+    bool (*collect_tile[2][2])(T* y, Index y_row, Index y_column, unsigned wanted, const T* m, Index point_step,
+                               const T* bias, Index channels);
     // y[j] = activation of y[j]; the same bits wherever y[j] lies.
     void (*activate)(Activation kind, T slope, T* y, Index count);
 };

@@ -46,7 +46,7 @@ void bind_layer(nb::module_& m, const char* name) {
         .def(
             "__init__",
             [](Layer<T>* self, const Packed<const T>& weight, nb::object bias, const std::vector<AxisTuple>& tuples,
-               Index groups, const std::string& activation, T slope, const std::string& backend, bool lent) {
+               Index groups, const std::string& activation, T slope, const std::string& backend, bool lent, bool winograd) {
                 expect(weight.ndim() == tuples.size() + 2 && !tuples.empty(), "weight rank does not fit the axes");
                 expect(groups > 0 && weight.shape(0) % static_cast<std::size_t>(groups) == 0, "groups");
                 std::vector<Axis> axes;
@@ -67,10 +67,10 @@ void bind_layer(nb::module_& m, const char* name) {
                 const Choice* choice = choose(backend);
                 expect(choice, "unknown or unsupported backend");
                 new (self) Layer<T>(weight.data(), bias_data, lent, static_cast<Index>(weight.shape(0)), out_channels, groups,
-                                    std::move(axes), activation_of(activation), slope, choice->backend);
+                                    std::move(axes), activation_of(activation), slope, choice->backend, winograd);
             },
             "weight"_a, "bias"_a.none(), "axes"_a, "groups"_a, "activation"_a, "slope"_a, "backend"_a,
-            "lent"_a = false)
+            "lent"_a = false, "winograd"_a = false)
         .def(
             "run",
             [](const Layer<T>& self, const Array<const T>& x, const Array<T>& y) {

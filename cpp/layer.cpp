@@ -8,6 +8,7 @@
 #include "pixels.hpp"
 #include "reference.hpp"
 #include "threads.hpp"
+#include "winograd.hpp"
 
 namespace tconv {
 namespace {
@@ -109,9 +110,9 @@ constexpr Index long_row = 32;
 
 template <class T>
 Layer<T>::Layer(const T* weight, const T* bias, bool lent, Index in_channels, Index out_channels, Index groups,
-                std::vector<Axis> axes, Activation activation, T slope, const Backend* backend)
+                std::vector<Axis> axes, Activation activation, T slope, const Backend* backend, bool winograd)
     : constants_{{std::move(axes), groups, in_channels / groups, out_channels / groups}, weight, bias, activation, slope},
-      kernels_(kernels_of<T>(backend)) {
+      kernels_(kernels_of<T>(backend)), winograd_(winograd) {
     const Index weights = in_channels * constants_.out_channels * constants_.taps();
     if (!lent) {
         constants_.weight = std::copy_n(weight, weights, weight_.grow(weights)) - weights;
@@ -128,10 +129,18 @@ Layer<T>::~Layer() = default;
 template <class T>
 void Layer<T>::run(const View<const T>& x, const View<T>& y) const {
     if (y.size() == 0 || x.size() == 0) return;
+    run(choose(x, y, winograd_), x, y);
+}
+
+template <class T>
+void Layer<T>::run(Way way, const View<const T>& x, const View<T>& y) const {
     const double multiplications =
         static_cast<double>(x.size()) * static_cast<double>(constants_.out_channels * constants_.taps());
-    const Way way = choose(x, y);
     if (way == Way::reference) return run_reference(x, y, multiplications);
+    if (way == Way::winograd) {
+        if (!ready_winograd().run(constants_, x, y, multiplications)) run(choose(x, y, false), x, y);
+        return;
+    }
     if (way == Way::depthwise) return ready_depthwise().run(x, y, multiplications);
     if (way == Way::point)
         return as_point(constants_.taps(), x, y, [&](const View<const T>& in, const View<T>& out) {
@@ -154,10 +163,11 @@ void Layer<T>::run(const View<const T>& x, const View<T>& y) const {
 
 template <class T>
 typename Layer<T>::Account Layer<T>::account(const View<const T>& x, const View<T>& y) const {
-    static const char* const names[] = {"reference", "depthwise", "cells", "pixels", "pixels", "cells", "cells", "cells"};
-    const Way way = choose(x, y);
+    static const char* const names[] = {"reference", "depthwise", "winograd", "cells", "pixels", "pixels", "cells", "cells", "cells"};
+    const Way way = choose(x, y, winograd_);
     Index bytes = 0;
     if (way == Way::depthwise) bytes = ready_depthwise().workspace_bytes(x, y);
+    if (way == Way::winograd) bytes = ready_winograd().workspace_bytes(x, y);
     if (way == Way::pixels || way == Way::pixels_woven)
         bytes = ready_pixels(way == Way::pixels_woven).program->workspace_bytes(x, y);
     if (way == Way::point)
@@ -169,10 +179,11 @@ typename Layer<T>::Account Layer<T>::account(const View<const T>& x, const View<
 }
 
 template <class T>
-typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y) const {
+typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y, bool winograd) const {
     // Inputs beyond the border count as zero, and zero times Inf is NaN where the definition has no product at all.
     if (!kernels_ || !finite_) return Way::reference;
     if (Depthwise<T>::can_run(constants_, x, y)) return Way::depthwise;
+    if (winograd && Winograd<T>::can_run(constants_, *kernels_, x, y)) return Way::winograd;
     const Axis& last = constants_.axes.back();
     const Index channels = constants_.out_channels, lanes = kernels_->lanes;
     const bool channels_last = (x.strides[1] == 1 || x.shape[1] == 1) && y.strides[1] == 1 && y.shape[1] > 1;
@@ -195,6 +206,11 @@ typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y
 template <class T>
 const Depthwise<T>& Layer<T>::ready_depthwise() const {
     return depthwise_.get([&] { return std::make_unique<Depthwise<T>>(constants_, *kernels_); });
+}
+
+template <class T>
+const Winograd<T>& Layer<T>::ready_winograd() const {
+    return winograd_weights_.get([&] { return std::make_unique<Winograd<T>>(constants_, *kernels_); });
 }
 
 template <class T>

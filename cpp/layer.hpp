@@ -13,14 +13,17 @@ template <class T>
 class CellLanes;
 template <class T>
 class Depthwise;
+template <class T>
+class Winograd;
 
 template <class T>
 class Layer {
    public:
     // `weight` (in, out/groups, *kernel) and `bias` (out, or null) are contiguous, and copied unless they are lent: then
-    // they must stay as they are for as long as the layer lives. `backend` is null for the reference.
+    // they must stay as they are for as long as the layer lives. `backend` is null for the reference. With `winograd`,
+    // rounding errors may be larger where large and small inputs are neighbours: see winograd.hpp.
     Layer(const T* weight, const T* bias, bool lent, Index in_channels, Index out_channels, Index groups,
-          std::vector<Axis> axes, Activation activation, T slope, const Backend* backend);
+          std::vector<Axis> axes, Activation activation, T slope, const Backend* backend, bool winograd);
     ~Layer();
 
     void run(const View<const T>& x, const View<T>& y) const;
@@ -45,10 +48,12 @@ class Layer {
         Packed<T> packed;
     };
 
-    enum class Way { reference, depthwise, point, pixels, pixels_woven, channels, channels_alike, phases };
+    enum class Way { reference, depthwise, winograd, point, pixels, pixels_woven, channels, channels_alike, phases };
 
-    Way choose(const View<const T>& x, const View<T>& y) const;
+    Way choose(const View<const T>& x, const View<T>& y, bool winograd) const;
+    void run(Way way, const View<const T>& x, const View<T>& y) const;
     const Depthwise<T>& ready_depthwise() const;
+    const Winograd<T>& ready_winograd() const;
     const Ready<Pixels<T>>& ready_pixels(bool woven_channels) const;
     const Ready<CellLanes<T>>& ready_cells(Way way, const View<T>& y) const;
     void run_reference(const View<const T>& x, const View<T>& y, double multiplications) const;
@@ -57,12 +62,13 @@ class Layer {
     Buffer<T> weight_, bias_;
     Constants<T> constants_, point_;  // the latter: the kernel as one axis, for inputs of a single pixel
     const Kernels<T>* kernels_;       // null: the reference
-    bool finite_;
+    bool finite_, winograd_;
 
     // Of each way, when it is first taken.
     Lazy<Ready<Pixels<T>>> pixels_[2];
     Lazy<Ready<CellLanes<T>>> cells_[5];
     Lazy<Depthwise<T>> depthwise_;
+    Lazy<Winograd<T>> winograd_weights_;
 };
 
 extern template class Layer<float>;

@@ -20,6 +20,7 @@ using tconv::Strip;
 #include "pixels.inl"
 #include "cells.inl"
 #include "depthwise.inl"
+#include "winograd.inl"
 #include "activation.inl"
 
 namespace {
@@ -65,6 +66,8 @@ constexpr tconv::Kernels<T> kernels() {
             weave<T>,
             stencil<T>,
             blend<T>,
+            spread_tile<T>,
+            {{collect_tile<T, 2, 2>, collect_tile<T, 2, 3>}, {collect_tile<T, 3, 2>, collect_tile<T, 3, 3>}},
             activate<T>};
 }
 

@@ -37,13 +37,14 @@ def pack(
     activation: str = "",
     slope: float = 0.01,
     lent: bool = False,
+    winograd: bool = False,
 ) -> Packed:
     """Contiguous weights packed for the active backend: `pack(...).run(x, y)` takes strided x and y of their dtype.
 
     With `lent`, weight and bias are not copied: they must live, unchanged, as long as the result.
     """
     axes = [(axis.kernel, axis.stride, axis.dilation, axis.crop_lo) for axis in geometry.axes]
-    return LAYERS[weight.dtype](weight, bias, axes, groups, activation, slope, active(), lent)
+    return LAYERS[weight.dtype](weight, bias, axes, groups, activation, slope, active(), lent, winograd)
 
 
 @form

@@ -1,0 +1,292 @@
+// Winograd's minimal filtering (Winograd 1980; Lavin & Gray, CVPR 2016), for channels-last arrays of two spatial axes.
+// On each axis four neighbouring inputs hold all that two neighbouring cells of three taps, or three cells of two taps,
+// read; and four products are enough for them, instead of six. All phases of the cells read the same four inputs, so
+// these are transformed once for a transposed convolution of any stride. Per axis, for inputs d and taps g (turned):
+//     m0 = (d0-d2)*g0
+//     m1 = (d1+d2)*(g0+g1+g2)/2      y0 = m0+m1+m2                      of two taps: g2 is absent from m1 and m2,
+//     m2 = (d2-d1)*(g0-g1+g2)/2      y1 = m1-m2-m3                      m3 = (d1-d3)*g1,
+//     m3 = (d1-d3)*g2                                                   y1 = m1-m2, y2 = m1+m2-m3
+// The sums over channels are matrix products, one for each of the 4x4 products of a tile.
+// Large and small inputs of a tile meet in sums where the definition keeps them apart: rounding errors are relative to
+// the largest of its 4x4 inputs. So this way is taken only if it was asked for.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <atomic>
+
+#include "activation.hpp"
+#include "buffer.hpp"
+#include "problem.hpp"
+#include "threads.hpp"
+
+namespace tconv {
+
+template <class T>
+class Winograd {
+   public:
+    Winograd(const Constants<T>& layer, const Kernels<T>& kernels)
+        : kernels_(kernels),
+          axes_{Side(layer.axes[0]), Side(layer.axes[1])},
+          channels_(layer.in_channels),
+          pitch_(ceil_div(layer.in_channels, kernels.lanes) * kernels.lanes + kernels.lanes),
+          out_vectors_(ceil_div(layer.out_channels, kernels.lanes)) {
+        lay_out();
+        pack(layer);
+    }
+
+    static bool can_run(const Form& layer, const Kernels<T>& kernels, const View<const T>& x, const View<T>& y) {
+        if (layer.axes.size() != 2 || x.strides[1] != 1 || y.strides[1] != 1) return false;
+        if (layer.in_channels < kernels.lanes || layer.out_channels < kernels.lanes) return false;
+        double direct = 1, tiles = static_cast<double>(x.shape[0]);
+        for (std::size_t a = 0; a < 2; ++a) {
+            const Side side(layer.axes[a]);
+            if (layer.axes[a].dilation != 1 || side.taps < 2 || side.taps > 3) return false;
+            direct *= static_cast<double>(side.kernel * side.cells) / static_cast<double>(points * side.stride);
+            tiles *= static_cast<double>(side.tiles(y.shape[a + 2]));
+        }
+        return direct >= worth_while && tiles >= few_tiles;
+    }
+
+    Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
+        const Index tiles = tiles_at_once(tiles_of(x, y), 1);
+        return (all_points * (point_step(tiles) + product_step(tiles))) * static_cast<Index>(sizeof(T));
+    }
+
+    // False if some output came out as NaN or Inf, which spreads over a tile here; then all must be computed otherwise.
+    bool run(const Constants<T>& layer, const View<const T>& x, const View<T>& y, double multiplications) const {
+        const Index tiles = tiles_of(x, y), step = tiles_at_once(tiles, threads_for(multiplications));
+        const Index blocks = ceil_div(tiles, step);
+        std::atomic<bool> finite{true};
+        parallel(blocks * layer.groups, multiplications, [&](Index task) {
+            const Index g = task / blocks, begin = task % blocks * step;
+            const Call call{layer, x, y, g, begin, std::min(step, tiles - begin)};
+            if (finite.load(std::memory_order_relaxed) && !compute(call)) finite.store(false, std::memory_order_relaxed);
+        });
+        return finite.load();
+    }
+
+   private:
+    static constexpr Index points = 4, all_points = points * points;
+    static constexpr double worth_while = 1.4;  // products saved: beside them inputs and outputs are transformed
+    static constexpr double few_tiles = 32;     // all weights are fetched for so many at least
+    static constexpr Index block_bytes = 512 * 1024;  // of transformed inputs
+
+    // One axis. Cell q has an output of each phase, and the inputs q-taps+1 .. q.
+    struct Side {
+        explicit Side(const Axis& axis)
+            : kernel(axis.kernel), stride(axis.stride), crop(axis.crop_lo), taps(ceil_div(kernel, stride)), cells(points + 1 - taps) {}
+
+        Index first_cell() const { return floor_div(crop, stride); }
+        Index tiles(Index out) const { return ceil_div(floor_div(crop + out - 1, stride) - first_cell() + 1, cells); }
+
+        Index kernel, stride, crop;
+        Index taps, cells;  // of a phase; of a tile
+    };
+
+    struct Run {  // vectors of a panel that are channels of one phase
+        Index vector, count, channel;
+        std::array<Index, 2> phase;
+    };
+
+    struct Panel {
+        Index vectors, weight;  // where they begin, of channel group 0
+        std::vector<Run> runs;
+    };
+
+    struct Call {  // some tiles of a channel group
+        const Constants<T>& layer;
+        const View<const T>& x;
+        const View<T>& y;
+        Index g, begin, count;
+    };
+
+    struct Tile {
+        Index image;
+        std::array<Index, 2> cell;  // the first, on each axis
+    };
+
+    Index tiles_of(const View<const T>& x, const View<T>& y) const {
+        return x.shape[0] * axes_[0].tiles(y.shape[2]) * axes_[1].tiles(y.shape[3]);
+    }
+
+    Index tiles_at_once(Index tiles, int threads) const {
+        const Index fit = std::max<Index>(32, block_bytes / (all_points * pitch_ * static_cast<Index>(sizeof(T))));
+        const Index each = ceil_div(tiles, std::max<Index>(1, ceil_div(tiles, fit * threads)) * threads);
+        return ceil_div(each, kernels_.rows) * kernels_.rows;
+    }
+
+    // Apart by an odd number of vectors, so that they do not compete for the same places in the cache.
+    Index point_step(Index tiles) const { return tiles * pitch_ + 5 * kernels_.lanes; }
+    Index product_step(Index tiles) const { return tiles * kernels_.vectors[kernels_.rows - 1] * kernels_.lanes + 5 * kernels_.lanes; }
+
+    // Each phase begins with a vector of its own.
+    void lay_out() {
+        const Index vectors = out_vectors_ * axes_[0].stride * axes_[1].stride, most = kernels_.vectors[kernels_.rows - 1];
+        const Index panels = ceil_div(vectors, most);
+        for (Index p = 0; p < panels; ++p) {
+            const Index begin = part(vectors, p, panels), end = part(vectors, p + 1, panels);
+            panels_.push_back({end - begin, begin * kernels_.lanes * channels_ * all_points, {}});
+            for (Index v = begin; v < end; v += panels_.back().runs.back().count) {
+                const Index phase = v / out_vectors_, channel = v % out_vectors_;
+                panels_.back().runs.push_back({v - begin, std::min(end - v, out_vectors_ - channel), channel * kernels_.lanes,
+                                               {phase / axes_[1].stride, phase % axes_[1].stride}});
+            }
+        }
+    }
+
+    void pack(const Constants<T>& layer) {
+        const Index lanes = kernels_.lanes, all = out_vectors_ * lanes;
+        group_step_ = all * axes_[0].stride * axes_[1].stride * channels_ * all_points;
+        T* weights = weight_.grow(group_step_ * layer.groups);
+        bias_.grow(all * layer.groups);
+        for (Index g = 0; g < layer.groups; ++g)
+            for (Index c = 0; c < all; ++c)
+                bias_.data()[g * all + c] = c < layer.out_channels ? layer.bias_of(g * layer.out_channels + c) : T(0);
+        parallel(channels_ * layer.groups, static_cast<double>(group_step_ * layer.groups), [&](Index task) {
+            const Index g = task / channels_, ci = task % channels_;
+            for (const Panel& panel : panels_)
+                for (const Run& run : panel.runs)
+                    for (Index lane = 0; lane < run.count * lanes; ++lane) {
+                        const Index co = run.channel + lane;
+                        const T* taps = co < layer.out_channels ? layer.weight + (task * layer.out_channels + co) * layer.taps() : nullptr;
+                        T* to = weights + g * group_step_ + panel.weight + ci * panel.vectors * lanes + run.vector * lanes + lane;
+                        put_transformed(to, panel.vectors * lanes * channels_, taps, run.phase);
+                    }
+        });
+    }
+
+    // The 4x4 weights of one phase, from the taps of the kernel; of none, zeros.
+    void put_transformed(T* to, Index step, const T* taps, const std::array<Index, 2>& phase) const {
+        double rows[points][3] = {};
+        const auto tap = [&](Index i, Index j) {
+            const Index row = phase[0] + i * axes_[0].stride, column = phase[1] + j * axes_[1].stride;
+            const bool is = taps && row < axes_[0].kernel && column < axes_[1].kernel;
+            return is ? static_cast<double>(taps[row * axes_[1].kernel + column]) : 0.0;
+        };
+        for (Index j = 0; j < axes_[1].taps; ++j) {
+            const auto column = transformed(axes_[0].taps, [&](Index i) { return tap(i, j); });
+            for (std::size_t point = 0; point < points; ++point) rows[point][j] = column[point];
+        }
+        for (const auto& row : rows)
+            for (const double value : transformed(axes_[1].taps, [&](Index j) { return row[j]; }))
+                *to = static_cast<T>(value), to += step;
+    }
+
+    // Tap 0 meets the last of a cell's inputs: so the taps are turned.
+    template <class Taps>
+    static std::array<double, points> transformed(Index count, Taps tap) {
+        const double g0 = tap(count - 1), g1 = tap(count - 2), g2 = count == 3 ? tap(0) : 0;
+        return {g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, count == 3 ? g2 : g1};
+    }
+
+    Tile tile_at(const Call& call, Index number) const {
+        const Index columns = axes_[1].tiles(call.y.shape[3]), rows = axes_[0].tiles(call.y.shape[2]);
+        return {number / columns / rows,
+                {axes_[0].first_cell() + number / columns % rows * axes_[0].cells, axes_[1].first_cell() + number % columns * axes_[1].cells}};
+    }
+
+    bool compute(const Call& call) const {
+        thread_local Buffer<T> inputs, products;
+        const Index in_step = point_step(call.count), out_step = product_step(call.count);
+        inputs.grow(all_points * in_step);
+        products.grow(all_points * out_step);
+        for (Index n = 0; n < call.count; ++n) spread(call, tile_at(call, call.begin + n), inputs.data() + n * pitch_, in_step);
+        bool finite = true;
+        for (const Panel& panel : panels_) {
+            multiply(call, panel, inputs.data(), in_step, products.data(), out_step);
+            const Index width = panel.vectors * kernels_.lanes;
+            for (Index n = 0; n < call.count && finite; ++n)
+                finite = collect(call, tile_at(call, call.begin + n), panel, products.data() + n * width, out_step);
+        }
+        if (call.layer.activation != Activation::none && finite)
+            for (Index n = 0; n < call.count; ++n) activate_tile(call, tile_at(call, call.begin + n));
+        return finite;
+    }
+
+    void spread(const Call& call, const Tile& tile, T* to, Index point_step) const {
+        const T* image = call.x.at(tile.image, call.g * channels_);
+        const T* from[all_points];
+        for (Index i = 0; i < points; ++i)
+            for (Index j = 0; j < points; ++j) {
+                const Index row = tile.cell[0] - axes_[0].taps + 1 + i, column = tile.cell[1] - axes_[1].taps + 1 + j;
+                const bool is = row >= 0 && row < call.x.shape[2] && column >= 0 && column < call.x.shape[3];
+                from[points * i + j] = is ? image + row * call.x.strides[2] + column * call.x.strides[3] : zeros_.data();
+            }
+        kernels_.spread_tile(to, point_step, from, channels_);
+    }
+
+    // For each point one matrix product: tiles x channels times channels x lanes of the panel.
+    void multiply(const Call& call, const Panel& panel, const T* inputs, Index in_step, T* products, Index out_step) const {
+        const Index width = panel.vectors * kernels_.lanes, first_weights = 0;
+        for (Index point = 0; point < all_points; ++point) {
+            const T* weight = weight_.data() + call.g * group_step_ + panel.weight + point * width * channels_;
+            for (Index begin = 0; begin < channels_; begin += longest_sum)
+                for (Index n = 0; n < call.count; n += kernels_.rows) {
+                    const Index rows = std::min(kernels_.rows, call.count - n);
+                    const T* in[max_rows];
+                    T* out[max_rows];
+                    for (Index r = 0; r < rows; ++r) {
+                        in[r] = inputs + point * in_step + (n + r) * pitch_;
+                        out[r] = products + point * out_step + (n + r) * width;
+                    }
+                    kernels_.cells[rows - 1][panel.vectors - 1](out, kernels_.lanes, in, &first_weights, 1, channels_, begin,
+                                                                std::min(begin + longest_sum, channels_), weight,
+                                                                begin == 0 ? no_bias_.data() : nullptr);
+                }
+        }
+    }
+
+    bool collect(const Call& call, const Tile& tile, const Panel& panel, const T* products, Index out_step) const {
+        const auto sums = kernels_.collect_tile[axes_[0].cells - 2][axes_[1].cells - 2];
+        bool finite = true;
+        for (const Run& run : panel.runs) {
+            const Output first = output(call, tile, run.phase);
+            const Index channels = std::min(run.count * kernels_.lanes, call.layer.out_channels - run.channel);
+            finite &= sums(first.y + run.channel, axes_[0].stride * call.y.strides[2], axes_[1].stride * call.y.strides[3],
+                           first.wanted, products + run.vector * kernels_.lanes, out_step,
+                           bias_.data() + call.g * out_vectors_ * kernels_.lanes + run.channel, channels);
+        }
+        return finite;
+    }
+
+    struct Output {
+        T* y;             // of the first cell
+        unsigned wanted;  // which cells of the tile lie in the window
+    };
+
+    Output output(const Call& call, const Tile& tile, const std::array<Index, 2>& phase) const {
+        std::array<Index, 2> o;
+        for (std::size_t a = 0; a < 2; ++a) o[a] = axes_[a].stride * tile.cell[a] + phase[a] - axes_[a].crop;
+        unsigned wanted = 0;
+        for (Index i = axes_[0].cells; i-- > 0;)
+            for (Index j = axes_[1].cells; j-- > 0;) {
+                const Index row = o[0] + i * axes_[0].stride, column = o[1] + j * axes_[1].stride;
+                wanted = 2 * wanted + (row >= 0 && row < call.y.shape[2] && column >= 0 && column < call.y.shape[3]);
+            }
+        T* image = call.y.at(tile.image, call.g * call.layer.out_channels);
+        return {image + o[0] * call.y.strides[2] + o[1] * call.y.strides[3], wanted};
+    }
+
+    void activate_tile(const Call& call, const Tile& tile) const {
+        for (Index p = 0; p < axes_[0].stride * axes_[1].stride; ++p) {
+            const Output first = output(call, tile, {p / axes_[1].stride, p % axes_[1].stride});
+            for (Index k = 0; k < axes_[0].cells * axes_[1].cells; ++k)
+                if (first.wanted >> k & 1)
+                    activate(kernels_, call.layer,
+                             first.y + k / axes_[1].cells * axes_[0].stride * call.y.strides[2] +
+                                 k % axes_[1].cells * axes_[1].stride * call.y.strides[3],
+                             call.layer.out_channels, 1);
+        }
+    }
+
+    const Kernels<T>& kernels_;
+    const std::array<Side, 2> axes_;
+    const Index channels_, pitch_, out_vectors_;
+    Index group_step_;
+    std::vector<Panel> panels_;
+    Buffer<T> weight_, bias_;
+    const std::vector<T> zeros_ = std::vector<T>(static_cast<std::size_t>(channels_));
+    const std::vector<T> no_bias_ = std::vector<T>(static_cast<std::size_t>(max_vectors * kernels_.lanes));
+};
+
+}  // namespace tconv
