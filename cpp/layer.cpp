@@ -112,7 +112,7 @@ template <class T>
 Layer<T>::Layer(const T* weight, const T* bias, bool lent, Index in_channels, Index out_channels, Index groups,
                 std::vector<Axis> axes, Activation activation, T slope, const Backend* backend, bool winograd)
     : constants_{{std::move(axes), groups, in_channels / groups, out_channels / groups}, weight, bias, activation, slope},
-      kernels_(kernels_of<T>(backend)), winograd_(winograd) {
+      kernels_(kernels_of<T>(backend)), may_winograd_(winograd) {
     const Index weights = in_channels * constants_.out_channels * constants_.taps();
     if (!lent) {
         constants_.weight = std::copy_n(weight, weights, weight_.grow(weights)) - weights;
@@ -129,7 +129,7 @@ Layer<T>::~Layer() = default;
 template <class T>
 void Layer<T>::run(const View<const T>& x, const View<T>& y) const {
     if (y.size() == 0 || x.size() == 0) return;
-    run(choose(x, y, winograd_), x, y);
+    run(choose(x, y, may_winograd_), x, y);
 }
 
 template <class T>
@@ -138,7 +138,8 @@ void Layer<T>::run(Way way, const View<const T>& x, const View<T>& y) const {
         static_cast<double>(x.size()) * static_cast<double>(constants_.out_channels * constants_.taps());
     if (way == Way::reference) return run_reference(x, y, multiplications);
     if (way == Way::winograd) {
-        if (!ready_winograd().run(constants_, x, y, multiplications)) run(choose(x, y, false), x, y);
+        const auto& ready = ready_winograd();
+        if (!ready.program->run(constants_, ready.packed, x, y, multiplications)) run(choose(x, y, false), x, y);
         return;
     }
     if (way == Way::depthwise) return ready_depthwise().run(x, y, multiplications);
@@ -164,10 +165,10 @@ void Layer<T>::run(Way way, const View<const T>& x, const View<T>& y) const {
 template <class T>
 typename Layer<T>::Account Layer<T>::account(const View<const T>& x, const View<T>& y) const {
     static const char* const names[] = {"reference", "depthwise", "winograd", "cells", "pixels", "pixels", "cells", "cells", "cells"};
-    const Way way = choose(x, y, winograd_);
+    const Way way = choose(x, y, may_winograd_);
     Index bytes = 0;
     if (way == Way::depthwise) bytes = ready_depthwise().workspace_bytes(x, y);
-    if (way == Way::winograd) bytes = ready_winograd().workspace_bytes(x, y);
+    if (way == Way::winograd) bytes = Winograd<T>(constants_, *kernels_).workspace_bytes(x, y);
     if (way == Way::pixels || way == Way::pixels_woven)
         bytes = ready_pixels(way == Way::pixels_woven).program->workspace_bytes(x, y);
     if (way == Way::point)
@@ -209,8 +210,11 @@ const Depthwise<T>& Layer<T>::ready_depthwise() const {
 }
 
 template <class T>
-const Winograd<T>& Layer<T>::ready_winograd() const {
-    return winograd_weights_.get([&] { return std::make_unique<Winograd<T>>(constants_, *kernels_); });
+const typename Layer<T>::template Ready<Winograd<T>>& Layer<T>::ready_winograd() const {
+    return winograd_.get([&] {
+        const auto program = the_program<Winograd<T>>(constants_, *kernels_);
+        return std::make_unique<Ready<Winograd<T>>>(program, program->pack(constants_));
+    });
 }
 
 template <class T>

@@ -53,7 +53,7 @@ class Layer {
     Way choose(const View<const T>& x, const View<T>& y, bool winograd) const;
     void run(Way way, const View<const T>& x, const View<T>& y) const;
     const Depthwise<T>& ready_depthwise() const;
-    const Winograd<T>& ready_winograd() const;
+    const Ready<Winograd<T>>& ready_winograd() const;
     const Ready<Pixels<T>>& ready_pixels(bool woven_channels) const;
     const Ready<CellLanes<T>>& ready_cells(Way way, const View<T>& y) const;
     void run_reference(const View<const T>& x, const View<T>& y, double multiplications) const;
@@ -62,13 +62,13 @@ class Layer {
     Buffer<T> weight_, bias_;
     Constants<T> constants_, point_;  // the latter: the kernel as one axis, for inputs of a single pixel
     const Kernels<T>* kernels_;       // null: the reference
-    bool finite_, winograd_;
+    bool finite_, may_winograd_;
 
     // Of each way, when it is first taken.
     Lazy<Ready<Pixels<T>>> pixels_[2];
     Lazy<Ready<CellLanes<T>>> cells_[5];
     Lazy<Depthwise<T>> depthwise_;
-    Lazy<Winograd<T>> winograd_weights_;
+    Lazy<Ready<Winograd<T>>> winograd_;
 };
 
 extern template class Layer<float>;

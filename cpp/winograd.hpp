@@ -15,7 +15,7 @@
 #include <atomic>
 
 #include "activation.hpp"
-#include "buffer.hpp"
+#include "packing.hpp"
 #include "problem.hpp"
 #include "threads.hpp"
 
@@ -24,27 +24,27 @@ namespace tconv {
 template <class T>
 class Winograd {
    public:
-    Winograd(const Constants<T>& layer, const Kernels<T>& kernels)
+    Winograd(const Form& layer, const Kernels<T>& kernels)
         : kernels_(kernels),
           axes_{Side(layer.axes[0]), Side(layer.axes[1])},
           channels_(layer.in_channels),
           pitch_(ceil_div(layer.in_channels, kernels.lanes) * kernels.lanes + kernels.lanes),
           out_vectors_(ceil_div(layer.out_channels, kernels.lanes)) {
         lay_out();
-        pack(layer);
     }
 
     static bool can_run(const Form& layer, const Kernels<T>& kernels, const View<const T>& x, const View<T>& y) {
         if (layer.axes.size() != 2 || x.strides[1] != 1 || y.strides[1] != 1) return false;
         if (layer.in_channels < kernels.lanes || layer.out_channels < kernels.lanes) return false;
-        double direct = 1, tiles = static_cast<double>(x.shape[0]);
+        double saved = 1, tiles = static_cast<double>(x.shape[0]);
         for (std::size_t a = 0; a < 2; ++a) {
             const Side side(layer.axes[a]);
             if (layer.axes[a].dilation != 1 || side.taps < 2 || side.taps > 3) return false;
-            direct *= static_cast<double>(side.kernel * side.cells) / static_cast<double>(points * side.stride);
-            tiles *= static_cast<double>(side.tiles(y.shape[a + 2]));
+            const auto along = static_cast<double>(side.tiles(y.shape[a + 2]));
+            saved *= static_cast<double>(x.shape[a + 2] * side.kernel) / (along * static_cast<double>(points * side.stride));
+            tiles *= along;
         }
-        return direct >= worth_while && tiles >= few_tiles;
+        return saved >= worth_while && tiles >= few_tiles;
     }
 
     Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
@@ -52,14 +52,38 @@ class Winograd {
         return (all_points * (point_step(tiles) + product_step(tiles))) * static_cast<Index>(sizeof(T));
     }
 
+    Packed<T> pack(const Constants<T>& layer) const {
+        const Index lanes = kernels_.lanes, biases = out_vectors_ * lanes;
+        Packed<T> packed{Buffer<T>(weights_ * layer.groups), Buffer<T>(biases * layer.groups)};
+        for (Index g = 0; g < layer.groups; ++g)
+            for (Index c = 0; c < biases; ++c)
+                packed.bias.data()[g * biases + c] = c < layer.out_channels ? layer.bias_of(g * layer.out_channels + c) : T(0);
+        parallel(channels_ * layer.groups, static_cast<double>(weights_ * layer.groups), [&](Index task) {
+            const Index g = task / channels_, ci = task % channels_;
+            const T* weight = layer.weight + task * layer.out_channels * layer.taps();
+            for (const Panel& panel : panels_) {
+                const Index width = panel.vectors * lanes;
+                for (const Run& run : panel.runs)
+                    for (Index lane = 0; lane < run.count * lanes; ++lane) {
+                        const Index channel = run.channel + lane;
+                        const T* taps = channel < layer.out_channels ? weight + channel * layer.taps() : nullptr;
+                        T* to = packed.weight.data() + g * weights_ + panel.weight + ci * width + run.vector * lanes + lane;
+                        put_transformed(to, width * channels_, taps, run.phase);
+                    }
+            }
+        });
+        return packed;
+    }
+
     // False if some output came out as NaN or Inf, which spreads over a tile here; then all must be computed otherwise.
-    bool run(const Constants<T>& layer, const View<const T>& x, const View<T>& y, double multiplications) const {
+    bool run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
+             double multiplications) const {
         const Index tiles = tiles_of(x, y), step = tiles_at_once(tiles, threads_for(multiplications));
         const Index blocks = ceil_div(tiles, step);
         std::atomic<bool> finite{true};
         parallel(blocks * layer.groups, multiplications, [&](Index task) {
             const Index g = task / blocks, begin = task % blocks * step;
-            const Call call{layer, x, y, g, begin, std::min(step, tiles - begin)};
+            const Call call{layer, packed, x, y, g, begin, std::min(step, tiles - begin)};
             if (finite.load(std::memory_order_relaxed) && !compute(call)) finite.store(false, std::memory_order_relaxed);
         });
         return finite.load();
@@ -67,7 +91,7 @@ class Winograd {
 
    private:
     static constexpr Index points = 4, all_points = points * points;
-    static constexpr double worth_while = 1.4;  // products saved: beside them inputs and outputs are transformed
+    static constexpr double worth_while = 1.4;  // times fewer products: inputs and outputs are transformed beside
     static constexpr double few_tiles = 32;     // all weights are fetched for so many at least
     static constexpr Index block_bytes = 512 * 1024;  // of transformed inputs
 
@@ -95,6 +119,7 @@ class Winograd {
 
     struct Call {  // some tiles of a channel group
         const Constants<T>& layer;
+        const Packed<T>& packed;
         const View<const T>& x;
         const View<T>& y;
         Index g, begin, count;
@@ -125,34 +150,14 @@ class Winograd {
         const Index panels = ceil_div(vectors, most);
         for (Index p = 0; p < panels; ++p) {
             const Index begin = part(vectors, p, panels), end = part(vectors, p + 1, panels);
-            panels_.push_back({end - begin, begin * kernels_.lanes * channels_ * all_points, {}});
+            panels_.push_back({end - begin, weights_, {}});
+            weights_ += (end - begin) * kernels_.lanes * channels_ * all_points;
             for (Index v = begin; v < end; v += panels_.back().runs.back().count) {
                 const Index phase = v / out_vectors_, channel = v % out_vectors_;
                 panels_.back().runs.push_back({v - begin, std::min(end - v, out_vectors_ - channel), channel * kernels_.lanes,
                                                {phase / axes_[1].stride, phase % axes_[1].stride}});
             }
         }
-    }
-
-    void pack(const Constants<T>& layer) {
-        const Index lanes = kernels_.lanes, all = out_vectors_ * lanes;
-        group_step_ = all * axes_[0].stride * axes_[1].stride * channels_ * all_points;
-        T* weights = weight_.grow(group_step_ * layer.groups);
-        bias_.grow(all * layer.groups);
-        for (Index g = 0; g < layer.groups; ++g)
-            for (Index c = 0; c < all; ++c)
-                bias_.data()[g * all + c] = c < layer.out_channels ? layer.bias_of(g * layer.out_channels + c) : T(0);
-        parallel(channels_ * layer.groups, static_cast<double>(group_step_ * layer.groups), [&](Index task) {
-            const Index g = task / channels_, ci = task % channels_;
-            for (const Panel& panel : panels_)
-                for (const Run& run : panel.runs)
-                    for (Index lane = 0; lane < run.count * lanes; ++lane) {
-                        const Index co = run.channel + lane;
-                        const T* taps = co < layer.out_channels ? layer.weight + (task * layer.out_channels + co) * layer.taps() : nullptr;
-                        T* to = weights + g * group_step_ + panel.weight + ci * panel.vectors * lanes + run.vector * lanes + lane;
-                        put_transformed(to, panel.vectors * lanes * channels_, taps, run.phase);
-                    }
-        });
     }
 
     // The 4x4 weights of one phase, from the taps of the kernel; of none, zeros.
@@ -219,7 +224,7 @@ class Winograd {
     void multiply(const Call& call, const Panel& panel, const T* inputs, Index in_step, T* products, Index out_step) const {
         const Index width = panel.vectors * kernels_.lanes, first_weights = 0;
         for (Index point = 0; point < all_points; ++point) {
-            const T* weight = weight_.data() + call.g * group_step_ + panel.weight + point * width * channels_;
+            const T* weight = call.packed.weight.data() + call.g * weights_ + panel.weight + point * width * channels_;
             for (Index begin = 0; begin < channels_; begin += longest_sum)
                 for (Index n = 0; n < call.count; n += kernels_.rows) {
                     const Index rows = std::min(kernels_.rows, call.count - n);
@@ -244,7 +249,7 @@ class Winograd {
             const Index channels = std::min(run.count * kernels_.lanes, call.layer.out_channels - run.channel);
             finite &= sums(first.y + run.channel, axes_[0].stride * call.y.strides[2], axes_[1].stride * call.y.strides[3],
                            first.wanted, products + run.vector * kernels_.lanes, out_step,
-                           bias_.data() + call.g * out_vectors_ * kernels_.lanes + run.channel, channels);
+                           call.packed.bias.data() + call.g * out_vectors_ * kernels_.lanes + run.channel, channels);
         }
         return finite;
     }
@@ -282,9 +287,8 @@ class Winograd {
     const Kernels<T>& kernels_;
     const std::array<Side, 2> axes_;
     const Index channels_, pitch_, out_vectors_;
-    Index group_step_;
     std::vector<Panel> panels_;
-    Buffer<T> weight_, bias_;
+    Index weights_ = 0;  // of a channel group
     const std::vector<T> zeros_ = std::vector<T>(static_cast<std::size_t>(channels_));
     const std::vector<T> no_bias_ = std::vector<T>(static_cast<std::size_t>(max_vectors * kernels_.lanes));
 };

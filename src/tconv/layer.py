@@ -69,7 +69,8 @@ class Plan:
     Attributes:
         output_shape: (batch, out_channels, *out_size), or without the batch.
         way: "pixels" (neighbouring pixels fill the vectors), "cells" (outputs of one cell fill them), "depthwise",
-            "reference" (plain loops: that backend, or weights that are not finite) or "NumPy" (no native dtype).
+            "winograd" (see `prepare`), "reference" (plain loops: that backend, or weights that are not finite) or
+            "NumPy" (no native dtype).
         workspace_bytes: what each thread needs beside input, output and packed weights; None where NumPy computes.
     """
 
@@ -98,6 +99,7 @@ class Layer:
         activation: str = "",
         slope: float = 0.0,
         lent: bool = False,  # the numbers are kept as they are, not copied: for a layer that lives as long as one call
+        winograd: bool = False,
     ):
         self.geometry = signature.geometry
         self.groups = signature.groups
@@ -107,7 +109,8 @@ class Layer:
         if core:
             weight = np.ascontiguousarray(_readable(weight, core))
             bias = None if bias is None else np.ascontiguousarray(_readable(bias, core))
-            self._packed = native.pack(signature.geometry, weight, bias, signature.groups, activation, slope, lent)
+            numbers = signature.geometry, weight, bias, signature.groups
+            self._packed = native.pack(*numbers, activation, slope, lent, winograd)
             self._lent = (weight, bias) if lent else None
         else:
             self._weight, self._bias = weight.astype(self.dtype), None if bias is None else bias.astype(self.dtype)
@@ -208,6 +211,7 @@ def prepare(
     geometry: Geometry | None = None,
     groups: int = 1,
     activation: str | tuple[str, float] | None = None,
+    winograd: bool = False,
 ) -> Layer:
     """Pack the weights of a transposed convolution once; the `Layer` returned runs on any input size.
 
@@ -218,6 +222,10 @@ def prepare(
         groups: number of channel groups.
         activation: applied to the result: one of relu, leaky_relu, tanh, sigmoid, gelu, silu, as in
             torch.nn.functional; or ("leaky_relu", slope), default slope 0.01. Floating-point dtypes only.
+        winograd: allow Winograd's algorithm, with up to 2.25 times fewer multiplications (F(2, 3) and F(3, 2) on each
+            axis; Winograd 1980; Lavin and Gray, CVPR 2016), on channels-last arrays of two axes with two or three taps
+            per phase, dilation 1 and many channels. Rounding errors are then relative to the largest inputs of a
+            neighbourhood of 4x4 instead of each output's own; NaN and Inf still stay where they belong.
 
     Raises:
         RankError, ChannelError, KernelError, BiasError, DtypeError, ActivationError: as their names say.
@@ -236,7 +244,9 @@ def prepare(
         raise errors.KernelError(f"weight {weight.shape} does not have the geometry's kernel {geometry.kernel}")
     name, slope = _activation(activation, weight.dtype)
     shapes = weight.shape, None if bias is None else bias.shape
-    return Layer(Signature(geometry, int(groups), *shapes, weight.dtype.type), weight, bias, name, slope)
+    return Layer(
+        Signature(geometry, int(groups), *shapes, weight.dtype.type), weight, bias, name, slope, winograd=winograd
+    )
 
 
 def _core_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -114,6 +115,35 @@ def test_the_faster_layout_stays(
     assert y.is_contiguous(memory_format=torch.channels_last) == better
     torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
     assert comparable(state(tconv.nn.restore(model))) == comparable(before)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("with_example", [False, True])
+def test_what_the_filter_leaves_alone_is_not_folded(
+    with_example: bool, fast: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def block() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(4, 4, 3, 1, 1), nn.BatchNorm2d(4), nn.ConvTranspose2d(4, 4, 2, 2), nn.ReLU())
+
+    model = nn.Sequential(block(), block()).eval()
+    x = torch.randn(1, 4, 5, 5) if with_example else None
+    tconv.nn.accelerate(model, x, filter=lambda name, layer: name.startswith("1") and max(layer.kernel_size) < 4)
+    done = [row.split()[1:4] for row in capsys.readouterr().out.splitlines() if row.startswith(("folded", "replaced"))]
+    assert [names[0] for names in done] == ["1.2", "1.0", "1.2"]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("winograd", [False, True])
+def test_winograds_algorithm_is_a_choice(
+    winograd: bool, fast: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1)).to(memory_format=torch.channels_last).eval()
+    x = torch.randn(1, 32, 40, 40)
+    expected = model(x)
+    with nullcontext() if winograd else pytest.warns(UserWarning, match="changed nothing"):
+        tconv.nn.accelerate(model, x, winograd=winograd)
+    assert ("folded    0  fold" in capsys.readouterr().out) == winograd
+    torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()

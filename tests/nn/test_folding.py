@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import tconv.nn
 from tconv.nn.folding.forward import FoldedForward
-from tconv.nn.folding.graph import Report, fold_graphs
+from tconv.nn.folding.graph import Folding, fold_graphs
 
 
 def up(cin: int, cout: int, **kwargs: Any) -> nn.Module:
@@ -85,10 +85,10 @@ def randomised(model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-def folds(model: nn.Module) -> Report:
-    report = Report()
-    fold_graphs(model, report, lambda name: True)
-    return report
+def folds(model: nn.Module) -> Folding:
+    folding = Folding()
+    fold_graphs(model, folding)
+    return folding
 
 
 def close(actual: Tensor, expected: Tensor) -> None:
@@ -114,6 +114,32 @@ def test_chains(name: str, dtype: torch.dtype, last: bool, engine: None) -> None
 
 
 @torch.no_grad()
+def wide(layer: nn.Module, last: bool = True) -> nn.Module:
+    return nn.Sequential(layer).to(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(32, 48, 3, padding=1), up(32, 48)], ids=["conv", "transposed"])
+def test_a_single_layer_that_gains_by_winograd(layer: nn.Module, engine: None) -> None:
+    x = torch.randn(2, 32, 40, 39)
+    with torch.no_grad():
+        expected, model = layer(x), wide(copy.deepcopy(layer))
+        assert list(folds(model).folds) == ["0"]
+        close(model(x), expected)
+        x[0, 0, 0, 0] = torch.nan
+        assert torch.equal(model(x).isnan(), layer(x).isnan())
+
+
+def test_single_layers_that_do_not_gain_are_left() -> None:
+    conv = nn.Conv2d(32, 48, 3, padding=1)
+    exact = Folding(winograd=False)
+    fold_graphs(wide(copy.deepcopy(conv)), exact)
+    assert not exact.folds
+    strided, small, one = nn.Conv2d(32, 48, 3, 2), nn.Conv2d(3, 48, 3), nn.Conv2d(32, 48, 1)
+    for model in (wide(conv, False), *map(wide, (strided, small, one, nn.BatchNorm2d(32)))):
+        found = folds(model.eval())
+        assert not found.folds and not found.skipped
+
+
 def test_functions() -> None:
     model, x = Functional().eval(), torch.randn(1, 4, 5, 5)
     expected = model(x)

@@ -41,7 +41,8 @@ def pack(
 ) -> Packed:
     """Contiguous weights packed for the active backend: `pack(...).run(x, y)` takes strided x and y of their dtype.
 
-    With `lent`, weight and bias are not copied: they must live, unchanged, as long as the result.
+    With `lent`, weight and bias are not copied: they must live, unchanged, as long as the result. `winograd`: see
+    `tconv.prepare`.
     """
     axes = [(axis.kernel, axis.stride, axis.dilation, axis.crop_lo) for axis in geometry.axes]
     return LAYERS[weight.dtype](weight, bias, axes, groups, activation, slope, active(), lent, winograd)

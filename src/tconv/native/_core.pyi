@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 class LayerF32:
     """Weights packed for one backend; `run` computes any input size."""
 
-    def __init__(self, weight: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str, lent: bool = False) -> None: ...
+    def __init__(self, weight: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str, lent: bool = False, winograd: bool = False) -> None: ...
 
     def run(self, x: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], y: Annotated[NDArray[numpy.float32], dict(device='cpu')]) -> None:
         """
@@ -25,7 +25,7 @@ class LayerF32:
 class LayerF64:
     """Weights packed for one backend; `run` computes any input size."""
 
-    def __init__(self, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str, lent: bool = False) -> None: ...
+    def __init__(self, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str, lent: bool = False, winograd: bool = False) -> None: ...
 
     def run(self, x: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], y: Annotated[NDArray[numpy.float64], dict(device='cpu')]) -> None:
         """

@@ -23,6 +23,7 @@ def accelerate(
     filter: Filter | None = None,
     strict: bool = False,
     verify: bool = True,
+    winograd: bool = True,
 ) -> Model:
     """Make the transposed convolutions of `model` tconv's, and in inference fold what folds; in place.
 
@@ -37,9 +38,11 @@ def accelerate(
         model: any module; may itself be a transposed convolution.
         example: an input of the model, or a tuple of its arguments; without, nothing is measured.
         mode: "inference" folds as well; "training" only swaps, and measures forward and backward.
-        filter: `filter(name, module)` is false for layers to leave alone; default none.
+        filter: `filter(name, module)` is false for convolutions, transposed or not, to leave alone: they are neither
+            replaced nor folded. Default: none.
         strict: raise if a transposed convolution stays as it was, or there is none; the model is then as before.
         verify: measure and compare, if there is an example.
+        winograd: as for `tconv.nn.fold`, which says what it costs; default yes.
 
     Returns:
         The model itself; `restore(model)` undoes it.
@@ -58,11 +61,11 @@ def accelerate(
     restore(model)
     rows: list[Row]
     if arguments is None:
-        rows = swap_all(model, filter) + (fold_all(model) if mode == "inference" else [])
+        rows = swap_all(model, filter) + (fold_all(model, filter, winograd) if mode == "inference" else [])
     elif mode == "training":
         rows = swap_faster(model, arguments, filter, training=True)
     else:
-        rows = fastest(model, arguments, filter)
+        rows = fastest(model, arguments, filter, winograd)
     for row in rows:
         print(f"{row.action:8}  {row.name or '(model)'}  {row.kind}  {row.text}".rstrip())
     stayed = [row for row in rows if row.action == "skipped" and row.kind != FOLD]

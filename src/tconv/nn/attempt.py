@@ -10,7 +10,8 @@ from torch import nn
 
 from tconv.nn.comparison import Comparison, calls, compare, evaluating
 from tconv.nn.folding import unfold
-from tconv.nn.folding.graph import Report, fold_graphs
+from tconv.nn.folding.chain import Folded
+from tconv.nn.folding.graph import Folding, fold_graphs
 from tconv.nn.restoration import make_channels_last, restore
 from tconv.nn.swap import TO_THEIRS, Filter, swap, unswap
 
@@ -34,6 +35,7 @@ class Attempt:
     rows: list[Row]
     whole: Comparison
     last: bool
+    winograd: bool
 
     def again(self, model: nn.Module) -> None:
         """Make of the restored `model` what it was in this attempt, without measuring."""
@@ -43,13 +45,13 @@ class Attempt:
         for name, layer in model.named_modules():
             if ("replaced", name) in done:
                 swap(name, layer, None)
-        fold_graphs(model, Report(), lambda name: ("folded", name) in done)
+        fold_graphs(model, Folding(lambda name, _: ("folded", name) in done, self.winograd))
 
 
-def fastest(model: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None) -> list[Row]:
+def fastest(model: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None, winograd: bool) -> list[Row]:
     """Try both layouts of the weights, and leave the model as it was faster, or restored if neither was."""
     original = copy.deepcopy(model)
-    attempts = [_attempt(model, original, arguments, wanted, last) for last in (False, True)]
+    attempts = [_attempt(model, original, arguments, wanted, last, winograd) for last in (False, True)]
     # Where the layout matters little, the weights stay as they are.
     best = min(attempts, key=lambda attempt: attempt.whole.after / attempt.whole.before * (1 if attempt.last else 0.98))
     kind = type(model).__name__
@@ -64,15 +66,20 @@ def fastest(model: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None)
 
 
 def _attempt(
-    model: nn.Module, original: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None, last: bool
+    model: nn.Module,
+    original: nn.Module,
+    arguments: tuple[Any, ...],
+    wanted: Filter | None,
+    last: bool,
+    winograd: bool,
 ) -> Attempt:
     restore(model)
     if last:
         make_channels_last(model)
     rows = swap_faster(model, arguments, wanted)
-    rows += fold_all(model, arguments)
+    rows += fold_all(model, wanted, winograd, arguments)
     with evaluating(model), evaluating(original):
-        return Attempt(rows, compare(original, model, (arguments, {})), last)
+        return Attempt(rows, compare(original, model, (arguments, {})), last, winograd)
 
 
 def swap_all(model: nn.Module, wanted: Filter | None) -> list[Row]:
@@ -108,14 +115,24 @@ def swap_faster(
     return rows
 
 
-def fold_all(model: nn.Module, arguments: tuple[Any, ...] | None = None) -> list[Row]:
-    """Fold the model; with arguments, race each fold against its steps, and fold again without those that lose."""
+def fold_all(
+    model: nn.Module, wanted: Filter | None, winograd: bool, arguments: tuple[Any, ...] | None = None
+) -> list[Row]:
+    """Fold the model, but for layers that are not wanted; with arguments, race each fold against its steps, and fold
+    again without those that lose.
+    """
     results: dict[str, Comparison] = {}
+    layers = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.modules.conv._ConvNd)]
+    alone = {layer for name, layer in layers if wanted is not None and not wanted(name, layer)}
+
+    def keep(name: str, folded: Folded) -> bool:
+        return alone.isdisjoint(folded.absorbed) and (name not in results or results[name].faster)
+
     while True:
         unfold(model)
-        report = Report()
-        fold_graphs(model, report, lambda name: name not in results or results[name].faster)
-        new = {name: fold for name, fold in report.folds.items() if name not in results}
+        folding = Folding(keep, winograd)
+        fold_graphs(model, folding)
+        new = {name: fold for name, fold in folding.folds.items() if name not in results}
         if arguments is None or not new:
             break
         for name, call in calls(model, arguments, new).items():
@@ -124,5 +141,5 @@ def fold_all(model: nn.Module, arguments: tuple[Any, ...] | None = None) -> list
             break
     losers = [name for name, result in results.items() if not result.faster]
     rows = [Row("skipped", name, FOLD, f"not faster: {results[name]}") for name in losers]
-    rows += [Row("folded", name, FOLD, str(results.get(name, ""))) for name in report.folds if name not in losers]
-    return rows + [Row("skipped", name, FOLD, reason) for name, reason in report.skipped]
+    rows += [Row("folded", name, FOLD, str(results.get(name, ""))) for name in folding.folds if name not in losers]
+    return rows + [Row("skipped", name, FOLD, reason) for name, reason in folding.skipped]

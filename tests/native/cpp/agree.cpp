@@ -26,6 +26,7 @@ struct Case {
     Size in, out;
     std::vector<Axis> axes;  // kernel, stride, dilation, crop_lo
     Activation activation;
+    bool winograd = false;
 };
 
 const Case cases[] = {
@@ -41,6 +42,8 @@ const Case cases[] = {
     {"a pixel", 3, 5, 6, 1, {1, 1}, {3, 4}, {{3, 1, 1, 0}, {4, 2, 1, 0}}, Activation::relu},
     {"few channels", 2, 6, 1, 1, {7, 40}, {14, 80}, {{5, 2, 1, 2}, {5, 2, 1, 2}}, Activation::none},
     {"long sums", 1, 1100, 9, 1, {4, 5}, {8, 10}, {{3, 2, 1, 1}, {3, 2, 1, 1}}, Activation::none},
+    {"Winograd", 2, 40, 36, 1, {15, 20}, {16, 20}, {{3, 1, 1, 0}, {3, 1, 1, 1}}, Activation::none, true},
+    {"Winograd, stride 2", 1, 80, 72, 2, {16, 17}, {32, 34}, {{4, 2, 1, 1}, {5, 2, 1, 2}}, Activation::relu, true},
     {"enough for threads", 1, 32, 32, 1, {16, 24}, {32, 48}, {{4, 2, 1, 1}, {4, 2, 1, 1}}, Activation::none},
 };
 
@@ -109,7 +112,7 @@ bool agrees(const Case& c, const Choice& choice) {
     const auto b = numbers<T>(c.out_channels, 3);
     const auto layer = [&](const Backend* backend) {
         return Layer<T>(w.data(), b.data(), true, c.in_channels, c.out_channels, c.groups, c.axes, c.activation, T(0.5),
-                        backend);
+                        backend, c.winograd);
     };
     const Layer<T> judged = layer(choice.backend), reference = layer(nullptr);
     const bool exact = c.activation <= Activation::leaky_relu;

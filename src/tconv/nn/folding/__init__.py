@@ -7,14 +7,14 @@ from typing import TypeVar
 from torch import nn
 
 from tconv.nn.folding.forward import FoldedForward
-from tconv.nn.folding.graph import Report, fold_graphs
+from tconv.nn.folding.graph import Folding, fold_graphs
 
 __all__ = ["fold", "unfold"]
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def fold(model: Model) -> Model:
+def fold(model: Model, *, winograd: bool = True) -> Model:
     """Run layers of `model` that are one layer mathematically as one, in inference; in place.
 
     Folded are: nearest upsampling by whole numbers and a convolution; a convolution and a pixel shuffle; a transposed
@@ -29,6 +29,9 @@ def fold(model: Model) -> Model:
 
     Args:
         model: any module; what torch.fx cannot trace is left alone, and its children are tried.
+        winograd: allow Winograd's algorithm (see `tconv.prepare`) in folded layers, and fold single convolutions and
+            transposed convolutions that gain by it: those of two axes with channels-last weights, two or three taps per
+            phase and many channels. It rounds a little more (some 1e-6 of the largest value in float32). Default yes.
 
     Returns:
         The model itself. `tconv.nn.restore(model)` undoes it; `tconv.nn.accelerate` folds, and reports.
@@ -39,7 +42,7 @@ def fold(model: Model) -> Model:
     ...     fold(model)(torch.ones(1, 3, 5, 5)).shape
     torch.Size([1, 4, 10, 10])
     """
-    fold_graphs(model, Report(), lambda name: True)
+    fold_graphs(model, Folding(winograd=winograd))
     return model
 
 

@@ -89,16 +89,17 @@ def _next(joined: Joined, step: Step) -> Joined:
 
 
 class Folded(nn.Module):
-    """Steps of a model run as one layer, for inference.
+    """Steps of a model run as one layer, for inference; with `winograd`, by Winograd's algorithm where that is faster.
 
     The steps' modules stay where they are in the model, and own the weights. What is derived from them is kept here
     with stamps, and made anew when one of them has changed. What the engine does not take, and what no longer folds,
     runs as the steps.
     """
 
-    def __init__(self, steps: Sequence[Step]):
+    def __init__(self, steps: Sequence[Step], winograd: bool):
         super().__init__()
         self.steps = tuple(steps)
+        self.winograd = winograd
         self.absorbed = tuple(step.part for step in steps if isinstance(step.part, nn.Module))
         self.name = " + ".join(step.name for step in steps)
         self._derive()
@@ -123,6 +124,13 @@ class Folded(nn.Module):
         """The layer whose result is this module's, so that it can be written into a view; None if there is none."""
         self._refresh()
         return self._layer if self._phases is None else None
+
+    def gains_alone(self) -> bool:
+        """Whether a single step, on a map of usual size, is faster here than in PyTorch."""
+        if self._layer is None or not self._last:
+            return False
+        channels, sizes = self._in_channels, (64,) * self._layer.geometry.ndim
+        return self._layer.plan((1, channels, *sizes), channels_last=True).way == "winograd"
 
     def _sources(self) -> list[Tensor]:
         tensors = (t for m in self.absorbed for t in (*m._parameters.values(), *m._buffers.values()))
@@ -153,8 +161,8 @@ class Folded(nn.Module):
             return
         activation = None if joined.activation is None else _named(joined.activation)
         arrays = weight.numpy(), None if bias is None else bias.numpy()
-        self.out_channels = linear.out_channels
-        self._layer = prepare(*arrays, linear.geometry, linear.groups, activation)
+        self._in_channels, self.out_channels = weight.shape[0], linear.out_channels
+        self._layer = prepare(*arrays, linear.geometry, linear.groups, activation, self.winograd)
         weighed: list[Any] = [m for m in self.absorbed if type(m) in (*CONV, *TRANSPOSED)]
         self._last = any(by_channels(m.weight) for m in weighed)
         self._phases = None if linear.phase_bias is None else linear.phase_bias.to(dtype)

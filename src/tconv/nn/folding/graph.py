@@ -23,9 +23,19 @@ Fold: TypeAlias = Folded | CatInto
 
 
 @dataclass
-class Report:
-    """What was folded, by the names of the model's parts, and what was not, with the reason."""
+class Folding:
+    """What is wanted of the folding of a model, and what came of it.
 
+    Attributes:
+        keep: says of each fold, by its name and what is folded, whether it is wanted.
+        winograd: whether Winograd's algorithm may be used; see `tconv.prepare`.
+        folds: by the names of the model's parts.
+        skipped: what was not folded, with the reason.
+        met: how often each name was met.
+    """
+
+    keep: Callable[[str, Folded], bool] = lambda name, folded: True
+    winograd: bool = True
     folds: dict[str, Fold] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     met: Counter[str] = field(default_factory=Counter)
@@ -54,8 +64,8 @@ def is_leaf(module: nn.Module, name: str) -> bool:
     return type(module) in TRANSPOSED or Tracer().is_leaf_module(module, name)
 
 
-def fold_graphs(model: nn.Module, report: Report, keep: Callable[[str], bool], prefix: str = "") -> None:
-    """Fold `model` if it can be traced, else its children; `keep` says of each fold, by name, whether it is wanted."""
+def fold_graphs(model: nn.Module, folding: Folding, prefix: str = "") -> None:
+    """Fold `model` if it can be traced, else its children."""
     if next(model.children(), None) is None or isinstance(vars(model).get("forward"), FoldedForward):
         return
     tracer = _Tracer()
@@ -64,17 +74,17 @@ def fold_graphs(model: nn.Module, report: Report, keep: Callable[[str], bool], p
         graph = tracer.trace(model)
     except Exception as error:  # tracing runs the model's own code, which may raise anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        report.skipped.append((prefix.removesuffix(".") or type(model).__name__, f"cannot be traced: {reason}"))
+        folding.skipped.append((prefix.removesuffix(".") or type(model).__name__, f"cannot be traced: {reason}"))
         for name, child in model.named_children():
-            fold_graphs(child, report, keep, f"{prefix}{name}.")
+            fold_graphs(child, folding, f"{prefix}{name}.")
         return
-    folds = dict(_fold_chains(graph, model, report, keep, prefix))
-    folds |= dict(_fold_cats(graph, model, folds, report, keep, prefix))
+    folds = dict(_fold_chains(graph, model, folding, prefix))
+    folds |= dict(_fold_cats(graph, model, folds, folding, prefix))
     targets = {str(node.target): node.op for node in graph.nodes if node.op in ("call_module", "get_attr")}
     for name in targets.keys() - folds.keys():
         child = attrgetter(name)(model)
         if targets[name] == "call_module" and not is_leaf(child, name):  # it has hooks, and is called as it is
-            fold_graphs(child, report, keep, f"{prefix}{name}.")
+            fold_graphs(child, folding, f"{prefix}{name}.")
     if folds:
         parts = {name: folds.get(name) or attrgetter(name)(model) for name in targets}
         absorbed = [m for fold in folds.values() for m in _folded(fold).absorbed]
@@ -96,17 +106,15 @@ def _arguments(model: nn.Module) -> int:
     return len(parameters)
 
 
-def _fold_chains(
-    graph: Graph, model: nn.Module, report: Report, keep: Callable[[str], bool], prefix: str
-) -> Iterator[tuple[str, Fold]]:
+def _fold_chains(graph: Graph, model: nn.Module, folding: Folding, prefix: str) -> Iterator[tuple[str, Fold]]:
     """Replace each chain by one node; yields the folds by their names in the graph."""
     erased: set[Node] = set()
     for node in list(graph.nodes):
-        folded, nodes = (None, []) if node in erased else _longest(node, model, report, prefix)
-        if folded is None or not keep(title := report.name(prefix + folded.name)):
+        folded, nodes = (None, []) if node in erased else _longest(node, model, folding, prefix)
+        if folded is None or not folding.keep(title := folding.name(prefix + folded.name), folded):
             continue
-        name = f"_folded_{len(report.folds)}"
-        report.folds[title] = folded
+        name = f"_folded_{len(folding.folds)}"
+        folding.folds[title] = folded
         with graph.inserting_after(nodes[-1]):
             new = graph.call_module(name, (nodes[0].args[0],))
         nodes[-1].replace_all_uses_with(new)
@@ -116,7 +124,7 @@ def _fold_chains(
         yield name, folded
 
 
-def _longest(node: Node, model: nn.Module, report: Report, prefix: str) -> tuple[Folded | None, list[Node]]:
+def _longest(node: Node, model: nn.Module, folding: Folding, prefix: str) -> tuple[Folded | None, list[Node]]:
     """The longest fold that begins at `node`, and its nodes."""
     steps: list[Step] = []
     nodes: list[Node] = []
@@ -128,12 +136,14 @@ def _longest(node: Node, model: nn.Module, report: Report, prefix: str) -> tuple
         nodes.append(node)
         if len(steps) == 1 and not isinstance(step.part, Nearest | nn.Module):
             break
-        if len(steps) > 1:
-            try:
-                best = Folded(steps), list(nodes)
-            except NoFoldError as reason:
-                if best[0] is None and isinstance(step.part, nn.Module | Shuffle):  # somebody may have expected it
-                    report.skipped.append((prefix + " + ".join(s.name for s in steps), str(reason)))
+        try:
+            folded = Folded(steps, folding.winograd)
+            if len(steps) > 1 or folded.gains_alone():
+                best = folded, list(nodes)
+        except NoFoldError as reason:
+            if len(steps) > 1:
+                if len(best[1]) < 2 and isinstance(step.part, nn.Module | Shuffle):  # somebody may have expected it
+                    folding.skipped.append((prefix + " + ".join(s.name for s in steps), str(reason)))
                 break
         if len(node.users) != 1:
             break
@@ -145,8 +155,7 @@ def _fold_cats(
     graph: Graph,
     model: nn.Module,
     folds: dict[str, Fold],
-    report: Report,
-    keep: Callable[[str], bool],
+    folding: Folding,
     prefix: str,
 ) -> Iterator[tuple[str, Fold]]:
     """Let a transposed convolution whose only use is a cat along the channels write into its part."""
@@ -155,12 +164,12 @@ def _fold_cats(
         if not isinstance(parts, list | tuple) or dim != (1,) or len(parts) < 2:
             continue
         for place, up in enumerate(parts):
-            folded = _writer(up, model, folds)
-            if folded is None or not keep(title := report.name(f"{prefix}cat + {folded.name}")):
+            folded = _writer(up, model, folds, folding)
+            if folded is None or not folding.keep(title := folding.name(f"{prefix}cat + {folded.name}"), folded):
                 continue
             fold = CatInto(folded, place)
-            name = f"_folded_{len(report.folds)}"
-            report.folds[title] = fold
+            name = f"_folded_{len(folding.folds)}"
+            folding.folds[title] = fold
             others = [part for n, part in enumerate(parts) if n != place]
             with graph.inserting_after(node):
                 new = graph.call_module(name, (up.args[0], *others))
@@ -171,7 +180,7 @@ def _fold_cats(
             break
 
 
-def _writer(up: object, model: nn.Module, folds: dict[str, Fold]) -> Folded | None:
+def _writer(up: object, model: nn.Module, folds: dict[str, Fold], folding: Folding) -> Folded | None:
     """The fold, or the transposed convolution as a fold of one step, that a node runs; None if it is neither."""
     if not isinstance(up, Node) or up.op != "call_module" or len(up.users) != 1:
         return None
@@ -182,7 +191,7 @@ def _writer(up: object, model: nn.Module, folds: dict[str, Fold]) -> Folded | No
         if step is None or not isinstance(layer, nn.Module) or type(layer) not in TRANSPOSED or hooked(layer):
             return None
         try:
-            found = Folded([step])
+            found = Folded([step], folding.winograd)
         except NoFoldError:
             return None
     return found if isinstance(found, Folded) and found.layer_into() is not None else None
