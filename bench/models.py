@@ -35,7 +35,7 @@ import tconv.nn
 from tconv.benchmark import machine
 from tconv.benchmark.clock import seconds_of_calls
 from tconv.benchmark.process import Contestant, Failed, serve
-from tconv.nn.comparison import calls
+from tconv.nn.comparison import Call, at_first_calls
 
 Run = Callable[[], Any]
 Inputs = tuple[Tensor, ...]
@@ -158,7 +158,8 @@ class Worker:
             wanted = ENTRIES[self._name].parts
             named = {n: m for n, m in model.named_modules() if n in wanted or any(n.startswith(w) for w in wanted)}
             named = {n: m for n, m in named.items() if n.rpartition(".")[0] not in named}
-            arguments = calls(model, inputs, named)
+            arguments: dict[str, Call] = {}
+            at_first_calls(model, inputs, named, arguments.setdefault)
             self._parts = [self._make(copy.deepcopy(named[n]), call[0]) for n, call in arguments.items()]
         return {"seconds": sum(median(seconds_of_calls(run)) for run in self._parts)}
 

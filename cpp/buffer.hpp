@@ -18,17 +18,15 @@ class Buffer {
     explicit Buffer(Index count) { grow(count); }
     Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), count_(std::exchange(other.count_, 0)) {}
     Buffer& operator=(Buffer&&) = delete;
-    ~Buffer() { std::free(data_); }
+    ~Buffer() { release(); }
 
     // Room for at least `count` numbers; what was there is lost.
     T* grow(Index count) {
         if (count <= count_ && data_) return data_;
-        std::free(std::exchange(data_, nullptr));
-        const std::size_t page = static_cast<std::size_t>(count) * sizeof(T) < large ? 64 : large;
-        const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(T) / page + 1) * page;
-        data_ = static_cast<T*>(std::aligned_alloc(page, bytes));
+        release();
+        const std::size_t bytes = bytes_of(count);
+        data_ = static_cast<T*>(bytes < large ? std::aligned_alloc(64, bytes) : pages(bytes));
         if (!data_) throw std::bad_alloc();
-        if (page == large) madvise(data_, bytes, MADV_HUGEPAGE);  // without it, it is only slower
         count_ = count;
         return data_;
     }
@@ -39,6 +37,32 @@ class Buffer {
 
    private:
     static constexpr std::size_t large = 2 * 1024 * 1024;
+
+    static std::size_t bytes_of(Index count) {
+        const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T), page = bytes < large ? 64 : large;
+        return (bytes / page + 1) * page;
+    }
+
+    // From the system, so that they go back to it: free() would keep them for other sizes.
+    static void* pages(std::size_t bytes) {
+        void* mapped = mmap(nullptr, bytes + large, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (mapped == MAP_FAILED) return nullptr;
+        char* const begin = static_cast<char*>(mapped);
+        const std::size_t before = large - reinterpret_cast<std::uintptr_t>(begin) % large;
+        munmap(begin, before);
+        if (before < large) munmap(begin + before + bytes, large - before);
+        madvise(begin + before, bytes, MADV_HUGEPAGE);  // without it, it is only slower
+        return begin + before;
+    }
+
+    void release() {
+        if (data_ && bytes_of(count_) >= large)
+            munmap(data_, bytes_of(count_));
+        else
+            std::free(data_);
+        data_ = nullptr;
+        count_ = 0;
+    }
 
     T* data_ = nullptr;
     Index count_ = 0;

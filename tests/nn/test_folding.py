@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import tconv.nn
+from tconv.nn.folding.chain import Folded
 from tconv.nn.folding.forward import FoldedForward
 from tconv.nn.folding.graph import Folding, fold_graphs
 
@@ -259,6 +261,17 @@ def test_copies_and_pickles_are_unfolded() -> None:
 
 
 @torch.no_grad()
+def test_restore_frees_the_folds_and_a_kept_forward_still_runs() -> None:
+    model = randomised(nn.Sequential(up(4, 6), nn.BatchNorm2d(6), nn.ReLU()))
+    tconv.nn.fold(model)
+    forward, x = model.forward, torch.randn(1, 4, 5, 5)
+    fold = weakref.ref(next(m for m in forward.graph.modules() if isinstance(m, Folded)))
+    tconv.nn.restore(model)
+    assert fold() is None
+    with torch.no_grad():
+        assert torch.equal(forward(x), model(x))
+
+
 def test_restore_and_folding_twice() -> None:
     model = randomised(CHAINS["0 + 1 + 2"]())
     before = dict(vars(model))

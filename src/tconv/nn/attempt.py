@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from tconv.nn.comparison import Comparison, calls, compare, evaluating
+from tconv.nn.comparison import Call, Comparison, at_first_calls, compare, evaluating
 from tconv.nn.folding import unfold
 from tconv.nn.folding.chain import Folded
 from tconv.nn.folding.graph import Folding, fold_graphs
@@ -85,29 +85,37 @@ def _attempt(
 def swap_all(model: nn.Module, wanted: Filter | None) -> list[Row]:
     """Make all transposed convolutions tconv's."""
     rows = []
-    for name, layer in model.named_modules():
-        if isinstance(layer, nn.modules.conv._ConvTransposeNd):
-            reason = swap(name, layer, wanted)
-            action = "replaced" if reason is None else "kept" if type(layer) in TO_THEIRS else "skipped"
-            rows.append(Row(action, name, type(layer).__name__, reason or ""))
+    for name, layer in _transposed(model):
+        reason = swap(name, layer, wanted)
+        action = "replaced" if reason is None else "kept" if type(layer) in TO_THEIRS else "skipped"
+        rows.append(Row(action, name, type(layer).__name__, reason or ""))
     return rows
+
+
+def _transposed(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    return [(n, m) for n, m in model.named_modules() if isinstance(m, nn.modules.conv._ConvTransposeNd)]
 
 
 def swap_faster(
     model: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None, training: bool = False
 ) -> list[Row]:
     """`swap_all`, then race each layer against what it was, on what the model calls it with; losers are taken back."""
-    original = copy.deepcopy(model)
+    original = {name: copy.deepcopy(layer) for name, layer in _transposed(model)}
     rows = swap_all(model, wanted)
     layers = {row.name: model.get_submodule(row.name) for row in rows if row.action == "replaced"}
-    seen = calls(model, arguments, layers)
+    results: dict[str, Comparison] = {}
+
+    def race(name: str, call: Call) -> None:
+        results[name] = compare(original[name], layers[name], call, training)
+
+    at_first_calls(model, arguments, layers, race)
     for row in rows:
         if row.action != "replaced":
             continue
-        if row.name not in seen:
+        comparison = results.get(row.name)
+        if comparison is None:
             row.text = "the example does not reach it"
             continue
-        comparison = compare(original.get_submodule(row.name), layers[row.name], seen[row.name], training)
         row.text = str(comparison)
         if not comparison.faster:
             unswap(layers[row.name])
@@ -128,6 +136,9 @@ def fold_all(
     def keep(name: str, folded: Folded) -> bool:
         return alone.isdisjoint(folded.absorbed) and (name not in results or results[name].faster)
 
+    def race(name: str, call: Call) -> None:
+        results[name] = compare(new[name].by_steps, new[name], call)
+
     while True:
         unfold(model)
         folding = Folding(keep, winograd)
@@ -135,8 +146,7 @@ def fold_all(
         new = {name: fold for name, fold in folding.folds.items() if name not in results}
         if arguments is None or not new:
             break
-        for name, call in calls(model, arguments, new).items():
-            results[name] = compare(new[name].by_steps, new[name], call)
+        at_first_calls(model, arguments, new, race)
         if new.keys() - results.keys():  # the example does not reach them
             break
     losers = [name for name, result in results.items() if not result.faster]

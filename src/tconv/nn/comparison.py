@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 SECONDS = 0.2  # of measuring, per comparison
@@ -46,23 +47,27 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def calls(model: nn.Module, example: tuple[Any, ...], modules: Mapping[str, nn.Module]) -> dict[str, Call]:
-    """What each of the modules is called with, the first time, when the model runs on the example."""
-    seen: dict[str, Call] = {}
-    hooks = []
+def at_first_calls(
+    model: nn.Module, example: tuple[Any, ...], modules: Mapping[str, nn.Module], use: Callable[[str, Call], object]
+) -> None:
+    """Run the model on the example, and `use` what each of the modules is called with, before its first call.
+
+    The run goes on after each use, so that no more tensors are held than the model holds at that moment.
+    """
+    hooks: dict[str, RemovableHandle] = {}
     for name, module in modules.items():
 
         def note(_: nn.Module, args: Any, kwargs: Any, name: str = name) -> None:
-            seen.setdefault(name, (args, kwargs))
+            hooks[name].remove()
+            use(name, (args, kwargs))
 
-        hooks.append(module.register_forward_pre_hook(note, with_kwargs=True))
+        hooks[name] = module.register_forward_pre_hook(note, with_kwargs=True)
     try:
         with evaluating(model):
             model(*example)
     finally:
-        for hook in hooks:
+        for hook in hooks.values():
             hook.remove()
-    return seen
 
 
 def compare(old: Callable[..., Any], new: Callable[..., Any], call: Call, gradients: bool = False) -> Comparison:

@@ -49,5 +49,7 @@ def fold(model: Model, *, winograd: bool = True) -> Model:
 def unfold(model: nn.Module) -> None:
     """Give every part of `model` its own forward back."""
     for module in model.modules():
-        if isinstance(vars(module).get("forward"), FoldedForward):
+        forward = vars(module).get("forward")
+        if isinstance(forward, FoldedForward):
             del module.forward
+            forward.forget()

@@ -27,7 +27,7 @@ class FoldedForward:
 
     def __init__(self, model: nn.Module, graph: GraphModule, inside: list[nn.Module], arguments: int):
         self.model = model
-        self.graph = graph
+        self.graph: GraphModule | None = graph
         self.inside = inside  # the modules whose forward the graph does not call
         self.arguments = arguments
         self.tensors = []
@@ -39,7 +39,7 @@ class FoldedForward:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         traced = len(args) == self.arguments and not kwargs and all(isinstance(a, Tensor) for a in args)
-        if traced and self._applies():
+        if self.graph is not None and traced and self._applies():
             return self.graph(*args)
         return type(self.model).forward(self.model, *args, **kwargs)
 
@@ -53,6 +53,15 @@ class FoldedForward:
             or any(m.training or hooked(m) for m in self.inside)
             or any(getattr(place, name) is not tensor for place, name, tensor in self.tensors)
         )
+
+    def forget(self) -> None:
+        """Run the model's own forward from now on, and let go of the folds.
+
+        A GraphModule refers to itself, and would keep their packed weights until garbage is collected.
+        """
+        if self.graph is not None:
+            self.graph._modules.clear()
+        self.graph = None
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """A copy or a pickle of a folded model has the model's own forward: graphs are not copied."""
