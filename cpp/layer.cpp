@@ -168,7 +168,7 @@ typename Layer<T>::Account Layer<T>::account(const View<const T>& x, const View<
     const Way way = choose(x, y, may_winograd_);
     Index bytes = 0;
     if (way == Way::depthwise) bytes = ready_depthwise().workspace_bytes(x, y);
-    if (way == Way::winograd) bytes = Winograd<T>(constants_, *kernels_).workspace_bytes(x, y);
+    if (way == Way::winograd) bytes = Winograd<T>(constants_, *kernels_).workspace_bytes(y);
     if (way == Way::pixels || way == Way::pixels_woven)
         bytes = ready_pixels(way == Way::pixels_woven).program->workspace_bytes(x, y);
     if (way == Way::point)

@@ -1,12 +1,13 @@
-// Winograd's minimal filtering (Winograd 1980; Lavin & Gray, CVPR 2016), for channels-last arrays of two spatial axes.
-// On each axis four neighbouring inputs hold all that two neighbouring cells of three taps, or three cells of two taps,
+// Winograd's minimal filtering (Winograd 1980; Lavin & Gray, CVPR 2016) on the last two spatial axes of channels-last
+// arrays; axes before them are summed tap by tap. On each of the two, four neighbouring inputs hold all that two neighbouring cells of three taps, or three cells of two taps,
 // read; and four products are enough for them, instead of six. All phases of the cells read the same four inputs, so
 // these are transformed once for a transposed convolution of any stride. Per axis, for inputs d and taps g (turned):
 //     m0 = (d0-d2)*g0
 //     m1 = (d1+d2)*(g0+g1+g2)/2      y0 = m0+m1+m2                      of two taps: g2 is absent from m1 and m2,
 //     m2 = (d2-d1)*(g0-g1+g2)/2      y1 = m1-m2-m3                      m3 = (d1-d3)*g1,
 //     m3 = (d1-d3)*g2                                                   y1 = m1-m2, y2 = m1+m2-m3
-// The sums over channels are matrix products, one for each of the 4x4 products of a tile.
+// The sums over channels, and over the taps of the axes before, are matrix products, one for each of the 4x4 products of a
+// tile.
 // Large and small inputs of a tile meet in sums where the definition keeps them apart: rounding errors are relative to
 // the largest of its 4x4 inputs. So this way is taken only if it was asked for.
 #pragma once
@@ -26,7 +27,8 @@ class Winograd {
    public:
     Winograd(const Form& layer, const Kernels<T>& kernels)
         : kernels_(kernels),
-          axes_{Side(layer.axes[0]), Side(layer.axes[1])},
+          before_(layer.axes.begin(), layer.axes.end() - 2),
+          axes_{Side(layer.axes[before_.size()]), Side(layer.axes[before_.size() + 1])},
           channels_(layer.in_channels),
           pitch_(ceil_div(layer.in_channels, kernels.lanes) * kernels.lanes + kernels.lanes),
           out_vectors_(ceil_div(layer.out_channels, kernels.lanes)) {
@@ -34,10 +36,10 @@ class Winograd {
     }
 
     static bool can_run(const Form& layer, const Kernels<T>& kernels, const View<const T>& x, const View<T>& y) {
-        if (layer.axes.size() != 2 || x.strides[1] != 1 || y.strides[1] != 1) return false;
+        if (layer.axes.size() < 2 || x.strides[1] != 1 || y.strides[1] != 1) return false;
         if (layer.in_channels < kernels.lanes || layer.out_channels < kernels.lanes) return false;
         double saved = 1, tiles = static_cast<double>(x.shape[0]);
-        for (std::size_t a = 0; a < 2; ++a) {
+        for (std::size_t a = layer.axes.size() - 2; a < layer.axes.size(); ++a) {
             const Side side(layer.axes[a]);
             if (layer.axes[a].dilation != 1 || side.taps < 2 || side.taps > 3) return false;
             const auto along = static_cast<double>(side.tiles(y.shape[a + 2]));
@@ -47,13 +49,15 @@ class Winograd {
         return saved >= worth_while && tiles >= few_tiles;
     }
 
-    Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
-        const Index tiles = tiles_at_once(tiles_of(x, y), 1);
-        return (all_points * (point_step(tiles) + product_step(tiles))) * static_cast<Index>(sizeof(T));
+    Index workspace_bytes(const View<T>& y) const {
+        Index taps = 1;
+        for (const Axis& axis : before_) taps *= ceil_div(axis.kernel, axis.stride);
+        const Index tiles = tiles_at_once(tiles_of(y), taps, 1);
+        return (all_points * (point_step(tiles * taps) + product_step(tiles))) * static_cast<Index>(sizeof(T));
     }
 
     Packed<T> pack(const Constants<T>& layer) const {
-        const Index lanes = kernels_.lanes, biases = out_vectors_ * lanes;
+        const Index lanes = kernels_.lanes, biases = out_vectors_ * lanes, kernel = axes_[0].kernel * axes_[1].kernel;
         Packed<T> packed{Buffer<T>(weights_ * layer.groups), Buffer<T>(biases * layer.groups)};
         for (Index g = 0; g < layer.groups; ++g)
             for (Index c = 0; c < biases; ++c)
@@ -66,9 +70,11 @@ class Winograd {
                 for (const Run& run : panel.runs)
                     for (Index lane = 0; lane < run.count * lanes; ++lane) {
                         const Index channel = run.channel + lane;
-                        const T* taps = channel < layer.out_channels ? weight + channel * layer.taps() : nullptr;
                         T* to = packed.weight.data() + g * weights_ + panel.weight + ci * width + run.vector * lanes + lane;
-                        put_transformed(to, width * channels_, taps, run.phase);
+                        for (Index before = 0; before < taps_before(); ++before, to += width * channels_) {
+                            const T* taps = channel < layer.out_channels ? weight + channel * layer.taps() + before * kernel : nullptr;
+                            put_transformed(to, width * channels_ * taps_before(), taps, run.phase);
+                        }
                     }
             }
         });
@@ -78,12 +84,16 @@ class Winograd {
     // False if some output came out as NaN or Inf, which spreads over a tile here; then all must be computed otherwise.
     bool run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
              double multiplications) const {
-        const Index tiles = tiles_of(x, y), step = tiles_at_once(tiles, threads_for(multiplications));
-        const Index blocks = ceil_div(tiles, step);
+        const std::vector<Slice> slices = slices_of(x, y);
+        std::size_t most = 1;
+        for (const Slice& slice : slices) most = std::max(most, slice.taps.size());
+        const Index tiles = tiles_of(y), step = tiles_at_once(tiles, static_cast<Index>(most), threads_for(multiplications));
+        const Index blocks = ceil_div(tiles, step), count = static_cast<Index>(slices.size());
         std::atomic<bool> finite{true};
-        parallel(blocks * layer.groups, multiplications, [&](Index task) {
-            const Index g = task / blocks, begin = task % blocks * step;
-            const Call call{layer, packed, x, y, g, begin, std::min(step, tiles - begin)};
+        parallel(blocks * count * layer.groups, multiplications, [&](Index task) {
+            const Index g = task / blocks / count, begin = task % blocks * step;
+            const Call call{layer, packed, x, y, slices[static_cast<std::size_t>(task / blocks % count)], g, begin,
+                            std::min(step, tiles - begin)};
             if (finite.load(std::memory_order_relaxed) && !compute(call)) finite.store(false, std::memory_order_relaxed);
         });
         return finite.load();
@@ -117,11 +127,18 @@ class Winograd {
         std::vector<Run> runs;
     };
 
-    struct Call {  // some tiles of a channel group
+    // Outputs with one index on each of the axes before the last two, in all images.
+    struct Slice {
+        Index y;                                // elements from the start of an image
+        std::vector<std::array<Index, 2>> taps;  // of those axes, that have an input: number, and where the input begins
+    };
+
+    struct Call {  // some tiles of a slice and a channel group
         const Constants<T>& layer;
         const Packed<T>& packed;
         const View<const T>& x;
         const View<T>& y;
+        const Slice& slice;
         Index g, begin, count;
     };
 
@@ -130,18 +147,44 @@ class Winograd {
         std::array<Index, 2> cell;  // the first, on each axis
     };
 
-    Index tiles_of(const View<const T>& x, const View<T>& y) const {
-        return x.shape[0] * axes_[0].tiles(y.shape[2]) * axes_[1].tiles(y.shape[3]);
+    // Of a slice.
+    Index tiles_of(const View<T>& y) const { return y.shape[0] * axes_[0].tiles(rows_of(y)) * axes_[1].tiles(y.shape.back()); }
+    static Index rows_of(const View<T>& y) { return y.shape[y.shape.size() - 2]; }
+
+    Index taps_before() const {
+        Index taps = 1;
+        for (const Axis& axis : before_) taps *= axis.kernel;
+        return taps;
     }
 
-    Index tiles_at_once(Index tiles, int threads) const {
-        const Index fit = std::max<Index>(32, block_bytes / (all_points * pitch_ * static_cast<Index>(sizeof(T))));
+    std::vector<Slice> slices_of(const View<const T>& x, const View<T>& y) const {
+        std::vector<Slice> slices{{0, {{0, 0}}}};
+        for (std::size_t a = 0; a < before_.size(); ++a) {
+            const Axis& axis = before_[a];
+            std::vector<Slice> finer;
+            for (const Slice& slice : slices)
+                for (Index o = 0; o < y.shape[a + 2]; ++o) {
+                    finer.push_back({slice.y + o * y.strides[a + 2], {}});
+                    for (const auto& [number, input] : slice.taps)
+                        for (Index k = 0; k < axis.kernel; ++k) {
+                            const Index times = o + axis.crop_lo - axis.dilation * k, i = floor_div(times, axis.stride);
+                            if (i * axis.stride == times && i >= 0 && i < x.shape[a + 2])
+                                finer.back().taps.push_back({number * axis.kernel + k, input + i * x.strides[a + 2]});
+                        }
+                }
+            slices = std::move(finer);
+        }
+        return slices;
+    }
+
+    Index tiles_at_once(Index tiles, Index taps, int threads) const {
+        const Index fit = std::max<Index>(32, block_bytes / (all_points * pitch_ * taps * static_cast<Index>(sizeof(T))));
         const Index each = ceil_div(tiles, std::max<Index>(1, ceil_div(tiles, fit * threads)) * threads);
         return ceil_div(each, kernels_.rows) * kernels_.rows;
     }
 
     // Apart by an odd number of vectors, so that they do not compete for the same places in the cache.
-    Index point_step(Index tiles) const { return tiles * pitch_ + 5 * kernels_.lanes; }
+    Index point_step(Index inputs) const { return inputs * pitch_ + 5 * kernels_.lanes; }
     Index product_step(Index tiles) const { return tiles * kernels_.vectors[kernels_.rows - 1] * kernels_.lanes + 5 * kernels_.lanes; }
 
     // Each phase begins with a vector of its own.
@@ -151,7 +194,7 @@ class Winograd {
         for (Index p = 0; p < panels; ++p) {
             const Index begin = part(vectors, p, panels), end = part(vectors, p + 1, panels);
             panels_.push_back({end - begin, weights_, {}});
-            weights_ += (end - begin) * kernels_.lanes * channels_ * all_points;
+            weights_ += (end - begin) * kernels_.lanes * channels_ * taps_before() * all_points;
             for (Index v = begin; v < end; v += panels_.back().runs.back().count) {
                 const Index phase = v / out_vectors_, channel = v % out_vectors_;
                 panels_.back().runs.push_back({v - begin, std::min(end - v, out_vectors_ - channel), channel * kernels_.lanes,
@@ -185,17 +228,19 @@ class Winograd {
     }
 
     Tile tile_at(const Call& call, Index number) const {
-        const Index columns = axes_[1].tiles(call.y.shape[3]), rows = axes_[0].tiles(call.y.shape[2]);
+        const Index columns = axes_[1].tiles(call.y.shape.back()), rows = axes_[0].tiles(rows_of(call.y));
         return {number / columns / rows,
                 {axes_[0].first_cell() + number / columns % rows * axes_[0].cells, axes_[1].first_cell() + number % columns * axes_[1].cells}};
     }
 
     bool compute(const Call& call) const {
         thread_local Buffer<T> inputs, products;
-        const Index in_step = point_step(call.count), out_step = product_step(call.count);
+        const auto taps = static_cast<Index>(call.slice.taps.size());
+        const Index in_step = point_step(call.count * taps), out_step = product_step(call.count);
         inputs.grow(all_points * in_step);
         products.grow(all_points * out_step);
-        for (Index n = 0; n < call.count; ++n) spread(call, tile_at(call, call.begin + n), inputs.data() + n * pitch_, in_step);
+        for (Index n = 0; n < call.count; ++n)
+            spread(call, tile_at(call, call.begin + n), inputs.data() + n * taps * pitch_, in_step);
         bool finite = true;
         for (const Panel& panel : panels_) {
             multiply(call, panel, inputs.data(), in_step, products.data(), out_step);
@@ -208,34 +253,43 @@ class Winograd {
         return finite;
     }
 
+    // A tile's inputs for each tap of the axes before.
     void spread(const Call& call, const Tile& tile, T* to, Index point_step) const {
-        const T* image = call.x.at(tile.image, call.g * channels_);
-        const T* from[all_points];
-        for (Index i = 0; i < points; ++i)
-            for (Index j = 0; j < points; ++j) {
-                const Index row = tile.cell[0] - axes_[0].taps + 1 + i, column = tile.cell[1] - axes_[1].taps + 1 + j;
-                const bool is = row >= 0 && row < call.x.shape[2] && column >= 0 && column < call.x.shape[3];
-                from[points * i + j] = is ? image + row * call.x.strides[2] + column * call.x.strides[3] : zeros_.data();
-            }
-        kernels_.spread_tile(to, point_step, from, channels_);
+        const std::size_t last = call.x.shape.size() - 1;
+        for (const auto& [_, input] : call.slice.taps) {
+            const T* image = call.x.at(tile.image, call.g * channels_) + input;
+            const T* from[all_points];
+            for (Index i = 0; i < points; ++i)
+                for (Index j = 0; j < points; ++j) {
+                    const Index row = tile.cell[0] - axes_[0].taps + 1 + i, column = tile.cell[1] - axes_[1].taps + 1 + j;
+                    const bool is = row >= 0 && row < call.x.shape[last - 1] && column >= 0 && column < call.x.shape[last];
+                    from[points * i + j] = is ? image + row * call.x.strides[last - 1] + column * call.x.strides[last] : zeros_.data();
+                }
+            kernels_.spread_tile(to, point_step, from, channels_);
+            to += pitch_;
+        }
     }
 
-    // For each point one matrix product: tiles x channels times channels x lanes of the panel.
+    // For each point one matrix product: tiles x channels and taps times channels and taps x lanes of the panel.
     void multiply(const Call& call, const Panel& panel, const T* inputs, Index in_step, T* products, Index out_step) const {
-        const Index width = panel.vectors * kernels_.lanes, first_weights = 0;
+        thread_local std::vector<const T*> in;
+        thread_local std::vector<Index> number;
+        const Index width = panel.vectors * kernels_.lanes, taps = static_cast<Index>(call.slice.taps.size());
+        const Index at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, taps));
+        in.resize(static_cast<std::size_t>(taps * kernels_.rows));
+        number.clear();
+        for (const auto& tap : call.slice.taps) number.push_back(tap[0]);
         for (Index point = 0; point < all_points; ++point) {
-            const T* weight = call.packed.weight.data() + call.g * weights_ + panel.weight + point * width * channels_;
-            for (Index begin = 0; begin < channels_; begin += longest_sum)
+            const T* weight = call.packed.weight.data() + call.g * weights_ + panel.weight + point * width * channels_ * taps_before();
+            for (Index begin = 0; begin < channels_; begin += at_once)
                 for (Index n = 0; n < call.count; n += kernels_.rows) {
                     const Index rows = std::min(kernels_.rows, call.count - n);
-                    const T* in[max_rows];
                     T* out[max_rows];
-                    for (Index r = 0; r < rows; ++r) {
-                        in[r] = inputs + point * in_step + (n + r) * pitch_;
-                        out[r] = products + point * out_step + (n + r) * width;
-                    }
-                    kernels_.cells[rows - 1][panel.vectors - 1](out, kernels_.lanes, in, &first_weights, 1, channels_, begin,
-                                                                std::min(begin + longest_sum, channels_), weight,
+                    for (Index r = 0; r < rows; ++r) out[r] = products + point * out_step + (n + r) * width;
+                    for (Index k = 0; k < taps * rows; ++k)
+                        in[static_cast<std::size_t>(k)] = inputs + point * in_step + ((n + k % rows) * taps + k / rows) * pitch_;
+                    kernels_.cells[rows - 1][panel.vectors - 1](out, kernels_.lanes, in.data(), number.data(), taps, channels_, begin,
+                                                                std::min(begin + at_once, channels_), weight,
                                                                 begin == 0 ? no_bias_.data() : nullptr);
                 }
         }
@@ -247,11 +301,17 @@ class Winograd {
         for (const Run& run : panel.runs) {
             const Output first = output(call, tile, run.phase);
             const Index channels = std::min(run.count * kernels_.lanes, call.layer.out_channels - run.channel);
-            finite &= sums(first.y + run.channel, axes_[0].stride * call.y.strides[2], axes_[1].stride * call.y.strides[3],
+            finite &= sums(first.y + run.channel, steps(call.y)[0], steps(call.y)[1],
                            first.wanted, products + run.vector * kernels_.lanes, out_step,
                            call.packed.bias.data() + call.g * out_vectors_ * kernels_.lanes + run.channel, channels);
         }
         return finite;
+    }
+
+    // Elements from a cell to the next on either axis.
+    std::array<Index, 2> steps(const View<T>& y) const {
+        const std::size_t last = y.strides.size() - 1;
+        return {axes_[0].stride * y.strides[last - 1], axes_[1].stride * y.strides[last]};
     }
 
     struct Output {
@@ -260,31 +320,32 @@ class Winograd {
     };
 
     Output output(const Call& call, const Tile& tile, const std::array<Index, 2>& phase) const {
+        const std::size_t last = call.y.shape.size() - 1;
         std::array<Index, 2> o;
         for (std::size_t a = 0; a < 2; ++a) o[a] = axes_[a].stride * tile.cell[a] + phase[a] - axes_[a].crop;
         unsigned wanted = 0;
         for (Index i = axes_[0].cells; i-- > 0;)
             for (Index j = axes_[1].cells; j-- > 0;) {
                 const Index row = o[0] + i * axes_[0].stride, column = o[1] + j * axes_[1].stride;
-                wanted = 2 * wanted + (row >= 0 && row < call.y.shape[2] && column >= 0 && column < call.y.shape[3]);
+                wanted = 2 * wanted + (row >= 0 && row < call.y.shape[last - 1] && column >= 0 && column < call.y.shape[last]);
             }
-        T* image = call.y.at(tile.image, call.g * call.layer.out_channels);
-        return {image + o[0] * call.y.strides[2] + o[1] * call.y.strides[3], wanted};
+        T* image = call.y.at(tile.image, call.g * call.layer.out_channels) + call.slice.y;
+        return {image + o[0] * call.y.strides[last - 1] + o[1] * call.y.strides[last], wanted};
     }
 
     void activate_tile(const Call& call, const Tile& tile) const {
+        const auto [row, column] = steps(call.y);
         for (Index p = 0; p < axes_[0].stride * axes_[1].stride; ++p) {
             const Output first = output(call, tile, {p / axes_[1].stride, p % axes_[1].stride});
             for (Index k = 0; k < axes_[0].cells * axes_[1].cells; ++k)
                 if (first.wanted >> k & 1)
-                    activate(kernels_, call.layer,
-                             first.y + k / axes_[1].cells * axes_[0].stride * call.y.strides[2] +
-                                 k % axes_[1].cells * axes_[1].stride * call.y.strides[3],
+                    activate(kernels_, call.layer, first.y + k / axes_[1].cells * row + k % axes_[1].cells * column,
                              call.layer.out_channels, 1);
         }
     }
 
     const Kernels<T>& kernels_;
+    const std::vector<Axis> before_;
     const std::array<Side, 2> axes_;
     const Index channels_, pitch_, out_vectors_;
     std::vector<Panel> panels_;

@@ -38,7 +38,7 @@ def last(array: Array) -> Array:
 
 def make(
     axes: list[tuple[int, int, tuple[int, int]]],
-    size: tuple[int, int] = (23, 18),
+    size: tuple[int, ...] = (23, 18),
     channels: tuple[int, int] = (33, 50),
     groups: int = 1,
     dtype: Any = np.float32,
@@ -95,8 +95,28 @@ def test_it_is_taken_only_where_it_can_be() -> None:
     assert way(channels=(33, 5)) == "pixels"  # its channels do not fill a vector
     assert way(axes=[(2, 2, (0, 0))] * 2) == "cells"  # one tap per phase
     assert way(axes=[(7, 1, (3, 3))] * 2) == "cells"  # seven
-    assert way(axes=[(3, 1, (1, 1))] * 3, size=(9, 9, 9)) == "cells"
+    assert way(axes=[(3, 1, (1, 1))], size=(200,)) == "cells"  # one axis
     assert way(size=(4, 5)) == "cells"  # few tiles
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation", "crop"),
+    [(3, 1, 1, (1, 1)), (4, 2, 1, (1, 1)), (3, 2, 2, (2, 1)), (2, 3, 1, (-1, 0)), (1, 1, 1, (0, 0)), (5, 1, 1, (-6, 4))],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_axes_before_the_last_two(kernel: int, stride: int, dilation: int, crop: tuple[int, int], dtype: Any) -> None:
+    """Holes, bias-only slices and all."""
+    x, weight, bias, _ = make([(kernel, stride, crop), (3, 1, (1, 1)), (4, 2, (1, 1))], (5, 12, 18), dtype=dtype)
+    geometry = Geometry((kernel, 3, 4), (stride, 1, 2), (dilation, 1, 1), [crop, (1, 1), (1, 1)])
+    y, expected = ready(x, weight, bias, geometry)(x), exact(x, weight, bias, geometry)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=np.finfo(dtype).eps * 30 * np.abs(expected).max())
+
+
+def test_two_axes_before_the_last_two() -> None:
+    axes = [(2, 2, (0, 0)), (3, 1, (1, 1)), (3, 1, (1, 1)), (3, 1, (1, 1))]
+    x, weight, bias, geometry = make(axes, (2, 3, 12, 18), (500, 20))  # long sums
+    y, expected = ready(x, weight, bias, geometry)(x), exact(x, weight, bias, geometry)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
 
 
 def test_groups_and_long_sums() -> None:
