@@ -5,8 +5,11 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstring>
+#include <memory>
 #include <stdexcept>
 #include <tuple>
+#include <type_traits>
 
 #include "dispatch.hpp"
 #include "layer.hpp"
@@ -22,16 +25,77 @@ template <class T>
 using Array = nb::ndarray<T, nb::numpy, nb::device::cpu>;
 template <class T>
 using Packed = nb::ndarray<T, nb::numpy, nb::device::cpu, nb::c_contig>;
+template <class T>
+using Dense = nb::ndarray<T, nb::device::cpu, nb::c_contig>;  // anybody's: it comes and goes as a DLPack capsule
 using AxisTuple = std::tuple<Index, Index, Index, Index>;  // kernel, stride, dilation, crop_lo
 
-template <class T>
-View<T> view(const Array<T>& array) {
+template <class T, class... Kind>
+View<T> view(const nb::ndarray<T, Kind...>& array) {
     return {array.data(), {array.shape_ptr(), array.ndim()}, {array.stride_ptr(), array.ndim()}};
 }
 
 void expect(bool holds, const char* what) {
     if (!holds) throw std::invalid_argument(what);
 }
+
+// What a tensor of PyTorch was when it was last looked at. Every call looks at its weight and bias; to fetch their
+// attributes one by one and to copy the values took Python a microsecond, half as long as a small layer computes.
+class Stamp {
+  public:
+    using Values = nb::ndarray<nb::ro, nb::ndim<1>, nb::device::cpu>;
+
+    // `reference` is a weak one to the tensor, `values` are some of its own, where they lie.
+    Stamp(nb::object reference, nb::handle tensor, Values values)
+        : reference_(std::move(reference)),
+          values_(std::move(values)),
+          width_(values_.itemsize()),
+          version_(version(tensor)),
+          place_(place(tensor)) {
+        for (std::size_t i = 0; i < values_.shape(0); ++i) seen_.append(value(i), width_);
+    }
+
+    // The values come last: where the tensor has moved, there may be no memory any more.
+    bool fits(nb::handle tensor) const {
+        return reference_().is(tensor) && version(tensor) == version_ && place(tensor) == place_ && unchanged();
+    }
+
+  private:
+    static Index version(nb::handle tensor) {
+        static const nb::handle name = PyUnicode_InternFromString("_version");
+        return nb::cast<Index>(tensor.attr(name));
+    }
+
+    static std::uintptr_t place(nb::handle tensor) {
+        static const nb::handle name = PyUnicode_InternFromString("data_ptr");
+        const nb::object address = nb::steal(PyObject_CallMethodNoArgs(tensor.ptr(), name.ptr()));
+        if (!address.is_valid()) nb::raise_python_error();
+        return nb::cast<std::uintptr_t>(address);
+    }
+
+    const char* value(std::size_t i) const {
+        return static_cast<const char*>(values_.data()) + static_cast<Index>(i * width_) * values_.stride(0);
+    }
+
+    bool unchanged() const {
+        const auto same = [this](auto width) {
+            for (std::size_t i = 0; i < values_.shape(0); ++i)
+                if (std::memcmp(value(i), seen_.data() + i * width, width)) return false;
+            return true;
+        };
+        switch (width_) {  // widths that the compiler knows are compared without a call
+            case 4: return same(std::integral_constant<std::size_t, 4>());
+            case 8: return same(std::integral_constant<std::size_t, 8>());
+            default: return same(width_);
+        }
+    }
+
+    nb::object reference_;
+    Values values_;
+    std::size_t width_;
+    Index version_;
+    std::uintptr_t place_;
+    std::string seen_;
+};
 
 Activation activation_of(const std::string& name) {
     static const char* const names[] = {"", "relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"};
@@ -86,6 +150,29 @@ void bind_layer(nb::module_& m, const char* name) {
             "x"_a.noconvert(), "y"_a.noconvert(),
             "Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.")
         .def(
+            "result",
+            [](const Layer<T>& self, const Dense<const T>& x, const std::vector<std::size_t>& shape) {
+                expect(x.ndim() == self.axes().size() + 2 && shape.size() == x.ndim() && x.shape(0) == shape[0] &&
+                           static_cast<Index>(x.shape(1)) == self.in_channels() &&
+                           static_cast<Index>(shape[1]) == self.out_channels(),
+                       "arrays do not fit the layer");
+                if (!x.data() && x.size()) throw nb::buffer_error("the input has no memory");
+                std::size_t size = 1;
+                for (const std::size_t n : shape) expect(!__builtin_mul_overflow(size, n, &size), "too large");
+                auto memory = std::make_unique_for_overwrite<T[]>(size);
+                nb::capsule owner(memory.get(), [](void* data) noexcept { delete[] static_cast<T*>(data); });
+                Dense<T> y(memory.release(), shape.size(), shape.data(), owner);
+                const View<const T> in = view(x);
+                const View<T> out = view(y);
+                {
+                    nb::gil_scoped_release unlocked;
+                    self.run(in, out);
+                }
+                return y;
+            },
+            "x"_a.noconvert(), "shape"_a, nb::sig("def result(self, x: object, shape: Sequence[int]) -> object"),
+            "The output of `x` (batch, channels, *in), C-contiguous, as a new array of that shape; both DLPack capsules.")
+        .def(
             "account",
             [](const Layer<T>& self, const std::vector<Index>& x_shape, const std::vector<Index>& x_strides,
                const std::vector<Index>& y_shape, const std::vector<Index>& y_strides) {
@@ -106,6 +193,10 @@ NB_MODULE(_core, m) {
     m.doc() = "tconv's compiled core; use it through tconv.native.";
     bind_layer<float>(m, "LayerF32");
     bind_layer<double>(m, "LayerF64");
+    nb::class_<Stamp>(m, "Stamp", "What a tensor of PyTorch was; see tconv.nn.packing.")
+        .def(nb::init<nb::object, nb::handle, Stamp::Values>(), "reference"_a, "tensor"_a, "values"_a.noconvert(),
+             nb::sig("def __init__(self, reference: object, tensor: object, values: object) -> None"))
+        .def("fits", &Stamp::fits, "tensor"_a, "Whether it still is that: the same object, version, place and values.");
     m.def("backends", [] {
         std::vector<std::tuple<std::string, std::string, bool>> all;
         for (const Choice& choice : choices()) all.emplace_back(choice.name, choice.description, choice.supported);

@@ -99,6 +99,22 @@ def test_bad_layers() -> None:
         tconv.prepare(np.ones(3))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_capsules_are_exchanged(dtype: Any) -> None:
+    w, x = np.ones((2, 3, 2, 2), dtype), np.arange(24, dtype=dtype).reshape(2, 2, 2, 3)
+    layer = tconv.prepare(w, geometry=Geometry((2, 2), 2))
+    y = torch.from_dlpack(layer.exchange(x.__dlpack__(), x.shape))
+    assert layer.exchanged == 4 and y.numpy().dtype == dtype and np.array_equal(y.numpy(), layer(x))
+    empty = torch.from_dlpack(layer.exchange(x[:0].__dlpack__(), x[:0].shape))
+    assert empty.shape == (0, 3, 4, 6)
+    with pytest.raises(errors.ChannelError):
+        layer.exchange(x.__dlpack__(), (2, 3, 2, 2))
+    with pytest.raises(errors.ResultTooLargeError):
+        wide = tconv.prepare(w, geometry=Geometry((2, 2), 2**22))
+        wide.exchange(x.__dlpack__(), x.shape)
+    assert tconv.prepare(w.astype(np.float16)).exchanged == tconv.prepare(w.astype(int)).exchanged == 0
+
+
 def test_the_shapes_remembered_are_bounded() -> None:
     signature = Signature(Geometry(1), 1, (1, 1, 1), None, np.float32)
     for n in range(1, 1000):

@@ -34,16 +34,16 @@ class Signature:
         self.bias = bias
         self.dtype: np.dtype[Any] = np.dtype(scalar)  # in native byte order
         self.core_dtype = _core_dtype(self.dtype)
-        self._results: dict[Shape, tuple[Shape, int]] = {}  # shape and bytes, by the input's shape
+        self._results: dict[Shape, tuple[Shape, bool]] = {}  # what `_result` said, by the input's shape
 
     def result(self, x: Array, out: Array | None) -> Array:
         """Where the result for `x` goes: `out`, once it is judged, or else a new array."""
-        shape, size = self._results.get(x.shape) or self._result(x.shape)
+        shape, fits = self._results.get(x.shape) or self._result(x.shape)
         if out is not None:
             _check_out(out, shape, self.dtype, x)
             return out
-        if size > _memory():
-            _refuse(shape, self.dtype, size)
+        if not fits:
+            _refuse(shape, self.dtype)
         if x.flags.c_contiguous:
             return np.empty(shape, self.dtype)
         return _new_like(x, shape, len(shape) - len(self.weight) + 1, self.dtype)
@@ -52,13 +52,13 @@ class Signature:
         """(batch, out_channels, *out_size), or without the batch."""
         return (self._results.get(input) or self._result(input))[0]
 
-    def _result(self, input: Shape) -> tuple[Shape, int]:
-        """Shape and bytes of the result for an input of this shape; judged once, then remembered."""
+    def _result(self, input: Shape) -> tuple[Shape, bool]:
+        """The result's shape, and whether it fits into this machine's memory; judged once, then remembered."""
         sizes = layout(input, self.weight, self.bias, self.groups)
         shape = sizes.result_shape(self.geometry.output_size(sizes.in_size))
         if len(self._results) >= 256:
             self._results.clear()
-        result = self._results[input] = shape, prod(shape) * self.dtype.itemsize
+        result = self._results[input] = shape, prod(shape) * self.dtype.itemsize <= _memory()
         return result
 
 
@@ -89,6 +89,7 @@ class Layer:
         geometry: kernel, stride, dilation and crop.
         groups: channel groups.
         dtype: of weight, bias, input and output.
+        exchanged: axes of the batches that `exchange` takes; 0 if it takes none, because numbers are converted.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Layer:
         self.dtype = signature.dtype
         self._signature = signature
         self._core_dtype = core = signature.core_dtype
+        self.exchanged = len(signature.weight) if core is self.dtype else 0
         if core:
             weight = np.ascontiguousarray(_readable(weight, core))
             bias = None if bias is None else np.ascontiguousarray(_readable(bias, core))
@@ -138,6 +140,24 @@ class Layer:
         y = self._signature.result(x, out)
         self._run(x, y)
         return y
+
+    def exchange(self, input: Any, input_shape: Shape) -> Any:
+        """As a call, from a DLPack capsule to a new one: turning a small tensor into an array and back takes longer.
+
+        Args:
+            input: a capsule with a batch of `exchanged` axes, of the layer's dtype, C-contiguous and on the CPU.
+            input_shape: the shape of that batch, which Python cannot read from a capsule.
+
+        Raises:
+            TypeError: the capsule holds something else.
+            BufferError: it holds no memory.
+            RankError, ChannelError, EmptyOutputError, SizeOverflowError, ResultTooLargeError: as a call.
+        """
+        signature = self._signature
+        shape, fits = signature._results.get(input_shape) or signature._result(input_shape)
+        if not fits:
+            _refuse(shape, self.dtype)
+        return self._packed.result(input, shape)
 
     def result_shape(self, input_shape: Shape) -> Shape:
         """(batch, out_channels, *out_size) for an input of this shape, or without the batch; raises what a call would.
@@ -176,7 +196,7 @@ class Layer:
 
     def _run(self, x: Array, y: Array) -> None:
         """Write the result for `x` into `y`; both are judged."""
-        if len(x.shape) < len(self._signature.weight):
+        if x.ndim < len(self._signature.weight):
             x, y = x[None], y[None]
         core = self._core_dtype
         if core is None:
@@ -286,8 +306,9 @@ def _activation(activation: str | tuple[str, float] | None, dtype: np.dtype[Any]
     return str(name), float(slope)
 
 
-def _refuse(shape: Shape, dtype: np.dtype[Any], size: int) -> NoReturn:
-    """Refuse a result of so many bytes before it is allocated."""
+def _refuse(shape: Shape, dtype: np.dtype[Any]) -> NoReturn:
+    """Refuse a result larger than the memory before it is allocated."""
+    size = prod(shape) * dtype.itemsize
     if size >= 2**63:
         raise errors.SizeOverflowError(
             f"a result of shape {shape}, dtype {dtype}, has {size} bytes; 64 bits cannot count them"

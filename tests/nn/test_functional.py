@@ -183,6 +183,28 @@ def test_what_the_engine_does_not_take_is_pytorchs(monkeypatch: pytest.MonkeyPat
         OURS[2](x.bfloat16(), w.bfloat16())
 
 
+@torch.no_grad()
+def test_small_tensors_whose_memory_does_not_hold_their_values() -> None:
+    x, w = torch.randn(1, 4, 5, 5), torch.randn(4, 3, 2, 2)
+    negated, zeros = torch._neg_view(x), torch._efficientzerotensor((1, 4, 5, 5))
+    assert negated.is_contiguous() and negated.is_neg() and zeros.is_contiguous()
+    for tensor in (negated, zeros):
+        close(OURS[2](tensor, w), THEIRS[2](tensor, w))
+
+
+@torch.no_grad()
+def test_a_small_result_owns_its_memory(engine: None) -> None:
+    w, x = torch.randn(4, 3, 2, 2), torch.randn(1, 4, 3, 3)
+    y = OURS[2](x, w, None, 2)
+    kept, expected = y[0, 1].numpy(), y.tolist()
+    del w
+    x.zero_()
+    assert y.is_contiguous() and y.storage_offset() == 0 and not y.requires_grad and y.tolist() == expected
+    del y
+    others = [torch.ones(1, 3, 6, 6) for _ in range(64)]
+    assert kept.tolist() == expected[0][1] and len(others) == 64
+
+
 def test_autocast_is_pytorchs() -> None:
     x, w = torch.randn(2, 4, 5, 5), torch.randn(4, 3, 2, 2)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -6,6 +6,7 @@ import copy
 import gc
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -67,6 +68,29 @@ def test_a_change_is_noticed(name: str, engine: None) -> None:
     assert same(layer, x) and same(layer, x)
     CHANGES[name](layer)
     assert same(layer, x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.int64, torch.uint8])
+def test_a_stamp_of_any_dtype_sees_each_value_of_a_small_tensor(dtype: torch.dtype) -> None:
+    tensor = torch.arange(12).to(dtype).view(3, 4).t()
+    stamp = packing.Stamp.of(tensor)
+    assert stamp.fits(tensor) and not stamp.fits(tensor.clone()) and not stamp.fits(tensor.view_as(tensor))
+    values = tensor.numpy()
+    for place in np.ndindex(values.shape):
+        before = values[place].copy()
+        values[place] += 1
+        assert not stamp.fits(tensor)
+        values[place] = before
+        assert stamp.fits(tensor)
+
+
+def test_a_stamp_does_not_read_what_has_moved() -> None:
+    tensor = torch.zeros(2**20)
+    stamp = packing.Stamp.of(tensor)
+    tensor.share_memory_()
+    assert not stamp.fits(tensor)
+    empty = torch.zeros(0)
+    assert packing.Stamp.of(empty).fits(empty)
 
 
 def test_to_another_dtype_and_back(engine: None) -> None:

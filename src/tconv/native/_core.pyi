@@ -17,6 +17,11 @@ class LayerF32:
         Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.
         """
 
+    def result(self, x: object, shape: Sequence[int]) -> object:
+        """
+        The output of `x` (batch, channels, *in), C-contiguous, as a new array of that shape; both DLPack capsules.
+        """
+
     def account(self, x_shape: Sequence[int], x_strides: Sequence[int], y_shape: Sequence[int], y_strides: Sequence[int]) -> tuple[str, int]:
         """
         (way of computing, bytes that each thread needs beside output and weights) for such arrays; strides count elements.
@@ -32,10 +37,23 @@ class LayerF64:
         Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.
         """
 
+    def result(self, x: object, shape: Sequence[int]) -> object:
+        """
+        The output of `x` (batch, channels, *in), C-contiguous, as a new array of that shape; both DLPack capsules.
+        """
+
     def account(self, x_shape: Sequence[int], x_strides: Sequence[int], y_shape: Sequence[int], y_strides: Sequence[int]) -> tuple[str, int]:
         """
         (way of computing, bytes that each thread needs beside output and weights) for such arrays; strides count elements.
         """
+
+class Stamp:
+    """What a tensor of PyTorch was; see tconv.nn.packing."""
+
+    def __init__(self, reference: object, tensor: object, values: object) -> None: ...
+
+    def fits(self, tensor: object) -> bool:
+        """Whether it still is that: the same object, version, place and values."""
 
 def backends() -> list[tuple[str, str, bool]]:
     """(name, description, supported) of every backend, best first."""

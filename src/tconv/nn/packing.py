@@ -10,16 +10,17 @@ from __future__ import annotations
 import atexit
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 from torch import Tensor, from_numpy, get_num_threads
+from torch._C import _from_dlpack, _to_dlpack
 
 from tconv.geometry import Geometry
 from tconv.layer import Layer, prepare
-from tconv.native import num_threads, set_num_threads
+from tconv.native import _core, set_num_threads
+from tconv.native._core import num_threads
 from tconv.nn.memory import empty
 from tconv.nn.reasons import RefusedError, refusal
 from tconv.nn.team import join_pytorch
@@ -35,15 +36,8 @@ Settings: TypeAlias = tuple[Ints, Ints, Ints, int, Ints]
 Key: TypeAlias = tuple[Any, ...]
 
 
-@dataclass(slots=True)
-class Stamp:
+class Stamp(_core.Stamp):
     """What a tensor was when it was last looked at; `fits` says whether it still is."""
-
-    tensor: weakref.ref[Tensor]
-    pointer: int
-    version: int
-    sample: np.ndarray[Any, Any]
-    seen: bytes
 
     @classmethod
     def of(cls, tensor: Tensor, forget: Callable[[object], object] | None = None) -> Stamp:
@@ -53,15 +47,7 @@ class Stamp:
         # changes them.
         flat = tensor.detach().numpy().ravel(order="K")
         sample = flat[:: max(1, flat.size // 61)]
-        return cls(weakref.ref(tensor, forget), tensor.data_ptr(), tensor._version, sample, sample.tobytes())
-
-    def fits(self, tensor: Tensor) -> bool:
-        return (
-            self.tensor() is tensor
-            and self.version == tensor._version
-            and self.pointer == tensor.data_ptr()
-            and self.seen == self.sample.tobytes()
-        )
+        return cls(weakref.ref(tensor, forget), tensor, sample)
 
 
 _packs: dict[Key, tuple[Stamp, Stamp | None, Layer]] = {}
@@ -114,10 +100,16 @@ def compute(layer: Layer, x: Tensor, last: bool = False) -> Tensor:
         TypeError, RuntimeError: NumPy cannot see the tensor's memory: see `tconv.nn.reasons.refusal`.
         TconvError: the input does not fit the layer.
     """
-    array = (x.detach() if x.requires_grad else x).numpy()
     threads = get_num_threads()
     if num_threads() != threads:
         set_num_threads(threads)
+    size = x.shape
+    if not last and len(size) == layer.exchanged and x.numel() < TINY and x.is_contiguous() and not x.is_neg():
+        try:
+            return _from_dlpack(layer.exchange(_to_dlpack(x), size))
+        except BufferError as error:  # a device or dtype that DLPack does not know, or a tensor without memory
+            raise RefusedError(str(error)) from error
+    array = (x.detach() if x.requires_grad else x).numpy()
     if not last and (array.size < TINY or prod(layer.result_shape(array.shape)) < LARGE):
         return from_numpy(layer(array))
     shape = layer.result_shape(array.shape)
