@@ -101,7 +101,14 @@ def test_it_is_taken_only_where_it_can_be() -> None:
 
 @pytest.mark.parametrize(
     ("kernel", "stride", "dilation", "crop"),
-    [(3, 1, 1, (1, 1)), (4, 2, 1, (1, 1)), (3, 2, 2, (2, 1)), (2, 3, 1, (-1, 0)), (1, 1, 1, (0, 0)), (5, 1, 1, (-6, 4))],
+    [
+        (3, 1, 1, (1, 1)),
+        (4, 2, 1, (1, 1)),
+        (3, 2, 2, (2, 1)),
+        (2, 3, 1, (-1, 0)),
+        (1, 1, 1, (0, 0)),
+        (5, 1, 1, (-6, 4)),
+    ],
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_axes_before_the_last_two(kernel: int, stride: int, dilation: int, crop: tuple[int, int], dtype: Any) -> None:

@@ -43,6 +43,10 @@ def write(layer: torch.nn.Module) -> None:
     layer.bias += 1
 
 
+def fewer(layer: torch.nn.Module) -> None:
+    layer.weight.data, layer.bias.data = layer.weight.data[:, :2], layer.bias.data[:2]
+
+
 @torch.no_grad()
 def one(layer: torch.nn.Module) -> None:
     layer.weight[1, 2, 0, 1] += 1
@@ -58,6 +62,9 @@ CHANGES: dict[str, Callable[[torch.nn.Module], object]] = {
     ".data": lambda layer: layer.weight.data.mul_(2),
     "NumPy": numpy,
     "channels_last": lambda layer: layer.to(memory_format=torch.channels_last),
+    "turned data": lambda layer: setattr(layer.weight, "data", layer.weight.data.transpose(2, 3)),
+    "reshaped data": lambda layer: setattr(layer.weight, "data", layer.weight.data.view(4, 3, 4, 1)),
+    "fewer outputs": fewer,
     "no bias": lambda layer: layer.register_parameter("bias", None),
 }
 
@@ -71,26 +78,28 @@ def test_a_change_is_noticed(name: str, engine: None) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.int64, torch.uint8])
-def test_a_stamp_of_any_dtype_sees_each_value_of_a_small_tensor(dtype: torch.dtype) -> None:
+def test_stamps_of_any_dtype_see_each_value_of_a_small_tensor(dtype: torch.dtype) -> None:
     tensor = torch.arange(12).to(dtype).view(3, 4).t()
-    stamp = packing.Stamp.of(tensor)
-    assert stamp.fits(tensor) and not stamp.fits(tensor.clone()) and not stamp.fits(tensor.view_as(tensor))
+    stamps = packing.Stamps.of([None, tensor])
+    assert stamps.fit((None, tensor))
+    for others in [(None, tensor.clone()), (None, tensor.view_as(tensor)), (tensor, tensor), (None, None), (None,)]:
+        assert not stamps.fit(others)
     values = tensor.numpy()
     for place in np.ndindex(values.shape):
         before = values[place].copy()
         values[place] += 1
-        assert not stamp.fits(tensor)
+        assert not stamps.fit((None, tensor))
         values[place] = before
-        assert stamp.fits(tensor)
+        assert stamps.fit((None, tensor))
 
 
-def test_a_stamp_does_not_read_what_has_moved() -> None:
+def test_stamps_do_not_read_what_has_moved() -> None:
     tensor = torch.zeros(2**20)
-    stamp = packing.Stamp.of(tensor)
+    stamps = packing.Stamps.of([tensor])
     tensor.share_memory_()
-    assert not stamp.fits(tensor)
+    assert not stamps.fit((tensor,))
     empty = torch.zeros(0)
-    assert packing.Stamp.of(empty).fits(empty)
+    assert packing.Stamps.of([empty]).fit((empty,))
 
 
 def test_to_another_dtype_and_back(engine: None) -> None:

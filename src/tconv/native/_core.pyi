@@ -47,13 +47,15 @@ class LayerF64:
         (way of computing, bytes that each thread needs beside output and weights) for such arrays; strides count elements.
         """
 
-class Stamp:
-    """What a tensor of PyTorch was; see tconv.nn.packing."""
+class Stamps:
+    """What some tensors of PyTorch were; see tconv.nn.packing."""
 
-    def __init__(self, reference: object, tensor: object, values: object) -> None: ...
+    def __init__(self, tensors: Sequence[tuple[object, object, object] | None], to_dlpack: object) -> None: ...
 
-    def fits(self, tensor: object) -> bool:
-        """Whether it still is that: the same object, version, place and values."""
+    def fit(self, tensors: tuple[object, ...]) -> bool:
+        """
+        Whether they still are that: the same objects, versions, places, shapes, strides and values.
+        """
 
 def backends() -> list[tuple[str, str, bool]]:
     """(name, description, supported) of every backend, best first."""

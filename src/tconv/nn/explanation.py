@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, is_grad_enabled
 
 from tconv import native
-from tconv.nn.functional import needs_gradients, pays
-from tconv.nn.packing import by_channels, packed
+from tconv.nn.functional import one_requires_grad, pays
+from tconv.nn.packing import packed
 from tconv.nn.reasons import circumstance, refusal
 
 
@@ -46,7 +46,8 @@ def _reason(layer: Any, input: Tensor) -> str | None:
     reason = refusal(input=input, weight=weight, bias=bias) or circumstance()
     if reason is None and input.dtype != weight.dtype:
         reason = f"the input has dtype {input.dtype}, the weight {weight.dtype}; PyTorch says what it makes of that"
-    if reason is None and needs_gradients(input, weight, bias) and not pays(input, weight, _settings(layer)):
+    gradients = is_grad_enabled() and one_requires_grad(input, weight, bias)
+    if reason is None and gradients and not pays(input, weight, _settings(layer)):
         reason = "gradients are needed, and PyTorch computes both ways as fast here; torch.no_grad() asks for none"
     return reason
 
@@ -57,6 +58,7 @@ def _settings(layer: Any) -> Any:
 
 def _way(layer: Any, input: Tensor) -> str:
     channel = input.dim() - layer.weight.dim() + 1
-    last = by_channels(layer.weight) or (not input.is_contiguous() and input.movedim(channel, -1).is_contiguous())
-    plan = packed(layer.weight, layer.bias, _settings(layer)).plan(tuple(input.shape), last)
+    ours, last = packed(layer.weight, layer.bias, _settings(layer))
+    last = last or (not input.is_contiguous() and input.movedim(channel, -1).is_contiguous())
+    plan = ours.plan(tuple(input.shape), last)
     return f"by {plan.way}, channels-{'last' if last else 'first'}"

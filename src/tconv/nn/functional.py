@@ -134,10 +134,11 @@ def conv_transpose(input: Tensor, weight: Tensor, bias: Tensor | None, settings:
         return _traced(input, weight, bias, settings)
     if watched() or type(input) not in PLAIN:
         return _dispatched(input, weight, bias, settings)
-    if needs_gradients(input, weight, bias):
+    if is_grad_enabled() and one_requires_grad(input, weight, bias):
         return _differentiable(input, weight, bias, settings)
     try:
-        return compute(packed(weight, bias, settings), input, by_channels(weight))
+        layer, last = packed(weight, bias, settings)
+        return compute(layer, input, last)
     except (TconvError, TypeError, RuntimeError) as refused:
         return own(str(refused), input, weight, bias, settings)
 
@@ -151,10 +152,8 @@ def _differentiable(input: Tensor, weight: Tensor, bias: Tensor | None, settings
     return _apply(input, weight, bias, *settings)
 
 
-def needs_gradients(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
-    return is_grad_enabled() and (
-        input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
-    )
+def one_requires_grad(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    return input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
 
 
 def pays(input: Tensor, weight: Tensor, settings: Settings) -> bool:
@@ -170,8 +169,8 @@ def pays(input: Tensor, weight: Tensor, settings: Settings) -> bool:
 
 def watched() -> bool:
     """Whether somebody stands between the call and the engine: a mode, transform, tracer, profiler or autocast."""
-    return bool(
-        _len_torch_dispatch_stack()
+    return (
+        _len_torch_dispatch_stack() > 0
         or _is_torch_function_mode_enabled()
         or peek_interpreter_stack() is not None
         or forward_ad._current_level >= 0

@@ -45,8 +45,8 @@ class _Transposed(torch.nn.modules.conv._ConvTransposeNd):
             output_padding = tuple(self._output_padding(input, output_size, *numbers))
         settings = (self.stride, self.padding, output_padding, self.groups, self.dilation)
         # Where the parameters are, they are found half a microsecond faster than as attributes.
-        weight: Any = self._parameters.get("weight")
-        bias: Any = self._parameters.get("bias")
+        parameters: Any = self._parameters
+        weight, bias = parameters.get("weight"), parameters.get("bias")
         if weight is None:
             weight, bias = self.weight, self.bias
         return conv_transpose(input, weight, bias, settings)

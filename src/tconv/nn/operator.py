@@ -30,7 +30,8 @@ def _run(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> T
     """The engine where it takes the call; else PyTorch's operator, with its result laid out as the engine's."""
     settings: Any = tuple(tuple(n) if isinstance(n, list) else n for n in numbers)
     try:
-        return compute(packed(weight, bias, settings), input, by_channels(weight))
+        layer, last = packed(weight, bias, settings)
+        return compute(layer, input, last)
     except (TconvError, TypeError, RuntimeError) as refused:
         y = own(str(refused), input, weight, bias, settings)
         return _blank(input, weight, y.shape).copy_(y)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, TypeAlias
 
@@ -33,54 +33,69 @@ Ints: TypeAlias = tuple[int, ...]
 
 # The numbers of a call: stride, padding, output_padding, groups, dilation; one entry per axis.
 Settings: TypeAlias = tuple[Ints, Ints, Ints, int, Ints]
-Key: TypeAlias = tuple[Any, ...]
 
 
-class Stamp(_core.Stamp):
-    """What a tensor was when it was last looked at; `fits` says whether it still is."""
+class Stamps(_core.Stamps):
+    """What some tensors were when they were last looked at; `fit` says whether they still are."""
 
     @classmethod
-    def of(cls, tensor: Tensor, forget: Callable[[object], object] | None = None) -> Stamp:
-        """A stamp of the tensor as it is; `forget` is called when the tensor goes."""
-        # PyTorch counts the writes to a tensor, but not those through `tensor.data` or a NumPy array that shares its
-        # memory. Some 60 spread values are compared as well: an optimiser step or an initialisation through `.data`
-        # changes them.
-        flat = tensor.detach().numpy().ravel(order="K")
-        sample = flat[:: max(1, flat.size // 61)]
-        return cls(weakref.ref(tensor, forget), tensor, sample)
+    def of(cls, tensors: Sequence[Tensor | None], forget: Callable[[object], object] | None = None) -> Stamps:
+        """The tensors as they are, or that there is none; `forget` is called when one of them goes."""
+        return cls([None if t is None else (t, weakref.ref(t, forget), _sample(t)) for t in tensors], _to_dlpack)
 
 
-_packs: dict[Key, tuple[Stamp, Stamp | None, Layer]] = {}
+def _sample(tensor: Tensor) -> np.ndarray[Any, Any]:
+    # PyTorch counts the writes to a tensor, but not those through `tensor.data` or a NumPy array that shares its
+    # memory. Some 60 spread values are compared as well: an optimiser step or an initialisation through `.data`
+    # changes them.
+    flat = tensor.detach().numpy().ravel(order="K")
+    return flat[:: max(1, flat.size // 61)]
+
+
+# The numbers of a call, the id of its bias, its tensors as they were, and what `packed` returns.
+Pack: TypeAlias = tuple[Settings, int, Stamps, tuple[Layer, bool]]
+
+# By the id of the weight, which hardly ever has more than one pack: a look at each takes less time than to hash a call.
+_packs: dict[int, tuple[Pack, ...]] = {}
 atexit.register(_packs.clear)  # before the compiled core goes
 join_pytorch()
 
 
-def packed(weight: Tensor, bias: Tensor | None, settings: Settings) -> Layer:
+def packed(weight: Tensor, bias: Tensor | None, settings: Settings) -> tuple[Layer, bool]:
     """The prepared layer of these tensors and numbers: the kept one, or a new one if a tensor has changed.
+
+    Returns:
+        The layer, and whether its results are channels-last whatever the input is: `by_channels(weight)`.
 
     Raises:
         RefusedError: the engine does not take these tensors.
         TconvError: the arguments are no transposed convolution; see `tconv.prepare`.
     """
-    key = (id(weight), id(bias), settings)
-    found = _packs.get(key)
-    if found is not None:
-        of_weight, of_bias, layer = found
-        if of_weight.fits(weight) and (bias is None or (of_bias is not None and of_bias.fits(bias))):
-            return layer
+    for numbers, _, stamps, pack in _packs.get(id(weight), ()):
+        if numbers == settings and stamps.fit((weight, bias)):
+            return pack
     reason = refusal(weight=weight, bias=bias)
     if reason:
         raise RefusedError(reason)
     stride, padding, output_padding, groups, dilation = settings
     geometry = Geometry.from_torch(tuple(weight.shape[2:]), stride, padding, output_padding, dilation)
     layer = prepare(weight.detach().numpy(), None if bias is None else bias.detach().numpy(), geometry, groups)
+    pack = layer, by_channels(weight)
     if not (weight.is_inference() or (bias is not None and bias.is_inference())):  # whose writes are not counted
+        _keep(weight, bias, settings, pack)
+    return pack
 
-        def forget(_: object) -> None:
-            _packs.pop(key, None)
 
-        _packs[key] = (Stamp.of(weight, forget), None if bias is None else Stamp.of(bias, forget), layer)
-    return layer
+def _keep(weight: Tensor, bias: Tensor | None, settings: Settings, pack: tuple[Layer, bool]) -> None:
+    key, other = id(weight), id(bias)
+
+    def forget(_: object = None) -> None:
+        others = tuple(pack for pack in _packs.pop(key, ()) if pack[:2] != (settings, other))
+        if others:
+            _packs[key] = others
+
+    forget()  # what the tensors were before
+    _packs[key] = (*_packs.get(key, ()), (settings, other, Stamps.of((weight, bias), forget), pack))
 
 
 def by_channels(weight: Tensor) -> bool:

@@ -26,7 +26,7 @@ from tconv.nn.folding.parts import (
     conv_of,
     transposed_of,
 )
-from tconv.nn.packing import Stamp, by_channels, compute
+from tconv.nn.packing import Stamps, by_channels, compute
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,12 @@ class Folded(nn.Module):
         channels, sizes = self._in_channels, (64,) * self._layer.geometry.ndim
         return self._layer.plan((1, channels, *sizes), channels_last=True).way == "winograd"
 
-    def _sources(self) -> list[Tensor]:
+    def _sources(self) -> tuple[Tensor, ...]:
         tensors = (t for m in self.absorbed for t in (*m._parameters.values(), *m._buffers.values()))
-        return [t for t in tensors if t is not None]
+        return tuple(t for t in tensors if t is not None)
 
     def _refresh(self) -> None:
-        sources = self._sources()
-        if len(sources) != len(self._stamps) or not all(map(Stamp.fits, self._stamps, sources)):
+        if not self._stamps.fit(self._sources()):
             with contextlib.suppress(NoFoldError):  # a new bias, say, that no longer lets the fold be exact
                 self._derive()
 
@@ -150,7 +149,7 @@ class Folded(nn.Module):
         sources = self._sources()
         if any(tensor.is_inference() for tensor in sources):
             raise NoFoldError("PyTorch does not count the writes to inference tensors")
-        self._stamps = [Stamp.of(tensor) for tensor in sources]
+        self._stamps = Stamps.of(sources)
         joined = join(self.steps)
         linear, dtype = joined.linear, sources[0].dtype
         if isinstance(linear, Conv) and set(linear.stride) == {1}:
