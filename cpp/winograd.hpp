@@ -1,13 +1,13 @@
-// Winograd's minimal filtering (Winograd 1980; Lavin & Gray, CVPR 2016) on the last two spatial axes of channels-last
-// arrays; axes before them are summed tap by tap. On each of the two, four neighbouring inputs hold all that two neighbouring cells of three taps, or three cells of two taps,
-// read; and four products are enough for them, instead of six. All phases of the cells read the same four inputs, so
-// these are transformed once for a transposed convolution of any stride. Per axis, for inputs d and taps g (turned):
+// Winograd's minimal filtering (Winograd 1980; Lavin & Gray, CVPR 2016), for channels-last arrays. On each of the last two
+// axes, four neighbouring inputs are all that two neighbouring cells of three taps, or three cells of two taps, read; and
+// four products are enough for them, instead of six. All phases of the cells read the same four inputs, so these are
+// transformed once, whatever the stride. Per axis, for inputs d and taps g (turned):
 //     m0 = (d0-d2)*g0
-//     m1 = (d1+d2)*(g0+g1+g2)/2      y0 = m0+m1+m2                      of two taps: g2 is absent from m1 and m2,
-//     m2 = (d2-d1)*(g0-g1+g2)/2      y1 = m1-m2-m3                      m3 = (d1-d3)*g1,
-//     m3 = (d1-d3)*g2                                                   y1 = m1-m2, y2 = m1+m2-m3
-// The sums over channels, and over the taps of the axes before, are matrix products, one for each of the 4x4 products of a
-// tile.
+//     m1 = (d1+d2)*(g0+g1+g2)/2      y0 = m0+m1+m2      of two taps: g2 is absent from m1 and m2, m3 = (d1-d3)*g1,
+//     m2 = (d2-d1)*(g0-g1+g2)/2      y1 = m1-m2-m3                   y1 = m1-m2, y2 = m1+m2-m3
+//     m3 = (d1-d3)*g2
+// The sums over channels, and over the taps of axes before the last two, are matrix products, one for each of the 4x4
+// products of a tile.
 // Large and small inputs of a tile meet in sums where the definition keeps them apart: rounding errors are relative to
 // the largest of its 4x4 inputs. So this way is taken only if it was asked for.
 #pragma once
