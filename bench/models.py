@@ -160,7 +160,9 @@ class Worker:
             named = {n: m for n, m in named.items() if n.rpartition(".")[0] not in named}
             arguments: dict[str, Call] = {}
             at_first_calls(model, inputs, named, arguments.setdefault)
-            self._parts = [self._make(copy.deepcopy(named[n]), call[0]) for n, call in arguments.items()]
+            # In a model of one layer, as `accelerate` folds what models hold.
+            models = {n: nn.Sequential(copy.deepcopy(named[n])).eval() for n in arguments}
+            self._parts = [self._make(models[n], call[0]) for n, call in arguments.items()]
         return {"seconds": sum(median(seconds_of_calls(run)) for run in self._parts)}
 
 

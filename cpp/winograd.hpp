@@ -43,7 +43,8 @@ class Winograd {
             const Side side(layer.axes[a]);
             if (layer.axes[a].dilation != 1 || side.taps < 2 || side.taps > 3) return false;
             const auto along = static_cast<double>(side.tiles(y.shape[a + 2]));
-            saved *= static_cast<double>(x.shape[a + 2] * side.kernel) / (along * static_cast<double>(points * side.stride));
+            const auto pairs = static_cast<double>(x.shape[a + 2] * side.kernel);
+            saved *= pairs / (along * static_cast<double>(points * side.stride));
             tiles *= along;
         }
         return saved >= worth_while && tiles >= few_tiles;
@@ -53,7 +54,7 @@ class Winograd {
         Index taps = 1;
         for (const Axis& axis : before_) taps *= ceil_div(axis.kernel, axis.stride);
         const Index tiles = tiles_at_once(tiles_of(y), taps, 1);
-        return (all_points * (point_step(tiles * taps) + product_step(tiles))) * static_cast<Index>(sizeof(T));
+        return all_points * (point_step(tiles * taps) + product_step(tiles)) * static_cast<Index>(sizeof(T));
     }
 
     Packed<T> pack(const Constants<T>& layer) const {
@@ -72,8 +73,9 @@ class Winograd {
                         const Index channel = run.channel + lane;
                         T* to = packed.weight.data() + g * weights_ + panel.weight + ci * width + run.vector * lanes + lane;
                         for (Index before = 0; before < taps_before(); ++before, to += width * channels_) {
-                            const T* taps = channel < layer.out_channels ? weight + channel * layer.taps() + before * kernel : nullptr;
-                            put_transformed(to, width * channels_ * taps_before(), taps, run.phase);
+                            const T* taps = weight + channel * layer.taps() + before * kernel;
+                            put_transformed(to, width * channels_ * taps_before(),
+                                            channel < layer.out_channels ? taps : nullptr, run.phase);
                         }
                     }
             }
@@ -87,7 +89,8 @@ class Winograd {
         const std::vector<Slice> slices = slices_of(x, y);
         std::size_t most = 1;
         for (const Slice& slice : slices) most = std::max(most, slice.taps.size());
-        const Index tiles = tiles_of(y), step = tiles_at_once(tiles, static_cast<Index>(most), threads_for(multiplications));
+        const int threads = threads_for(multiplications);
+        const Index tiles = tiles_of(y), step = tiles_at_once(tiles, static_cast<Index>(most), threads);
         const Index blocks = ceil_div(tiles, step), count = static_cast<Index>(slices.size());
         std::atomic<bool> finite{true};
         parallel(blocks * count * layer.groups, multiplications, [&](Index task) {
@@ -108,7 +111,11 @@ class Winograd {
     // One axis. Cell q has an output of each phase, and the inputs q-taps+1 .. q.
     struct Side {
         explicit Side(const Axis& axis)
-            : kernel(axis.kernel), stride(axis.stride), crop(axis.crop_lo), taps(ceil_div(kernel, stride)), cells(points + 1 - taps) {}
+            : kernel(axis.kernel),
+              stride(axis.stride),
+              crop(axis.crop_lo),
+              taps(ceil_div(kernel, stride)),
+              cells(points + 1 - taps) {}
 
         Index first_cell() const { return floor_div(crop, stride); }
         Index tiles(Index out) const { return ceil_div(floor_div(crop + out - 1, stride) - first_cell() + 1, cells); }
@@ -129,8 +136,8 @@ class Winograd {
 
     // Outputs with one index on each of the axes before the last two, in all images.
     struct Slice {
-        Index y;                                // elements from the start of an image
-        std::vector<std::array<Index, 2>> taps;  // of those axes, that have an input: number, and where the input begins
+        Index y;                          // elements from the start of an image
+        std::vector<Index> taps, inputs;  // of those axes, that have an input; and elements from the start of an image to it
     };
 
     struct Call {  // some tiles of a slice and a channel group
@@ -148,7 +155,10 @@ class Winograd {
     };
 
     // Of a slice.
-    Index tiles_of(const View<T>& y) const { return y.shape[0] * axes_[0].tiles(rows_of(y)) * axes_[1].tiles(y.shape.back()); }
+    Index tiles_of(const View<T>& y) const {
+        return y.shape[0] * axes_[0].tiles(rows_of(y)) * axes_[1].tiles(y.shape.back());
+    }
+
     static Index rows_of(const View<T>& y) { return y.shape[y.shape.size() - 2]; }
 
     Index taps_before() const {
@@ -158,18 +168,19 @@ class Winograd {
     }
 
     std::vector<Slice> slices_of(const View<const T>& x, const View<T>& y) const {
-        std::vector<Slice> slices{{0, {{0, 0}}}};
+        std::vector<Slice> slices{{0, {0}, {0}}};
         for (std::size_t a = 0; a < before_.size(); ++a) {
             const Axis& axis = before_[a];
             std::vector<Slice> finer;
             for (const Slice& slice : slices)
                 for (Index o = 0; o < y.shape[a + 2]; ++o) {
-                    finer.push_back({slice.y + o * y.strides[a + 2], {}});
-                    for (const auto& [number, input] : slice.taps)
+                    finer.push_back({slice.y + o * y.strides[a + 2], {}, {}});
+                    for (std::size_t t = 0; t < slice.taps.size(); ++t)
                         for (Index k = 0; k < axis.kernel; ++k) {
                             const Index times = o + axis.crop_lo - axis.dilation * k, i = floor_div(times, axis.stride);
-                            if (i * axis.stride == times && i >= 0 && i < x.shape[a + 2])
-                                finer.back().taps.push_back({number * axis.kernel + k, input + i * x.strides[a + 2]});
+                            if (i * axis.stride != times || i < 0 || i >= x.shape[a + 2]) continue;
+                            finer.back().taps.push_back(slice.taps[t] * axis.kernel + k);
+                            finer.back().inputs.push_back(slice.inputs[t] + i * x.strides[a + 2]);
                         }
                 }
             slices = std::move(finer);
@@ -185,7 +196,7 @@ class Winograd {
 
     // Apart by an odd number of vectors, so that they do not compete for the same places in the cache.
     Index point_step(Index inputs) const { return inputs * pitch_ + 5 * kernels_.lanes; }
-    Index product_step(Index tiles) const { return tiles * kernels_.vectors[kernels_.rows - 1] * kernels_.lanes + 5 * kernels_.lanes; }
+    Index product_step(Index tiles) const { return (tiles * kernels_.vectors[kernels_.rows - 1] + 5) * kernels_.lanes; }
 
     // Each phase begins with a vector of its own.
     void lay_out() {
@@ -197,7 +208,8 @@ class Winograd {
             weights_ += (end - begin) * kernels_.lanes * channels_ * taps_before() * all_points;
             for (Index v = begin; v < end; v += panels_.back().runs.back().count) {
                 const Index phase = v / out_vectors_, channel = v % out_vectors_;
-                panels_.back().runs.push_back({v - begin, std::min(end - v, out_vectors_ - channel), channel * kernels_.lanes,
+                const Index count = std::min(end - v, out_vectors_ - channel);
+                panels_.back().runs.push_back({v - begin, count, channel * kernels_.lanes,
                                                {phase / axes_[1].stride, phase % axes_[1].stride}});
             }
         }
@@ -229,8 +241,9 @@ class Winograd {
 
     Tile tile_at(const Call& call, Index number) const {
         const Index columns = axes_[1].tiles(call.y.shape.back()), rows = axes_[0].tiles(rows_of(call.y));
+        const Index row = number / columns % rows, column = number % columns;
         return {number / columns / rows,
-                {axes_[0].first_cell() + number / columns % rows * axes_[0].cells, axes_[1].first_cell() + number % columns * axes_[1].cells}};
+                {axes_[0].first_cell() + row * axes_[0].cells, axes_[1].first_cell() + column * axes_[1].cells}};
     }
 
     bool compute(const Call& call) const {
@@ -241,29 +254,29 @@ class Winograd {
         products.grow(all_points * out_step);
         for (Index n = 0; n < call.count; ++n)
             spread(call, tile_at(call, call.begin + n), inputs.data() + n * taps * pitch_, in_step);
-        bool finite = true;
         for (const Panel& panel : panels_) {
             multiply(call, panel, inputs.data(), in_step, products.data(), out_step);
             const Index width = panel.vectors * kernels_.lanes;
-            for (Index n = 0; n < call.count && finite; ++n)
-                finite = collect(call, tile_at(call, call.begin + n), panel, products.data() + n * width, out_step);
+            for (Index n = 0; n < call.count; ++n)
+                if (!collect(call, tile_at(call, call.begin + n), panel, products.data() + n * width, out_step)) return false;
         }
-        if (call.layer.activation != Activation::none && finite)
+        if (call.layer.activation != Activation::none)
             for (Index n = 0; n < call.count; ++n) activate_tile(call, tile_at(call, call.begin + n));
-        return finite;
+        return true;
     }
 
     // A tile's inputs for each tap of the axes before.
     void spread(const Call& call, const Tile& tile, T* to, Index point_step) const {
         const std::size_t last = call.x.shape.size() - 1;
-        for (const auto& [_, input] : call.slice.taps) {
+        for (const Index input : call.slice.inputs) {
             const T* image = call.x.at(tile.image, call.g * channels_) + input;
             const T* from[all_points];
             for (Index i = 0; i < points; ++i)
                 for (Index j = 0; j < points; ++j) {
                     const Index row = tile.cell[0] - axes_[0].taps + 1 + i, column = tile.cell[1] - axes_[1].taps + 1 + j;
                     const bool is = row >= 0 && row < call.x.shape[last - 1] && column >= 0 && column < call.x.shape[last];
-                    from[points * i + j] = is ? image + row * call.x.strides[last - 1] + column * call.x.strides[last] : zeros_.data();
+                    const T* at = image + row * call.x.strides[last - 1] + column * call.x.strides[last];
+                    from[points * i + j] = is ? at : zeros_.data();
                 }
             kernels_.spread_tile(to, point_step, from, channels_);
             to += pitch_;
@@ -273,25 +286,25 @@ class Winograd {
     // For each point one matrix product: tiles x channels and taps times channels and taps x lanes of the panel.
     void multiply(const Call& call, const Panel& panel, const T* inputs, Index in_step, T* products, Index out_step) const {
         thread_local std::vector<const T*> in;
-        thread_local std::vector<Index> number;
         const Index width = panel.vectors * kernels_.lanes, taps = static_cast<Index>(call.slice.taps.size());
         const Index at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, taps));
         in.resize(static_cast<std::size_t>(taps * kernels_.rows));
-        number.clear();
-        for (const auto& tap : call.slice.taps) number.push_back(tap[0]);
         for (Index point = 0; point < all_points; ++point) {
-            const T* weight = call.packed.weight.data() + call.g * weights_ + panel.weight + point * width * channels_ * taps_before();
-            for (Index begin = 0; begin < channels_; begin += at_once)
+            const Index first = call.g * weights_ + panel.weight + point * width * channels_ * taps_before();
+            const T* weight = call.packed.weight.data() + first;
+            for (Index begin = 0; begin < channels_; begin += at_once) {
+                const Index end = std::min(begin + at_once, channels_);
                 for (Index n = 0; n < call.count; n += kernels_.rows) {
                     const Index rows = std::min(kernels_.rows, call.count - n);
                     T* out[max_rows];
                     for (Index r = 0; r < rows; ++r) out[r] = products + point * out_step + (n + r) * width;
                     for (Index k = 0; k < taps * rows; ++k)
                         in[static_cast<std::size_t>(k)] = inputs + point * in_step + ((n + k % rows) * taps + k / rows) * pitch_;
-                    kernels_.cells[rows - 1][panel.vectors - 1](out, kernels_.lanes, in.data(), number.data(), taps, channels_, begin,
-                                                                std::min(begin + at_once, channels_), weight,
-                                                                begin == 0 ? no_bias_.data() : nullptr);
+                    const auto sum = kernels_.cells[rows - 1][panel.vectors - 1];
+                    sum(out, kernels_.lanes, in.data(), call.slice.taps.data(), taps, channels_, begin, end, weight,
+                        begin == 0 ? no_bias_.data() : nullptr);
                 }
+            }
         }
     }
 

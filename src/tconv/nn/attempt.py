@@ -51,7 +51,8 @@ class Attempt:
 def fastest(model: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None, winograd: bool) -> list[Row]:
     """Try both layouts of the weights, and leave the model as it was faster, or restored if neither was."""
     original = copy.deepcopy(model)
-    attempts = [_attempt(model, original, arguments, wanted, last, winograd) for last in (False, True)]
+    layouts = (False, True) if any(p.dim() > 3 for p in model.parameters()) else (False,)
+    attempts = [_attempt(model, original, arguments, wanted, last, winograd) for last in layouts]
     # Where the layout matters little, the weights stay as they are.
     best = min(attempts, key=lambda attempt: attempt.whole.after / attempt.whole.before * (1 if attempt.last else 0.98))
     kind = type(model).__name__
