@@ -65,8 +65,9 @@ class Residual(nn.Module):
 
     def __init__(self, width: int, kernel: int) -> None:
         super().__init__()
-        self.dilated = nn.ModuleList(nn.Conv1d(width, width, kernel, 1, "same", d) for d in (1, 3, 5))
-        self.plain = nn.ModuleList(nn.Conv1d(width, width, kernel, 1, "same") for _ in range(3))
+        side = kernel // 2  # of zeros; ONNX Runtime knows no "same" with dilation
+        self.dilated = nn.ModuleList(nn.Conv1d(width, width, kernel, 1, d * side, d) for d in (1, 3, 5))
+        self.plain = nn.ModuleList(nn.Conv1d(width, width, kernel, 1, side) for _ in range(3))
 
     def forward(self, x: Tensor) -> Tensor:
         for dilated, plain in zip(self.dilated, self.plain, strict=True):
