@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -130,6 +131,27 @@ def test_what_the_filter_leaves_alone_is_not_folded(
     tconv.nn.accelerate(model, x, filter=lambda name, layer: name.startswith("1") and max(layer.kernel_size) < 4)
     done = [row.split()[1:4] for row in capsys.readouterr().out.splitlines() if row.startswith(("folded", "replaced"))]
     assert [names[0] for names in done] == ["1.2", "1.0", "1.2"]
+
+
+@pytest.mark.parametrize("mode", ["inference", "training"])
+def test_an_example_that_does_not_fit_leaves_the_model_as_it_was(mode: str, fast: None) -> None:
+    model = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, 2), nn.Conv2d(4, 4, 3), nn.ReLU())
+    before = state(model)
+    with pytest.raises(RuntimeError, match="channels"):
+        tconv.nn.accelerate(model, torch.randn(1, 3, 5, 5), mode=mode)
+    assert state(model) == before
+
+
+@torch.no_grad()
+def test_the_layout_alone_may_be_faster(
+    fast: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compare = attempt.compare
+    monkeypatch.setattr(attempt, "compare", lambda old, new, *more: replace(compare(old, new, *more), after=1e-9))
+    model = nn.Sequential(nn.Conv2d(4, 4, 3, 2), nn.Sigmoid()).eval()
+    tconv.nn.accelerate(model, torch.randn(1, 4, 9, 9))
+    assert "whole     (model)  Sequential  " in capsys.readouterr().out
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
 
 
 @torch.no_grad()

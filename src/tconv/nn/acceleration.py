@@ -60,12 +60,16 @@ def accelerate(
     arguments = None if example is None or not verify else example if isinstance(example, tuple) else (example,)
     restore(model)
     rows: list[Row]
-    if arguments is None:
-        rows = swap_all(model, filter) + (fold_all(model, filter, winograd) if mode == "inference" else [])
-    elif mode == "training":
-        rows = swap_faster(model, arguments, filter, training=True)
-    else:
-        rows = fastest(model, arguments, filter, winograd)
+    try:
+        if arguments is None:
+            rows = swap_all(model, filter) + (fold_all(model, filter, winograd) if mode == "inference" else [])
+        elif mode == "training":
+            rows = swap_faster(model, arguments, filter, training=True)
+        else:
+            rows = fastest(model, arguments, filter, winograd)
+    except BaseException:  # of the model, which the example may not fit; or Ctrl-C
+        restore(model)
+        raise
     for row in rows:
         print(f"{row.action:8}  {row.name or '(model)'}  {row.kind}  {row.text}".rstrip())
     stayed = [row for row in rows if row.action == "skipped" and row.kind != FOLD]
@@ -75,7 +79,7 @@ def accelerate(
             "; ".join(f"{row.name or '(model)'}: {row.text}" for row in stayed) or "there is no transposed convolution"
         )
         raise AccelerateError(f"strict: {what}; the model is as before")
-    if not any(row.action in ("replaced", "folded") for row in rows):
+    if not any(row.action in ("replaced", "folded", "whole") for row in rows):
         name = type(model).__name__
         warnings.warn(f"accelerate changed nothing in {name}: no layer that tconv makes faster was found", stacklevel=2)
     return model

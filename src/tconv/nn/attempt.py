@@ -12,6 +12,7 @@ from tconv.nn.comparison import Call, Comparison, at_first_calls, compare, evalu
 from tconv.nn.folding import unfold
 from tconv.nn.folding.chain import Folded
 from tconv.nn.folding.graph import Folding, fold_graphs
+from tconv.nn.packing import by_channels
 from tconv.nn.restoration import make_channels_last, restore
 from tconv.nn.swap import TO_THEIRS, Filter, swap, unswap
 
@@ -37,6 +38,11 @@ class Attempt:
     last: bool
     winograd: bool
 
+    @property
+    def changes(self) -> bool:
+        """Whether anything was done to the model."""
+        return self.last or any(row.action in ("replaced", "folded") for row in self.rows)
+
     def again(self, model: nn.Module) -> None:
         """Make of the restored `model` what it was in this attempt, without measuring."""
         if self.last:
@@ -51,13 +57,13 @@ class Attempt:
 def fastest(model: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None, winograd: bool) -> list[Row]:
     """Try both layouts of the weights, and leave the model as it was faster, or restored if neither was."""
     original = copy.deepcopy(model)
-    layouts = (False, True) if any(p.dim() > 3 for p in model.parameters()) else (False,)
+    layouts = (False, True) if any(p.dim() > 3 and not by_channels(p) for p in model.parameters()) else (False,)
     attempts = [_attempt(model, original, arguments, wanted, last, winograd) for last in layouts]
-    # Where the layout matters little, the weights stay as they are.
-    best = min(attempts, key=lambda attempt: attempt.whole.after / attempt.whole.before * (1 if attempt.last else 0.98))
+    # One that changed nothing is as fast as before; and where the layout matters little, the weights stay as they are.
+    best = min(attempts, key=lambda a: a.whole.after / a.whole.before * (1 if a.last else 0.98) if a.changes else 1)
     kind = type(model).__name__
     restore(model)
-    if not best.whole.faster:
+    if not (best.changes and best.whole.faster):
         for row in best.rows:
             row.action = "undone" if row.action in ("replaced", "folded") else row.action
         return [*best.rows, Row("restored", "", kind, f"not faster: {best.whole}")]
