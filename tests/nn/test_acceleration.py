@@ -143,6 +143,16 @@ def test_an_example_that_does_not_fit_leaves_the_model_as_it_was(mode: str, fast
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("mode", ["inference", "training"])
+def test_lazy_layers_take_their_shapes_from_the_example(
+    mode: str, fast: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = nn.Sequential(nn.LazyConvTranspose2d(4, 2, 2), nn.LazyConv2d(4, 3), nn.ReLU())
+    tconv.nn.accelerate(model, torch.randn(1, 3, 5, 5), mode=mode)
+    assert isinstance(model[0], tconv.nn.ConvTranspose2d) and model[0].weight.shape == (3, 4, 2, 2)
+
+
+@torch.no_grad()
 def test_the_layout_alone_may_be_faster(
     fast: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

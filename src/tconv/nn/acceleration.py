@@ -5,8 +5,11 @@ from __future__ import annotations
 import warnings
 from typing import Any, Literal
 
+from torch.nn.parameter import is_lazy
+
 from tconv.errors import TconvError
 from tconv.nn.attempt import FOLD, Row, fastest, fold_all, swap_all, swap_faster
+from tconv.nn.comparison import evaluating
 from tconv.nn.restoration import Model, restore
 from tconv.nn.swap import Filter
 
@@ -60,6 +63,9 @@ def accelerate(
     arguments = None if example is None or not verify else example if isinstance(example, tuple) else (example,)
     restore(model)
     rows: list[Row]
+    if arguments is not None and any(map(is_lazy, model.parameters())):  # which get their shapes from the example
+        with evaluating(model):
+            model(*arguments)
     try:
         if arguments is None:
             rows = swap_all(model, filter) + (fold_all(model, filter, winograd) if mode == "inference" else [])
