@@ -243,9 +243,9 @@ def prepare(
         activation: applied to the result: one of relu, leaky_relu, tanh, sigmoid, gelu, silu, as in
             torch.nn.functional; or ("leaky_relu", slope), default slope 0.01. Floating-point dtypes only.
         winograd: allow Winograd's algorithm, with up to 2.25 times fewer multiplications (F(2, 3) and F(3, 2) on each
-            axis; Winograd 1980; Lavin and Gray, CVPR 2016), on channels-last arrays of two axes with two or three taps
-            per phase, dilation 1 and many channels. Rounding errors are then relative to the largest inputs of a
-            neighbourhood of 4x4 instead of each output's own; NaN and Inf still stay where they belong.
+            axis; Winograd 1980; Lavin and Gray, CVPR 2016), on channels-last arrays whose last two axes have two or
+            three taps per phase and dilation 1, with many channels. Rounding errors are then relative to the largest
+            inputs of a neighbourhood of 4x4 instead of each output's own; NaN and Inf still stay where they belong.
 
     Raises:
         RankError, ChannelError, KernelError, BiasError, DtypeError, ActivationError: as their names say.

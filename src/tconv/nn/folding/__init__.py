@@ -30,8 +30,9 @@ def fold(model: Model, *, winograd: bool = True) -> Model:
     Args:
         model: any module; what torch.fx cannot trace is left alone, and its children are tried.
         winograd: allow Winograd's algorithm (see `tconv.prepare`) in folded layers, and fold single convolutions and
-            transposed convolutions that gain by it: those of two axes with channels-last weights, two or three taps per
-            phase and many channels. It rounds a little more (some 1e-6 of the largest value in float32). Default yes.
+            transposed convolutions that gain by it: those of two or three axes with channels-last weights, two or three
+            taps per phase and many channels. It rounds a little more (some 1e-6 of the largest value in float32).
+            Default yes.
 
     Returns:
         The model itself. `tconv.nn.restore(model)` undoes it; `tconv.nn.accelerate` folds, and reports.
