@@ -5,10 +5,11 @@
 
 Every contender sits in a process of its own, and they take turns; times are medians over the rounds. "tconv_direct" is
 tconv without Winograd's algorithm, with whose help one multiplies up to 2.25 times less. "up" is the part
-of the upsampling layers, timed alone on what the model calls them with; the parts of the model "alternating" are all
-its layers, PyTorch's and tconv's in turns: their sum is the whole if neither slows down the other. Memory is the peak
-of a process that makes the model and runs it once. The patterns that `tconv.nn.fold` folds follow: PyTorch, tconv's
-layers one by one ("swapped"), and folded.
+of the upsampling layers, timed alone on what the model calls them with. Memory is the peak of a process that makes the
+model and runs it once. The patterns that `tconv.nn.fold` folds follow: PyTorch, tconv's layers one by one ("swapped"),
+and folded. Last, PyTorch's layers and tconv's in turns: the whole takes as long as its layers alone if neither is in
+the other's way. Every round of that has new processes, one at a time: the time of one, PyTorch's too, depends by a
+third on where its memory happens to lie.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from zoo import FOLDS, MODELS, StyleBlock
+from zoo import FOLDS, IN_TURNS, MODELS, StyleBlock
 
 import tconv.nn
 from tconv.benchmark import machine
@@ -39,7 +40,7 @@ from tconv.nn.comparison import Call, at_first_calls
 
 Run = Callable[[], Any]
 Inputs = tuple[Tensor, ...]
-ENTRIES = MODELS | FOLDS
+ENTRIES = MODELS | FOLDS | IN_TURNS
 FOLDING = ("torch", "torch_cl", "compile", "swapped", "folded")
 
 
@@ -125,7 +126,7 @@ CONTENDERS: dict[str, Callable[[nn.Module, Inputs], Run]] = {
     "tconv_direct": lambda model, inputs: accelerated(model, inputs, winograd=False),
     "tconv": accelerated,
 }
-IN_PARTS = ("torch", "torch_cl", "tconv")
+IN_PARTS = ("torch", "torch_cl", "swapped", "tconv")
 
 
 class Worker:
@@ -227,6 +228,22 @@ def fold_table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def turns_table(rounds: int, threads: int) -> str:
+    lines = ["| layers | | whole ms | its layers alone ms | whole / alone | least | most |", "| --- " * 7 + "|"]
+    for name in IN_TURNS:
+        seen: dict[str, list[dict[str, float]]] = {"torch": [], "swapped": []}
+        for _ in range(rounds):
+            for contender, its in seen.items():
+                its.append(measure(name, (contender,), 5, threads)[contender])
+        for contender, its in seen.items():
+            ratios = [it["seconds"] / it["up"] for it in its]
+            times = " | ".join(f"{median(it[what] for it in its) * 1e3:.2f}" for what in ("seconds", "up"))
+            lines.append(
+                f"| {name} | {contender} | {times} | {median(ratios):.2f} | {min(ratios):.2f} | {max(ratios):.2f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
 def heading(rounds: int, threads: int, out: Path | None) -> tuple[Path, str]:
     about = machine.about(datetime.now(UTC), rounds, threads, None)
     path = out or Path(__file__).parent / "results" / f"models-{machine.file_stem(about, None)}.md"
@@ -241,6 +258,7 @@ def main() -> None:
     parser.add_argument("--folds", nargs="*", choices=FOLDS, default=list(FOLDS))
     models = [c for c in CONTENDERS if c not in ("swapped", "folded")]
     parser.add_argument("--contenders", nargs="+", choices=models, default=models, help="of the models")
+    parser.add_argument("--in-turns", type=int, default=7, help="rounds of PyTorch's layers and tconv's in turns")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--out", type=Path, help="Markdown file to write")
@@ -251,7 +269,7 @@ def main() -> None:
         results = measure(name, options.contenders, options.rounds, options.threads)
         text += "\n" + model_table(name, results)
         print(model_table(name, results), flush=True)
-        if MODELS[name].parts and name != "alternating" and {"torch", "tconv"} <= results.keys():
+        if MODELS[name].parts and {"torch", "tconv"} <= results.keys():
             ups.append(against(results, "tconv", "up"))
     if ups:
         mean = exp(sum(map(log, ups)) / len(ups))
@@ -260,6 +278,10 @@ def main() -> None:
         folds = {name: measure(name, FOLDING, options.rounds, options.threads) for name in options.folds}
         text += f"\n## Folds\n\n{fold_table(folds)}"
         print(fold_table(folds), flush=True)
+    if options.in_turns:
+        table = turns_table(options.in_turns, options.threads)
+        text += f"\n## In turns\n\n{table}"
+        print(table, flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     print(f"written to {path}")

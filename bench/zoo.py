@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -182,7 +183,7 @@ class Up(nn.Module):
         return torch.cat((skip, self.up(x)), dim=1)
 
 
-def alternating(width: int = 64) -> nn.Sequential:
+def alternating(width: int) -> nn.Sequential:
     """PyTorch's layers and tconv's in turns, to see whether their threads are in one another's way."""
     turns = [
         (nn.Conv2d(width, width, 3, 1, 1), nn.ConvTranspose2d(width, width, 2, 2), nn.MaxPool2d(2)) for _ in range(4)
@@ -207,7 +208,6 @@ MODELS = {
     "unet3d": Entry(lambda: UNet(1, 3, (32, 64, 128), 3), ((1, 1, 64, 64, 64),), ("ups.",)),
     "vae": Entry(vae_decoder, ((1, 4, 32, 32),), ("7", "11", "15")),
     "stylegan2": Entry(lambda: StyleBlock(512, 256), ((4, 512, 32, 32), (4, 512))),
-    "alternating": Entry(alternating, ((1, 64, 48, 48),), tuple(str(n) for n in range(12))),
 }
 
 
@@ -238,4 +238,11 @@ FOLDS = {
         lambda: nn.ConvTranspose2d(64, 64, 2, 2, bias=False), lambda: nn.Conv2d(64, 3, 3, 1, 1), shape=(1, 64, 96, 96)
     ),
     "cat(skip, transposed)": Entry(lambda: Up(64), ((1, 128, 64, 64), (1, 64, 128, 128))),
+}
+
+IN_TURNS = {
+    f"{width} channels, {size} x {size}": Entry(
+        partial(alternating, width), ((1, width, size, size),), tuple(str(n) for n in range(12))
+    )
+    for width, size in ((64, 48), (256, 32))
 }

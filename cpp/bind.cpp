@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -15,6 +16,7 @@
 
 #include "dispatch.hpp"
 #include "layer.hpp"
+#include "lent.hpp"
 #include "threads.hpp"
 
 namespace nb = nanobind;
@@ -28,7 +30,7 @@ using Array = nb::ndarray<T, nb::numpy, nb::device::cpu>;
 template <class T>
 using Packed = nb::ndarray<T, nb::numpy, nb::device::cpu, nb::c_contig>;
 template <class T>
-using Dense = nb::ndarray<T, nb::device::cpu, nb::c_contig>;  // anybody's: it comes and goes as a DLPack capsule
+using Exchanged = nb::ndarray<T, nb::device::cpu>;  // anybody's: it comes and goes as a DLPack capsule
 using AxisTuple = std::tuple<Index, Index, Index, Index>;  // kernel, stride, dilation, crop_lo
 
 template <class T, class... Kind>
@@ -135,6 +137,45 @@ class Stamps {
     nb::callable to_dlpack_;
 };
 
+// The axes of (batch, channels, *size) as they lie in memory, the outermost first.
+std::size_t axis_at(std::size_t place, std::size_t ndim, bool last) {
+    return !last || place == 0 ? place : place + 1 < ndim ? place + 1 : 1;
+}
+
+// Whether an array lies in memory in that order and without gaps.
+template <class T>
+bool without_gaps(const View<T>& array, bool last) {
+    Index step = 1;
+    for (std::size_t place = array.shape.size(); place-- > 0;) {
+        const std::size_t axis = axis_at(place, array.shape.size(), last);
+        if (array.shape[axis] != 1 && array.strides[axis] != step) return false;
+        step *= array.shape[axis];
+    }
+    return true;
+}
+
+// A new array in lent memory.
+template <class T>
+Exchanged<T> lent(const std::vector<std::size_t>& shape, bool last) {
+    const std::size_t ndim = shape.size();
+    std::vector<Index> strides(ndim);
+    std::size_t size = 1;
+    for (std::size_t place = ndim; place-- > 0;) {
+        const std::size_t axis = axis_at(place, ndim, last);
+        strides[axis] = static_cast<Index>(size);
+        const bool fits = !__builtin_mul_overflow(size, shape[axis], &size);
+        expect(fits && size < std::numeric_limits<Index>::max() / sizeof(T), "too large");
+    }
+    auto memory = std::make_unique<Bytes>(borrow(static_cast<Index>(size * sizeof(T))));
+    std::byte* const data = memory->data();
+    nb::capsule owner(memory.get(), [](void* lent) noexcept {
+        const std::unique_ptr<Bytes> back(static_cast<Bytes*>(lent));
+        give_back(std::move(*back));
+    });
+    memory.release();
+    return Exchanged<T>(data, ndim, shape.data(), owner, strides.data());
+}
+
 Activation activation_of(const std::string& name) {
     static const char* const names[] = {"", "relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"};
     for (int i = 0; i < 7; ++i)
@@ -189,18 +230,14 @@ void bind_layer(nb::module_& m, const char* name) {
             "Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.")
         .def(
             "result",
-            [](const Layer<T>& self, const Dense<const T>& x, const std::vector<std::size_t>& shape) {
+            [](const Layer<T>& self, const Exchanged<const T>& x, const std::vector<std::size_t>& shape, bool last) {
                 expect(x.ndim() == self.axes().size() + 2 && shape.size() == x.ndim() && x.shape(0) == shape[0] &&
                            static_cast<Index>(x.shape(1)) == self.in_channels() &&
                            static_cast<Index>(shape[1]) == self.out_channels(),
                        "arrays do not fit the layer");
                 if (!x.data() && x.size()) throw nb::buffer_error("the input has no memory");
-                std::size_t size = 1;
-                for (const std::size_t n : shape) expect(!__builtin_mul_overflow(size, n, &size), "too large");
-                auto memory = std::make_unique_for_overwrite<T[]>(size);
-                nb::capsule owner(memory.get(), [](void* data) noexcept { delete[] static_cast<T*>(data); });
-                Dense<T> y(memory.release(), shape.size(), shape.data(), owner);
                 const View<const T> in = view(x);
+                const auto y = lent<T>(shape, last || (!without_gaps(in, false) && without_gaps(in, true)));
                 const View<T> out = view(y);
                 {
                     nb::gil_scoped_release unlocked;
@@ -208,8 +245,10 @@ void bind_layer(nb::module_& m, const char* name) {
                 }
                 return y;
             },
-            "x"_a.noconvert(), "shape"_a, nb::sig("def result(self, x: object, shape: Sequence[int]) -> object"),
-            "The output of `x` (batch, channels, *in), C-contiguous, as a new array of that shape; both DLPack capsules.")
+            "x"_a.noconvert(), "shape"_a, "last"_a,
+            nb::sig("def result(self, x: object, shape: Sequence[int], last: bool) -> object"),
+            "The output of `x` (batch, channels, *in) as a new array of that shape, channels-last in memory if `x` is or with "
+            "`last`, else C-contiguous; both DLPack capsules.")
         .def(
             "account",
             [](const Layer<T>& self, const std::vector<Index>& x_shape, const std::vector<Index>& x_strides,
@@ -243,7 +282,16 @@ NB_MODULE(_core, m) {
         return all;
     }, "(name, description, supported) of every backend, best first.");
     m.def("cpu_features", &cpu_features, "The instruction sets of this CPU that matter here.");
+    m.def("lent", [](std::size_t bytes) { return lent<std::uint8_t>({bytes}, false); }, "bytes"_a,
+          nb::sig("def lent(bytes: int) -> object"),
+          "Memory that is used again when the last array in it is gone, as a DLPack capsule.");
+    m.def("free_memory", &free_memory);
     m.def("num_threads", &num_threads);
     m.def("set_num_threads", &set_num_threads, "count"_a);
-    m.def("join_team", [](std::uintptr_t address) { join_team(reinterpret_cast<Team>(address)); }, "address"_a);
+    m.def(
+        "join_team",
+        [](std::uintptr_t parallel, std::uintptr_t thread_number) {
+            join_team(reinterpret_cast<Team>(parallel), reinterpret_cast<Seat>(thread_number));
+        },
+        "parallel"_a, "thread_number"_a);
 }

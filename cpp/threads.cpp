@@ -36,29 +36,40 @@ inline void pause() {
 #endif
 }
 
-// One call's tasks. Whoever has time takes the next; the caller waits until all are done.
+// One call's tasks, in as many regions as there are threads. A thread works on the region of its seat, and on what is left
+// in the others when it is done there. In every call the same seat has the same part of the memory: what it wrote in one
+// call is still in its processor's cache when the next reads it.
 struct Job {
-    Job(Index tasks, Index regions, const std::function<void(Index)>& work) : count(tasks), threads(regions), body(work) {}
+    Job(Index tasks, Index threads, const std::function<void(Index)>& work)
+        : count(tasks), regions(static_cast<std::size_t>(threads)), body(work) {
+        for (Index i = 0; i < threads; ++i) {
+            regions[static_cast<std::size_t>(i)].next = count * i / threads;
+            regions[static_cast<std::size_t>(i)].end = count * (i + 1) / threads;
+        }
+    }
 
-    const Index count, threads;
+    // On a cache line of its own, so that nobody waits for the others' counting.
+    struct alignas(64) Region {
+        std::atomic<Index> next;
+        Index end;
+    };
+
+    const Index count;
+    std::vector<Region> regions;
     const std::function<void(Index)>& body;
-    std::atomic<Index> next{0}, done{0};
+    std::atomic<Index> done{0};
     std::atomic<bool> failed{false};
     std::exception_ptr error;  // of the first task that failed; read when all are done
 
-    // Tasks are taken in turns from as many regions as there are threads: neighbouring tasks write to neighbouring memory,
-    // and threads that work side by side would take cache lines from each other.
-    Index place_of(Index task) const {
-        const Index region = task % threads;
-        return region * (count / threads) + std::min(region, count % threads) + task / threads;
-    }
-
-    void work() noexcept {
-        for (Index task; (task = next.fetch_add(1)) < count; done.fetch_add(1)) try {
-                body(place_of(task));
-            } catch (...) {
-                if (!failed.exchange(true)) error = std::current_exception();
-            }
+    void work(std::size_t seat) noexcept {
+        for (std::size_t i = 0; i < regions.size(); ++i) {
+            Region& region = regions[(seat + i) % regions.size()];
+            for (Index task; (task = region.next.fetch_add(1)) < region.end; done.fetch_add(1)) try {
+                    body(task);
+                } catch (...) {
+                    if (!failed.exchange(true)) error = std::current_exception();
+                }
+        }
     }
 };
 
@@ -76,7 +87,7 @@ class Pool {
             queued_ = queue_.size();
         }
         for (int i = 0; i < helpers; ++i) wake_.notify_one();
-        job->work();
+        job->work(0);
         for (int spins = 0; job->done.load() < job->count; ++spins)
             if (spins > 200) std::this_thread::yield();
         {
@@ -93,14 +104,14 @@ class Pool {
    private:
     void start() {
         try {
-            std::thread([this] { serve(); }).detach();
+            std::thread([this, seat = workers_ + 1] { serve(static_cast<std::size_t>(seat)); }).detach();
             ++workers_;
         } catch (const std::exception&) {
             workers_ = std::max(workers_, 1 << 20);  // no further thread to be had: do not try again
         }
     }
 
-    void serve() {
+    void serve(std::size_t seat) {
         for (;;) {
             std::shared_ptr<Job> job;
             const auto bedtime = std::chrono::steady_clock::now() + look_out;
@@ -114,7 +125,7 @@ class Pool {
                 queue_.pop_front();
                 queued_ = queue_.size();
             }
-            job->work();
+            job->work(seat);
         }
     }
 
@@ -130,6 +141,7 @@ class Pool {
 // piece of work they look out for the next one much longer than the pool's. A forked child has none: OpenMP's threads do
 // not survive there, and it does not notice.
 std::atomic<Team> team{nullptr};
+std::atomic<Seat> seat_in_team{nullptr};
 
 // Never destroyed: workers may sleep in it until the process ends. A forked child has no workers and gets a new one.
 std::atomic<Pool*> pool{nullptr};
@@ -161,7 +173,10 @@ int num_threads() {
 
 void set_num_threads(int count) { chosen = count; }
 
-void join_team(Team parallel) { team = parallel; }
+void join_team(Team parallel, Seat seat) {
+    seat_in_team = seat;
+    team = parallel;
+}
 
 int threads_for(double multiplications) {
     if (multiplications < 2 * worth_handing_over) return 1;
@@ -178,7 +193,8 @@ void parallel(Index count, double multiplications, const std::function<void(Inde
     }
     if (const Team run = team) {
         Job job(count, threads, body);
-        run([](void* shared) { static_cast<Job*>(shared)->work(); }, &job, static_cast<unsigned>(threads), 0);
+        const auto work = [](void* shared) { static_cast<Job*>(shared)->work(static_cast<std::size_t>(seat_in_team.load()())); };
+        run(work, &job, static_cast<unsigned>(threads), 0);
         if (job.error) std::rethrow_exception(job.error);
         return;
     }

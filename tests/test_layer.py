@@ -115,6 +115,22 @@ def test_capsules_are_exchanged(dtype: Any) -> None:
     assert tconv.prepare(w.astype(np.float16)).exchanged == tconv.prepare(w.astype(int)).exchanged == 0
 
 
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize(
+    ("order", "last"), [((0, 1, 2, 3), False), ((0, 2, 3, 1), True), ((0, 1, 3, 2), False), ((3, 2, 1, 0), False)]
+)
+def test_the_layout_of_what_is_exchanged(order: tuple[int, ...], last: bool, asked: bool) -> None:
+    rng = np.random.default_rng(0)
+    layer = tconv.prepare(rng.standard_normal((2, 3, 3, 2)), geometry=Geometry((3, 2), 2))
+    x = rng.standard_normal((4, 2, 5, 3)).transpose(order).copy().transpose(np.argsort(order))
+    y = torch.from_dlpack(layer.exchange(x.__dlpack__(), x.shape, asked))
+    assert y.is_contiguous(memory_format=torch.channels_last if last or asked else torch.contiguous_format)
+    np.testing.assert_allclose(y.numpy(), layer(x), atol=1e-12)
+    broad = torch.from_numpy(x[:, :, :1]).expand(x.shape)
+    y = torch.from_dlpack(layer.exchange(broad.__dlpack__(), x.shape, asked))
+    np.testing.assert_allclose(y.numpy(), layer(broad.numpy()), atol=1e-12)
+
+
 def test_the_shapes_remembered_are_bounded() -> None:
     signature = Signature(Geometry(1), 1, (1, 1, 1), None, np.float32)
     for n in range(1, 1000):

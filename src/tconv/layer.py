@@ -141,12 +141,15 @@ class Layer:
         self._run(x, y)
         return y
 
-    def exchange(self, input: Any, input_shape: Shape) -> Any:
-        """As a call, from a DLPack capsule to a new one: turning a small tensor into an array and back takes longer.
+    def exchange(self, input: Any, input_shape: Shape, last: bool = False) -> Any:
+        """As a call, from a DLPack capsule to a new one: turning a tensor into an array and back takes longer.
+
+        A large result lies in memory that is used again when the result is gone.
 
         Args:
-            input: a capsule with a batch of `exchanged` axes, of the layer's dtype, C-contiguous and on the CPU.
+            input: a capsule with a batch of `exchanged` axes, of the layer's dtype and on the CPU.
             input_shape: the shape of that batch, which Python cannot read from a capsule.
+            last: make the result channels-last in memory; default: if the input is.
 
         Raises:
             TypeError: the capsule holds something else.
@@ -157,7 +160,7 @@ class Layer:
         shape, fits = signature._results.get(input_shape) or signature._result(input_shape)
         if not fits:
             _refuse(shape, self.dtype)
-        return self._packed.result(input, shape)
+        return self._packed.result(input, shape, last)
 
     def result_shape(self, input_shape: Shape) -> Shape:
         """(batch, out_channels, *out_size) for an input of this shape, or without the batch; raises what a call would.

@@ -91,16 +91,16 @@ def test_the_core_refuses_what_would_break_memory() -> None:
     x = np.ones((1, 2, 4), np.float32)
     for shape in ((2, 1, 6), (1, 2, 6), (1, 1), (1, 1, 6, 1)):
         with pytest.raises(ValueError, match="arrays do not fit the layer"):
-            layer.result(x.__dlpack__(), shape)
-    with pytest.raises((ValueError, MemoryError)):
-        layer.result(x.__dlpack__(), (1, 1, 2**63))
-    for other in (x.astype(np.float64), np.asfortranarray(np.ones((2, 2, 4), np.float32))):
-        with pytest.raises(TypeError):
-            layer.result(other.__dlpack__(), (len(other), 1, 6))
-    used = x.__dlpack__()
-    layer.result(used, (1, 1, 6))
+            layer.result(x.__dlpack__(), shape, False)
+    for size in (2**59, 2**61, 2**63, 2**64 - 1):
+        with pytest.raises((ValueError, MemoryError)):
+            layer.result(x.__dlpack__(), (1, 1, size), False)
     with pytest.raises(TypeError):
-        layer.result(used, (1, 1, 6))
+        layer.result(x.astype(np.float64).__dlpack__(), (1, 1, 6), False)
+    used = x.__dlpack__()
+    layer.result(used, (1, 1, 6), False)
+    with pytest.raises(TypeError):
+        layer.result(used, (1, 1, 6), False)
     for bad in ([(2, 1, 1, 0)], [(3, 0, 1, 0)], [], axes * 2):
         with pytest.raises(ValueError, match=r"axis does not fit|weight rank"):
             native._core.LayerF32(w, None, bad, 1, "", 0.0, "")

@@ -95,6 +95,14 @@ def set_num_threads(count: int) -> None:
     _core.set_num_threads(min(count, 2**31 - 1))
 
 
-def join_team(address: int) -> None:
-    """Compute with the threads of an OpenMP library, whose GOMP_parallel lies at `address`; 0: with our own again."""
-    _core.join_team(address)
+def free_memory() -> int:
+    """Give the memory that is kept for further large results (at most 512 MB) back to the system; how many bytes."""
+    return _core.free_memory()
+
+
+def join_team(parallel: int, thread_number: int) -> None:
+    """Compute with the threads of an OpenMP library from now on.
+
+    `parallel` and `thread_number` are the addresses of its GOMP_parallel and omp_get_thread_num.
+    """
+    _core.join_team(parallel, thread_number)

@@ -17,9 +17,9 @@ class LayerF32:
         Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.
         """
 
-    def result(self, x: object, shape: Sequence[int]) -> object:
+    def result(self, x: object, shape: Sequence[int], last: bool) -> object:
         """
-        The output of `x` (batch, channels, *in), C-contiguous, as a new array of that shape; both DLPack capsules.
+        The output of `x` (batch, channels, *in) as a new array of that shape, channels-last in memory if `x` is or with `last`, else C-contiguous; both DLPack capsules.
         """
 
     def account(self, x_shape: Sequence[int], x_strides: Sequence[int], y_shape: Sequence[int], y_strides: Sequence[int]) -> tuple[str, int]:
@@ -37,9 +37,9 @@ class LayerF64:
         Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.
         """
 
-    def result(self, x: object, shape: Sequence[int]) -> object:
+    def result(self, x: object, shape: Sequence[int], last: bool) -> object:
         """
-        The output of `x` (batch, channels, *in), C-contiguous, as a new array of that shape; both DLPack capsules.
+        The output of `x` (batch, channels, *in) as a new array of that shape, channels-last in memory if `x` is or with `last`, else C-contiguous; both DLPack capsules.
         """
 
     def account(self, x_shape: Sequence[int], x_strides: Sequence[int], y_shape: Sequence[int], y_strides: Sequence[int]) -> tuple[str, int]:
@@ -63,8 +63,15 @@ def backends() -> list[tuple[str, str, bool]]:
 def cpu_features() -> list[str]:
     """The instruction sets of this CPU that matter here."""
 
+def lent(bytes: int) -> object:
+    """
+    Memory that is used again when the last array in it is gone, as a DLPack capsule.
+    """
+
+def free_memory() -> int: ...
+
 def num_threads() -> int: ...
 
 def set_num_threads(count: int) -> None: ...
 
-def join_team(address: int) -> None: ...
+def join_team(parallel: int, thread_number: int) -> None: ...

@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import weakref
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,12 +20,8 @@ from tconv.geometry import Geometry
 from tconv.layer import Layer, prepare
 from tconv.native import _core, set_num_threads
 from tconv.native._core import num_threads
-from tconv.nn.memory import empty
 from tconv.nn.reasons import RefusedError, refusal
 from tconv.nn.team import join_pytorch
-
-LARGE = 2**18  # elements from which on a result lies in memory that is used again
-TINY = 2**12  # elements of an input whose result is hardly ever large, so that nothing is computed to find out
 
 Ints: TypeAlias = tuple[int, ...]
 
@@ -119,19 +114,13 @@ def compute(layer: Layer, x: Tensor, last: bool = False) -> Tensor:
     if num_threads() != threads:
         set_num_threads(threads)
     size = x.shape
-    if not last and len(size) == layer.exchanged and x.numel() < TINY and x.is_contiguous() and not x.is_neg():
+    if len(size) == layer.geometry.ndim + 1:
+        return compute(layer, x[None], last)[0]
+    if last and x.is_contiguous():  # to copy such an input takes less time than what comes of it
+        x = x.movedim(1, -1).contiguous().movedim(-1, 1)
+    if len(size) == layer.exchanged and not x.is_neg():
         try:
-            return _from_dlpack(layer.exchange(_to_dlpack(x), size))
+            return _from_dlpack(layer.exchange(_to_dlpack(x), size, last))
         except BufferError as error:  # a device or dtype that DLPack does not know, or a tensor without memory
             raise RefusedError(str(error)) from error
-    array = (x.detach() if x.requires_grad else x).numpy()
-    if not last and (array.size < TINY or prod(layer.result_shape(array.shape)) < LARGE):
-        return from_numpy(layer(array))
-    shape = layer.result_shape(array.shape)
-    channel = array.ndim - 1 - layer.geometry.ndim
-    turned = np.moveaxis(array, channel, -1)
-    if not last and (array.flags.c_contiguous or not turned.flags.c_contiguous):
-        return from_numpy(layer(array, empty(shape, array.dtype)))
-    # An input in the other layout is copied, which takes less time than what comes of it.
-    array = np.moveaxis(np.ascontiguousarray(turned), -1, channel)
-    return from_numpy(layer(array, empty(shape, array.dtype, channel)))
+    return from_numpy(layer(x.detach().numpy()))

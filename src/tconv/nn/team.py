@@ -10,6 +10,7 @@ import ctypes
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,9 +22,10 @@ _OPENMP = re.compile(r"/lib(gomp|iomp5|omp)[-.\w]*\.so[.\d]*$")
 def join_pytorch() -> None:
     """Let the core work with the threads of PyTorch's OpenMP library; with its own where that cannot be told."""
     library = openmp_of(Path(torch.__file__).parent, loaded())
-    entry = getattr(library and ctypes.CDLL(library, mode=os.RTLD_LAZY | os.RTLD_NOLOAD), "GOMP_parallel", None)
-    if entry is not None:
-        join_team(ctypes.cast(entry, ctypes.c_void_p).value or 0)
+    opened = library and ctypes.CDLL(library, mode=os.RTLD_LAZY | os.RTLD_NOLOAD)
+    entries: list[Any] = [getattr(opened, name, None) for name in ("GOMP_parallel", "omp_get_thread_num")]
+    if None not in entries:
+        join_team(*(ctypes.cast(entry, ctypes.c_void_p).value or 0 for entry in entries))
 
 
 def loaded() -> list[str]:

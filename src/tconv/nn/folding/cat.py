@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
-from torch import Tensor, from_numpy, nn
+from torch import Tensor, nn
+from torch._C import _from_dlpack
 
 from tconv.errors import TconvError
 from tconv.layer import Layer
+from tconv.native._core import lent
 from tconv.nn.folding.chain import Folded
-from tconv.nn.memory import empty
 
 
 class CatInto(nn.Module):
@@ -45,8 +48,9 @@ class CatInto(nn.Module):
         widths.insert(self.place, self.folded.out_channels)
         model = others[0]
         last = not model.is_contiguous() and model.movedim(1, -1).is_contiguous()
-        shape = (x.shape[0], sum(widths), *size)
-        out = from_numpy(empty(shape, layer.dtype, 1 if last else None))
+        shape = (x.shape[0], *size, sum(widths)) if last else (x.shape[0], sum(widths), *size)
+        memory = _from_dlpack(lent(prod(shape) * x.element_size())).view(x.dtype).view(shape)
+        out = memory.movedim(-1, 1) if last else memory
         parts = list(torch.split(out, widths, 1))
         layer(x.numpy(), parts.pop(self.place).numpy())
         for part, other in zip(parts, others, strict=True):
