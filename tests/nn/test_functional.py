@@ -95,6 +95,7 @@ def test_empty_batch_channels_last_and_strides(ndim: int, case: str, engine: Non
 BAD: dict[str, tuple[Any, ...]] = {
     "channels": (torch.ones(1, 3, 4, 4), torch.ones(4, 2, 3, 3)),
     "rank of the input": (torch.ones(4, 4), torch.ones(4, 2, 3, 3)),
+    "one axis": (torch.ones(4), torch.ones(4, 2, 3, 3).contiguous(memory_format=torch.channels_last)),
     "rank of the weight": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3)),
     "bias": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3), torch.ones(3)),
     "output_padding": (torch.ones(1, 4, 4, 4), torch.ones(4, 2, 3, 3), None, 2, 1, 2),

@@ -113,10 +113,10 @@ def compute(layer: Layer, x: Tensor, last: bool = False) -> Tensor:
     threads = get_num_threads()
     if num_threads() != threads:
         set_num_threads(threads)
-    size = x.shape
-    if len(size) == layer.geometry.ndim + 1:
+    size, ndim = x.shape, layer.geometry.ndim + 2
+    if len(size) == ndim - 1:
         return compute(layer, x[None], last)[0]
-    if last and x.is_contiguous():  # to copy such an input takes less time than what comes of it
+    if last and len(size) == ndim and x.is_contiguous():  # to copy such an input takes less time than what comes of it
         x = x.movedim(1, -1).contiguous().movedim(-1, 1)
     if len(size) == layer.exchanged and not x.is_neg():
         try:
