@@ -164,6 +164,29 @@ def test_the_layout_alone_may_be_faster(
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
 
 
+class Flat(nn.Module):
+    """Asks for the layout that it was written for, as many classifiers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(4, 4, 2, 2)
+        self.conv = nn.Conv2d(4, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.up(x)).view(len(x), -1)
+
+
+@torch.no_grad()
+def test_a_model_that_needs_its_layout_keeps_it(fast: None, capsys: pytest.CaptureFixture[str]) -> None:
+    model, x = Flat().eval(), torch.randn(2, 4, 5, 5)
+    expected = model(x)
+    tconv.nn.accelerate(model, x)
+    rows = capsys.readouterr().out
+    assert "kept      (model)  Flat  the layout of its weights; channels-last ones fail: view size is not" in rows
+    assert "replaced  up  " in rows and "whole     (model)  Flat  " in rows and model.up.weight.is_contiguous()
+    torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("winograd", [False, True])
 def test_winograds_algorithm_is_a_choice(

@@ -33,9 +33,9 @@ def accelerate(
     Layers of exactly torch.nn's types, parametrised ones (weight_norm) included, get tconv's class: parameters, hooks,
     isinstance and state_dict stay. In inference mode the model is folded (`tconv.nn.fold`). With an example, old and
     new run in turns (on a copy of the model): a layer or a fold that is not faster is taken back. In inference that is
-    tried with the weights as they are and with channels-last ones; the faster model stays, and everything is taken back
-    if it is not faster than the old one. A table says what happened. A model that was accelerated before is restored
-    first.
+    tried with the weights as they are and with channels-last ones, whose results are channels-last in memory as well;
+    the faster model stays, and everything is taken back if it is not faster than the old one. A table says what
+    happened. A model that was accelerated before is restored first.
 
     Args:
         model: any module; may itself be a transposed convolution.

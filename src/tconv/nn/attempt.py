@@ -57,19 +57,24 @@ class Attempt:
 def fastest(model: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None, winograd: bool) -> list[Row]:
     """Try both layouts of the weights, and leave the model as it was faster, or restored if neither was."""
     original = copy.deepcopy(model)
-    layouts = (False, True) if any(p.dim() > 3 and not by_channels(p) for p in model.parameters()) else (False,)
-    attempts = [_attempt(model, original, arguments, wanted, last, winograd) for last in layouts]
+    kind, kept = type(model).__name__, []
+    attempts = [_attempt(model, original, arguments, wanted, False, winograd)]
+    if any(p.dim() > 3 and not by_channels(p) for p in model.parameters()):
+        try:
+            attempts.append(_attempt(model, original, arguments, wanted, True, winograd))
+        except Exception as error:  # of the model's own code: `view`, for one, asks for the layout it was written for
+            reason = str(error).splitlines()[:1] or [type(error).__name__]
+            kept.append(Row("kept", "", kind, f"the layout of its weights; channels-last ones fail: {reason[0]}"))
     # One that changed nothing is as fast as before; and where the layout matters little, the weights stay as they are.
     best = min(attempts, key=lambda a: a.whole.after / a.whole.before * (1 if a.last else 0.98) if a.changes else 1)
-    kind = type(model).__name__
     restore(model)
     if not (best.changes and best.whole.faster):
         for row in best.rows:
             row.action = "undone" if row.action in ("replaced", "folded") else row.action
-        return [*best.rows, Row("restored", "", kind, f"not faster: {best.whole}")]
+        return [*best.rows, *kept, Row("restored", "", kind, f"not faster: {best.whole}")]
     best.again(model)
     layout = "channels-last weights: " if best.last else ""
-    return [*best.rows, Row("whole", "", kind, f"{layout}{best.whole}")]
+    return [*best.rows, *kept, Row("whole", "", kind, f"{layout}{best.whole}")]
 
 
 def _attempt(
