@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import random
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -247,6 +248,108 @@ def test_hooks_that_are_there_still_fire() -> None:
     assert [*folds(outer).folds] == ["0.0 + 1 + 2"]
     outer(x)
     assert calls == ["conv", "conv", "block"]
+
+
+class Block(nn.Module):
+    """A convolution, its norm and an activation, and attributes that the forward reads."""
+
+    gain = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.act = nn.Conv2d(4, 4, 3, 1, 1), nn.BatchNorm2d(4), nn.LeakyReLU(0.1)
+        self.scale, self.shift, self.weights, self.twice = 2.0, torch.ones(4, 1, 1), [1.0, 3.0], False
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.norm(self.conv(x - torch.tensor(0.5)))) * self.gain * self.weights[1]
+        x = F.dropout(x, 0.5, self.training) / self.scale + self.shift
+        return x + x if self.twice else x
+
+
+BLOCK_CHANGES: dict[str, Callable[[Any], object]] = {
+    "nothing": lambda m: None,
+    "the same number": lambda m: setattr(m, "scale", float("2")),
+    "a number": lambda m: setattr(m, "scale", 3.0),
+    "a number of the class": lambda m: setattr(m, "gain", 3.0),
+    "a flag": lambda m: setattr(m, "twice", True),
+    "a list": lambda m: m.weights.__setitem__(1, 5.0),
+    "a tensor": lambda m: setattr(m, "shift", torch.zeros(4, 1, 1)),
+    "a number of a layer": lambda m: setattr(m.conv, "padding", (0, 0)),
+    "a number of an activation": lambda m: setattr(m.act, "negative_slope", 0.5),
+    "an activation": lambda m: setattr(m, "act", nn.Tanh()),
+    "a layer": lambda m: setattr(m, "conv", nn.Conv2d(4, 4, 3, 1, 1)),
+    "a forward": lambda m: setattr(m.norm, "forward", lambda x: x),
+    "no layer": lambda m: setattr(m, "norm", nn.Identity()),
+    "a new part": lambda m: m.register_module("more", nn.Identity()),
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", BLOCK_CHANGES)
+@pytest.mark.parametrize("training", [False, True])
+def test_a_changed_model_runs_as_it_is_now(name: str, training: bool) -> None:
+    block = randomised(Block())
+    model, x = nn.Sequential(block).train(training), torch.randn(2, 4, 5, 5)
+    assert len(folds(model).folds) == 1 and model.training == block.training == training
+    model.eval()(x)
+    BLOCK_CHANGES[name](block)
+    close(model(x), Block.forward(block, x))
+    assert (model.forward.traced.change() is None) == (name in ("nothing", "the same number"))
+    assert not any(name.startswith("_tensor_constant") for name in (*vars(model), *vars(block)))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("before", [True, False])
+def test_hooks_on_activations_fire(before: bool) -> None:
+    model, x = randomised(CHAINS["0 + 1 + 2 "]()), torch.randn(1, 4, 5, 5)
+    calls: list[str] = []
+    if before:
+        model[2].register_forward_hook(lambda *_: calls.append("relu"))
+    assert [*folds(model).folds] == (["0 + 1"] if before else ["0 + 1 + 2"])
+    if not before:
+        model[2].register_forward_hook(lambda *_: calls.append("relu"))
+    model(x)
+    assert calls == ["relu"]
+
+
+class Notes(Block):
+    def forward(self, x: Tensor) -> Tensor:
+        self.noted = self.norm(self.conv(x))
+        return self.noted
+
+
+class Appends(Block):
+    def forward(self, x: Tensor) -> Tensor:
+        self.weights.append(x.shape)
+        return self.norm(self.conv(x))
+
+
+class Draws(Block):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x)) + torch.rand(4, 1, 1)
+
+
+class Tosses(Block):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x)) if random.random() < 0.5 else x
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (Notes, "its forward changes the attribute 'noted'"),
+        (Appends, "its forward changes the attribute 'weights'"),
+        (Draws, "its forward draws random numbers"),
+        (Tosses, "its forward draws random numbers"),
+    ],
+)
+def test_a_forward_whose_runs_differ_is_left(kind: type[Block], reason: str) -> None:
+    model = kind().train()
+    before, drawn = dict(vars(model)), (torch.get_rng_state(), random.getstate())
+    found = folds(model)
+    assert found.skipped == [(kind.__name__, f"cannot be traced: {reason}")] and not found.folds
+    assert vars(model) == before and model.weights == [1.0, 3.0] and model.training and model.conv.training
+    assert torch.equal(drawn[0], torch.get_rng_state()) and drawn[1] == random.getstate()
 
 
 @torch.no_grad()

@@ -100,7 +100,7 @@ class Folded(nn.Module):
         super().__init__()
         self.steps = tuple(steps)
         self.winograd = winograd
-        self.absorbed = tuple(step.part for step in steps if isinstance(step.part, nn.Module))
+        self.absorbed = tuple(step.module for step in steps if step.module is not None)
         self.name = " + ".join(step.name for step in steps)
         self._derive()
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from tconv.nn.folding.snapshot import Snapshot
 from tconv.nn.functional import watched
 
 
@@ -18,24 +19,26 @@ def hooked(module: nn.Module) -> bool:
 
 
 class FoldedForward:
-    """The folded graph in inference, and the model's own forward otherwise.
+    """The folded graph in inference, and the model's own forward otherwise. It becomes the model's forward.
 
     Otherwise means: in training mode, when gradients are recorded, in torch.compile, when somebody watches (a mode, a
-    transform, a profiler, autocast), with hooks on a folded part, when a tensor of the model was replaced, or for
-    other arguments than tensors in the traced number.
+    transform, a profiler, autocast), with hooks on a folded part, when a tensor, a module or an attribute of the model
+    was replaced, or for other arguments than tensors in the traced number.
     """
 
     def __init__(self, model: nn.Module, graph: GraphModule, inside: list[nn.Module], arguments: int):
+        vars(model)["forward"] = self
         self.model = model
         self.graph: GraphModule | None = graph
-        self.inside = inside  # the modules whose forward the graph does not call
+        self.traced = Snapshot([model, *inside])  # the modules whose forward the graph does not call
         self.arguments = arguments
         self.tensors = []
         for node in graph.graph.nodes:
             if node.op == "get_attr":
                 owner, _, name = str(node.target).rpartition(".")
                 place = model.get_submodule(owner)
-                self.tensors.append((place, name, getattr(place, name)))
+                if hasattr(place, name):  # else a constant of the graph's own
+                    self.tensors.append((place, name, getattr(place, name)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         traced = len(args) == self.arguments and not kwargs and all(isinstance(a, Tensor) for a in args)
@@ -49,8 +52,7 @@ class FoldedForward:
             or torch.compiler.is_compiling()
             or watched()
             or nn.modules.module._has_any_global_hook()
-            or self.model.training
-            or any(m.training or hooked(m) for m in self.inside)
+            or self.traced.change() is not None
             or any(getattr(place, name) is not tensor for place, name, tensor in self.tensors)
         )
 

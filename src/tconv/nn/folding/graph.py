@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from inspect import Parameter, signature
 from operator import attrgetter
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.fx import Graph, GraphModule, Node, Tracer
 
+from tconv.nn.comparison import evaluating
 from tconv.nn.folding.cat import CatInto
 from tconv.nn.folding.chain import Folded
 from tconv.nn.folding.forward import FoldedForward, hooked
 from tconv.nn.folding.laws import NoFoldError
 from tconv.nn.folding.parts import TRANSPOSED, Nearest, Shuffle, Step, read
+from tconv.nn.folding.snapshot import Snapshot
 
 Fold: TypeAlias = Folded | CatInto
 
@@ -71,7 +74,7 @@ def fold_graphs(model: nn.Module, folding: Folding, prefix: str = "") -> None:
     tracer = _Tracer()
     try:
         arguments = _arguments(model)
-        graph = tracer.trace(model)
+        graph, constants = _traced(model, tracer)
     except Exception as error:  # tracing runs the model's own code, which may raise anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         folding.skipped.append((prefix.removesuffix(".") or type(model).__name__, f"cannot be traced: {reason}"))
@@ -81,15 +84,45 @@ def fold_graphs(model: nn.Module, folding: Folding, prefix: str = "") -> None:
     folds = dict(_fold_chains(graph, model, folding, prefix))
     folds |= dict(_fold_cats(graph, model, folds, folding, prefix))
     targets = {str(node.target): node.op for node in graph.nodes if node.op in ("call_module", "get_attr")}
-    for name in targets.keys() - folds.keys():
+    for name in targets.keys() - folds.keys() - constants.keys():
         child = attrgetter(name)(model)
         if targets[name] == "call_module" and not is_leaf(child, name):  # it has hooks, and is called as it is
             fold_graphs(child, folding, f"{prefix}{name}.")
     if folds:
-        parts = {name: folds.get(name) or attrgetter(name)(model) for name in targets}
+        known: dict[str, Any] = {**folds, **constants}
+        parts = {name: known[name] if name in known else attrgetter(name)(model) for name in targets}
         absorbed = [m for fold in folds.values() for m in _folded(fold).absorbed]
         inside = [m for m in (*tracer.through, *absorbed) if m is not model]
-        model.forward = FoldedForward(model, GraphModule(parts, graph), inside, arguments)
+        FoldedForward(model, GraphModule(parts, graph), inside, arguments)
+
+
+def _traced(model: nn.Module, tracer: Tracer) -> tuple[Graph, dict[str, Tensor]]:
+    """The graph of the model in evaluation mode, and the tensors that its forward makes, by their names in the graph.
+
+    Tracing runs the forward once, whose own values the graph then has as constants.
+
+    Raises:
+        TypeError: the next run would have others.
+    """
+    drawn = torch.get_rng_state(), random.getstate()
+    with evaluating(model):
+        before = Snapshot(model.modules())
+        own = set(vars(model))
+        try:
+            graph = tracer.trace(model)
+            made = [name for name in vars(model) if name not in own and name.startswith("_tensor_constant")]
+            constants = {name: vars(model).pop(name) for name in made}
+            changed = before.change()
+        finally:
+            before.restore()
+    drew = not torch.equal(drawn[0], torch.get_rng_state()) or drawn[1] != random.getstate()
+    torch.set_rng_state(drawn[0])
+    random.setstate(drawn[1])
+    if changed is not None:
+        raise TypeError(f"its forward changes the attribute {changed!r}")
+    if drew:
+        raise TypeError("its forward draws random numbers")
+    return graph, constants
 
 
 def _folded(fold: Fold) -> Folded:
@@ -130,7 +163,7 @@ def _longest(node: Node, model: nn.Module, folding: Folding, prefix: str) -> tup
     nodes: list[Node] = []
     best: tuple[Folded | None, list[Node]] = (None, [])
     while (step := read(node, model)) is not None:
-        if isinstance(step.part, nn.Module) and hooked(step.part):
+        if step.module is not None and hooked(step.module):
             break
         steps.append(step)
         nodes.append(node)
@@ -187,8 +220,7 @@ def _writer(up: object, model: nn.Module, folds: dict[str, Fold], folding: Foldi
     found = folds.get(str(up.target))
     if found is None:
         step = read(up, model)
-        layer = None if step is None else step.part
-        if step is None or not isinstance(layer, nn.Module) or type(layer) not in TRANSPOSED or hooked(layer):
+        if step is None or step.module is None or type(step.module) not in TRANSPOSED or hooked(step.module):
             return None
         try:
             found = Folded([step], folding.winograd)

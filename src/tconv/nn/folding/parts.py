@@ -48,11 +48,12 @@ Part: TypeAlias = Nearest | Shuffle | Activation | nn.Module
 
 @dataclass(frozen=True)
 class Step:
-    """A part, and what runs it as the model does."""
+    """A part, what runs it as the model does, and the module that it is, if it is one."""
 
     part: Part
     run: Callable[[Tensor], Tensor]
     name: str
+    module: nn.Module | None = None
 
 
 def read(node: torch.fx.Node, owner: nn.Module) -> Step | None:
@@ -65,7 +66,7 @@ def read(node: torch.fx.Node, owner: nn.Module) -> Step | None:
     if node.op == "call_module":
         module = owner.get_submodule(str(node.target))
         part = None if rest or keywords else _module(module)
-        return None if part is None else Step(part, module, str(node.target))
+        return None if part is None else Step(part, module, str(node.target), module)
     function = node.target if node.op == "call_function" else getattr(Tensor, str(node.target), None)
     if node.op not in ("call_function", "call_method") or not callable(function):
         return None
