@@ -164,6 +164,10 @@ def test_cat_is_written_into(first: bool, last: bool) -> None:
     close(model(x.to(torch.float32), skip), expected)
     with pytest.raises(RuntimeError, match="Sizes of tensors must match except in dimension 1"):
         model(x, skip[:, :, :1])
+    for other in (skip.double(), skip.half(), skip.int(), torch.ones(0)):
+        assert torch.equal(model(x, other), Skip.forward(model, x, other))
+    with pytest.raises(RuntimeError, match="meta"):
+        model(x, skip.to("meta"))
     model.double()
     close(model(x.double(), skip.double()).float(), expected)
 

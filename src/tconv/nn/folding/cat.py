@@ -43,6 +43,8 @@ class CatInto(nn.Module):
         return torch.cat([*others[: self.place], y, *others[self.place :]], 1)
 
     def _written(self, layer: Layer, x: Tensor, others: tuple[Tensor, ...]) -> Tensor:
+        if any((other.dim(), other.dtype, other.device) != (x.dim(), x.dtype, x.device) for other in others):
+            raise TypeError("torch.cat converts some, and refuses the others")
         size = layer.geometry.output_size(tuple(x.shape[2:]))
         widths = [other.shape[1] for other in others]
         widths.insert(self.place, self.folded.out_channels)
