@@ -55,6 +55,22 @@ class Functional(nn.Module):
         return F.pixel_shuffle(self.wide(x), 2).relu()
 
 
+SPELLINGS: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "pixel_shuffle by name": lambda m, x: F.pixel_shuffle(m.wide(x), upscale_factor=2),
+    "torch.pixel_shuffle": lambda m, x: torch.pixel_shuffle(m.wide(x), 2),
+    "relu in place": lambda m, x: F.relu(m.conv(x), inplace=True),
+    "leaky_relu by names": lambda m, x: F.leaky_relu(m.conv(x), inplace=True, negative_slope=0.3),
+    "interpolate in places": lambda m, x: m.conv(F.interpolate(x, None, [2, 3], "nearest")),
+    "interpolate by names": lambda m, x: m.conv(F.interpolate(x, scale_factor=2.0, recompute_scale_factor=True)),
+    "gelu by name": lambda m, x: F.gelu(m.conv(x), approximate="none"),
+    "silu in place": lambda m, x: F.silu(m.conv(x), inplace=True),
+    "a result in place, unused": lambda m, x: (F.relu(y := m.conv(x), inplace=True), y)[1],
+    "interpolate to a size": lambda m, x: m.conv(F.interpolate(x, (9, 9))),
+    "interpolate to less": lambda m, x: m.conv(F.interpolate(x, scale_factor=0.5)),
+    "tanh approximation": lambda m, x: F.gelu(m.conv(x), approximate="tanh"),
+}
+
+
 class Skip(nn.Module):
     """A step of a U-Net's way up."""
 
@@ -147,6 +163,19 @@ def test_functions() -> None:
     model, x = Functional().eval(), torch.randn(1, 4, 5, 5)
     expected = model(x)
     assert [*folds(model).folds] == ["interpolate + conv + leaky_relu", "up + gelu", "wide + pixel_shuffle"]
+    close(model(x), expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_spellings(name: str) -> None:
+    class Spelled(Functional):
+        def forward(self, x: Tensor) -> Tensor:
+            return SPELLINGS[name](self, x)
+
+    model, x = Spelled().eval(), torch.randn(1, 4, 6, 5)
+    expected = model(x)
+    assert len(folds(model).folds) == (list(SPELLINGS).index(name) < 8)
     close(model(x), expected)
 
 

@@ -106,7 +106,7 @@ def _function(function: Any, rest: tuple[Any, ...], keywords: dict[str, Any]) ->
         given = {**dict(zip(names, rest, strict=False)), **keywords}
         return _nearest(given.get("size"), given.get("scale_factor"), given.get("mode", "nearest"))
     if function is F.pixel_shuffle:
-        return Shuffle(*rest, **keywords)
+        return Shuffle(*rest, *keywords.values())
     if function is F.leaky_relu:
         return Activation("leaky_relu", *rest[:1] or (keywords.get("negative_slope", 0.01),))
     if function is F.gelu:
