@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import random
 import weakref
@@ -394,6 +395,24 @@ def test_copies_and_pickles_are_unfolded() -> None:
         close(copied(x), model(x))
         copied[1].weight.zero_()
         assert not torch.allclose(copied(x), model(x))
+
+
+@torch.no_grad()
+def test_a_folded_model_is_exported_as_written() -> None:
+    model, x = randomised(Skip(True)), (torch.randn(1, 4, 5, 5), torch.randn(1, 3, 10, 10))
+    expected = model(*x)
+    tconv.nn.fold(model)
+    exported = torch.export.export(model, x, dynamic_shapes={"x": {0: torch.export.Dim.AUTO}, "skip": None})
+    close(exported.module()(*x), expected)
+    assert str(inspect.signature(model.forward)) == "(x: 'Tensor', skip: 'Tensor') -> 'Tensor'"
+
+
+@pytest.mark.parametrize("function", [tconv.nn.fold, tconv.nn.restore, tconv.nn.accelerate])
+def test_what_is_no_module_is_refused(function: Callable[[Any], object]) -> None:
+    with pytest.raises(TypeError, match=r"^the model must be a torch.nn.Module, not NoneType$"):
+        function(None)
+    with pytest.raises(TypeError, match=r"^the model must be a torch.nn.Module, not the class Block; call it$"):
+        function(Block)
 
 
 @torch.no_grad()

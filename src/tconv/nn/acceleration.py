@@ -53,6 +53,7 @@ def accelerate(
     Raises:
         AccelerateError: see `strict`.
         ValueError: the mode is neither of the two.
+        TypeError: `model` is no module.
 
     >>> from torch import nn
     >>> model = accelerate(nn.Sequential(nn.ConvTranspose2d(8, 4, 2, 2)))

@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from tconv.nn.folding import unfold
+from tconv.nn.folding import check_module, unfold
 from tconv.nn.swap import unswap
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -20,7 +20,11 @@ def restore(model: Model) -> Model:
 
     Returns:
         The model itself; its parameters are the same objects as ever.
+
+    Raises:
+        TypeError: `model` is no module.
     """
+    check_module(model)
     unfold(model)
     for layer in model.modules():
         unswap(layer)

@@ -9,7 +9,7 @@ from torch import nn
 from tconv.nn.folding.forward import FoldedForward
 from tconv.nn.folding.graph import Folding, fold_graphs
 
-__all__ = ["fold", "unfold"]
+__all__ = ["check_module", "fold", "unfold"]
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -37,14 +37,25 @@ def fold(model: Model, *, winograd: bool = True) -> Model:
     Returns:
         The model itself. `tconv.nn.restore(model)` undoes it; `tconv.nn.accelerate` folds, and reports.
 
+    Raises:
+        TypeError: `model` is no module.
+
     >>> import torch
     >>> model = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)).eval()
     >>> with torch.no_grad():
     ...     fold(model)(torch.ones(1, 3, 5, 5)).shape
     torch.Size([1, 4, 10, 10])
     """
+    check_module(model)
     fold_graphs(model, Folding(winograd=winograd))
     return model
+
+
+def check_module(model: object) -> None:
+    """Refuse what is no module."""
+    if not isinstance(model, nn.Module):
+        what = f"the class {model.__name__}; call it" if isinstance(model, type) else type(model).__name__
+        raise TypeError(f"the model must be a torch.nn.Module, not {what}")
 
 
 def unfold(model: nn.Module) -> None:

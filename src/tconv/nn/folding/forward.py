@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import update_wrapper
 from types import MethodType
 from typing import Any
 
@@ -28,6 +29,9 @@ class FoldedForward:
 
     def __init__(self, model: nn.Module, graph: GraphModule, inside: list[nn.Module], arguments: int):
         vars(model)["forward"] = self
+        own = _own_forward(model)
+        update_wrapper(self, own)  # whoever asks for name and signature, as torch.export does,
+        self.__code__ = own.__code__  # means the model's
         self.model = model
         self.graph: GraphModule | None = graph
         self.traced = Snapshot([model, *inside])  # the modules whose forward the graph does not call
@@ -44,7 +48,7 @@ class FoldedForward:
         traced = len(args) == self.arguments and not kwargs and all(isinstance(a, Tensor) for a in args)
         if self.graph is not None and traced and self._applies():
             return self.graph(*args)
-        return type(self.model).forward(self.model, *args, **kwargs)
+        return _own_forward(self.model)(*args, **kwargs)
 
     def _applies(self) -> bool:
         return not (
