@@ -113,14 +113,14 @@ def compute(layer: Layer, x: Tensor, last: bool = False) -> Tensor:
     threads = get_num_threads()
     if num_threads() != threads:
         set_num_threads(threads)
-    size, ndim = x.shape, layer.geometry.ndim + 2
-    if len(size) == ndim - 1:
-        return compute(layer, x[None], last)[0]
-    if last and len(size) == ndim and x.is_contiguous():  # to copy such an input takes less time than what comes of it
-        x = x.movedim(1, -1).contiguous().movedim(-1, 1)
+    size = x.shape
     if len(size) == layer.exchanged and not x.is_neg():
+        if last and x.is_contiguous():  # to copy such an input takes less time than what comes of it
+            x = x.movedim(1, -1).contiguous().movedim(-1, 1)
         try:
             return _from_dlpack(layer.exchange(_to_dlpack(x), size, last))
         except BufferError as error:  # a device or dtype that DLPack does not know, or a tensor without memory
             raise RefusedError(str(error)) from error
-    return from_numpy(layer(x.detach().numpy()))
+    if len(size) == layer.exchanged - 1:
+        return compute(layer, x[None], last)[0]
+    return from_numpy(layer(x.detach().numpy()))  # which says what is wrong with it
