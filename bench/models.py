@@ -263,6 +263,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--out", type=Path, help="Markdown file to write")
     options = parser.parse_args()
+    for name, least in (("rounds", 1), ("threads", 1), ("in_turns", 0)):
+        if (given := getattr(options, name)) < least:
+            parser.error(f"--{name.replace('_', '-')} {given} must be at least {least}")
     path, text = heading(options.rounds, options.threads, options.out)
     ups = []
     for name in options.models:

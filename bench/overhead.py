@@ -50,6 +50,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=200, help="turns of each contender (default 200)")
     rounds = parser.parse_args().rounds
+    if rounds < 1:
+        parser.error(f"--rounds {rounds} must be at least 1")
     torch.set_grad_enabled(False)
     torch.set_num_threads(1)
     tconv.set_num_threads(1)
