@@ -154,7 +154,7 @@ bool without_gaps(const View<T>& array, bool last) {
     return true;
 }
 
-// A new array in lent memory.
+// A new array; a large one in lent memory.
 template <class T>
 Exchanged<T> lent(const std::vector<std::size_t>& shape, bool last) {
     const std::size_t ndim = shape.size();
@@ -166,13 +166,22 @@ Exchanged<T> lent(const std::vector<std::size_t>& shape, bool last) {
         const bool fits = !__builtin_mul_overflow(size, shape[axis], &size);
         expect(fits && size < std::numeric_limits<Index>::max() / sizeof(T), "too large");
     }
-    auto memory = std::make_unique<Bytes>(borrow(static_cast<Index>(size * sizeof(T))));
-    std::byte* const data = memory->data();
-    nb::capsule owner(memory.get(), [](void* lent) noexcept {
-        const std::unique_ptr<Bytes> back(static_cast<Bytes*>(lent));
-        give_back(std::move(*back));
-    });
-    memory.release();
+    const auto bytes = static_cast<Index>(size * sizeof(T));
+    void* data = nullptr;
+    nb::capsule owner;
+    if (bytes < worth_lending) {
+        auto memory = std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(bytes));
+        owner = nb::capsule(data = memory.get(), [](void* small) noexcept { delete[] static_cast<std::byte*>(small); });
+        memory.release();
+    } else {
+        auto memory = std::make_unique<Bytes>(borrow(bytes));
+        data = memory->data();
+        owner = nb::capsule(memory.get(), [](void* lent) noexcept {
+            const std::unique_ptr<Bytes> back(static_cast<Bytes*>(lent));
+            give_back(std::move(*back));
+        });
+        memory.release();
+    }
     return Exchanged<T>(data, ndim, shape.data(), owner, strides.data());
 }
 

@@ -8,7 +8,7 @@
 namespace tconv {
 namespace {
 
-constexpr Index worth_keeping = 1 << 20, kept_at_most = 1 << 29;
+constexpr Index kept_at_most = 1 << 29;
 
 struct Kept {
     std::mutex mutex;
@@ -28,13 +28,14 @@ Kept& kept() {
 }  // namespace
 
 Bytes borrow(Index bytes) {
-    if (bytes >= worth_keeping) {
+    {
         const std::lock_guard<std::mutex> lock(kept().mutex);
         auto& memory = kept().memory;
-        const auto fits = [bytes](const Bytes& one) { return one.count() >= bytes && one.count() <= bytes + bytes / 4; };
         auto best = memory.end();
-        for (auto one = memory.begin(); one != memory.end(); ++one)
-            if (fits(*one) && (best == memory.end() || one->count() < best->count())) best = one;
+        for (auto one = memory.begin(); one != memory.end(); ++one) {
+            const bool fits = one->count() >= bytes && one->count() <= bytes + bytes / 4;
+            if (fits && (best == memory.end() || one->count() < best->count())) best = one;
+        }
         if (best != memory.end()) {
             Bytes found = std::move(*best);
             memory.erase(best);
@@ -45,7 +46,6 @@ Bytes borrow(Index bytes) {
 }
 
 void give_back(Bytes memory) {
-    if (memory.count() < worth_keeping) return;
     const std::lock_guard<std::mutex> lock(kept().mutex);
     kept().memory.push_back(std::move(memory));
     while (kept().bytes() > kept_at_most) kept().memory.pop_front();

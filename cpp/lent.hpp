@@ -10,10 +10,12 @@ namespace tconv {
 
 using Bytes = Buffer<std::byte>;
 
-// Room for `bytes`, perhaps more than that; what is in it is left from before.
+constexpr Index worth_lending = 1 << 20;
+
+// Room for so many bytes, at least `worth_lending`, and perhaps for more; what is in it is left from before.
 Bytes borrow(Index bytes);
 
-// Keep a large one for `borrow`. At most 512 MB are kept: the oldest ones go first.
+// Keep it for `borrow`. At most 512 MB are kept: the oldest ones go first.
 void give_back(Bytes memory);
 
 // Let go of all that is kept; how many bytes that was.
