@@ -4,12 +4,12 @@
     python bench/models.py --models unet fsrcnn --contenders torch torch_cl tconv --rounds 5 -o out/models.md
 
 Every contender sits in a process of its own, and they take turns; times are medians over the rounds. "tconv_direct" is
-tconv without Winograd's algorithm, with whose help one multiplies up to 2.25 times less. "up" is the part
-of the upsampling layers, timed alone on what the model calls them with. Memory is the peak of a process that makes the
-model and runs it once. The patterns that `tconv.nn.fold` folds follow: PyTorch, tconv's layers one by one ("swapped"),
-and folded. Last, PyTorch's layers and tconv's in turns: the whole takes as long as its layers alone if neither is in
-the other's way. Every round of that has new processes, one at a time: the time of one, PyTorch's too, depends by a
-third on where its memory happens to lie.
+tconv without Winograd's algorithm, with whose help one multiplies up to 2.25 times less. "up" is the part of the
+upsampling layers, timed alone on what the model calls them with. Memory is the peak of a process that makes the model
+and runs it once. The patterns that `tconv.nn.fold` folds follow: PyTorch, tconv's layers one by one ("swapped"), and
+folded. Last, PyTorch's layers and tconv's in turns: the whole takes as long as its layers alone if neither is in the
+other's way. Every round of that has new processes, one at a time: the time of one, PyTorch's too, depends by a third on
+where its memory happens to lie.
 """
 
 from __future__ import annotations
