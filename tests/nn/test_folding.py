@@ -363,6 +363,13 @@ class Draws(Block):
         return self.norm(self.conv(x)) + torch.rand(4, 1, 1)
 
 
+class DrawsAndFails(Draws):
+    def forward(self, x: Tensor) -> Tensor:
+        x = super().forward(x)
+        self.noted = x
+        raise ValueError("no")
+
+
 class Tosses(Block):
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(self.conv(x)) if random.random() < 0.5 else x
@@ -375,6 +382,7 @@ class Tosses(Block):
         (Appends, "its forward changes the attribute 'weights'"),
         (Draws, "its forward draws random numbers"),
         (Tosses, "its forward draws random numbers"),
+        (DrawsAndFails, "no"),
     ],
 )
 def test_a_forward_whose_runs_differ_is_left(kind: type[Block], reason: str) -> None:

@@ -31,7 +31,7 @@ class FoldedForward:
         vars(model)["forward"] = self
         own = _own_forward(model)
         update_wrapper(self, own)  # whoever asks for name and signature, as torch.export does,
-        self.__code__ = own.__code__  # means the model's
+        self.__code__ = getattr(own, "__code__", None)  # means the model's
         self.model = model
         self.graph: GraphModule | None = graph
         self.traced = Snapshot([model, *inside])  # the modules whose forward the graph does not call

@@ -113,11 +113,11 @@ def _traced(model: nn.Module, tracer: Tracer) -> tuple[Graph, dict[str, Tensor]]
             made = [name for name in vars(model) if name not in own and name.startswith("_tensor_constant")]
             constants = {name: vars(model).pop(name) for name in made}
             changed = before.change()
+            drew = not torch.equal(drawn[0], torch.get_rng_state()) or drawn[1] != random.getstate()
         finally:
             before.restore()
-    drew = not torch.equal(drawn[0], torch.get_rng_state()) or drawn[1] != random.getstate()
-    torch.set_rng_state(drawn[0])
-    random.setstate(drawn[1])
+            torch.set_rng_state(drawn[0])
+            random.setstate(drawn[1])
     if changed is not None:
         raise TypeError(f"its forward changes the attribute {changed!r}")
     if drew:
