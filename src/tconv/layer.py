@@ -252,6 +252,7 @@ def prepare(
 
     Raises:
         RankError, ChannelError, KernelError, BiasError, DtypeError, ActivationError: as their names say.
+        ArgumentTypeError: winograd is neither True nor False.
 
     >>> import numpy as np
     >>> layer = prepare(np.ones((1, 1, 2)), geometry=Geometry(2, stride=2), activation="relu")
@@ -265,10 +266,12 @@ def prepare(
     geometry = Geometry(weight.shape[2:]) if geometry is None else geometry
     if geometry.kernel != weight.shape[2:]:
         raise errors.KernelError(f"weight {weight.shape} does not have the geometry's kernel {geometry.kernel}")
+    if not isinstance(winograd, bool | np.bool_):
+        raise errors.ArgumentTypeError(f"winograd {winograd!r} must be True or False")
     name, slope = _activation(activation, weight.dtype)
     shapes = weight.shape, None if bias is None else bias.shape
     return Layer(
-        Signature(geometry, int(groups), *shapes, weight.dtype.type), weight, bias, name, slope, winograd=winograd
+        Signature(geometry, int(groups), *shapes, weight.dtype.type), weight, bias, name, slope, winograd=bool(winograd)
     )
 
 

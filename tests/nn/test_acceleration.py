@@ -259,6 +259,8 @@ def test_skipped_with_a_reason_and_strict(capsys: pytest.CaptureFixture[str]) ->
         tconv.nn.accelerate(nn.Linear(2, 2), strict=True)
     with pytest.raises(ValueError, match=r"^mode 'test' is unknown; choose 'inference' or 'training'$"):
         tconv.nn.accelerate(model, mode="test")
+    with pytest.raises(TypeError, match=r"^filter 'up' must be a function of a layer's name and the layer$"):
+        tconv.nn.accelerate(model, filter="up")
 
 
 def test_training_mode_keeps_gradients_optimiser_and_hooks(fast: None, capsys: pytest.CaptureFixture[str]) -> None:

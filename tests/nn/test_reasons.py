@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -53,6 +55,16 @@ def test_explain_says_why_pytorch_runs() -> None:
     assert "the layer is a torch.nn.modules.conv.ConvTranspose1d; tconv.nn.accelerate(model) or" in explain(theirs, x)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert "not tconv: autocast is on, which chooses the dtype itself" in explain(layer, x)
+
+
+def test_explain_refuses_what_it_cannot_explain() -> None:
+    bad: Any = None
+    with pytest.raises(
+        TypeError, match=r"^explain takes a transposed convolution of tconv.nn or torch.nn, not Conv2d$"
+    ):
+        explain(torch.nn.Conv2d(1, 1, 1), torch.ones(1, 1, 2, 2))
+    with pytest.raises(TypeError, match=r"^explain takes a tensor that the layer could be called with, not NoneType$"):
+        explain(ConvTranspose2d(1, 1, 1), bad)
 
 
 def test_strict_is_off_for_0_and_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def accelerate(
     Raises:
         AccelerateError: see `strict`.
         ValueError: the mode is neither of the two.
-        TypeError: `model` is no module.
+        TypeError: `model` is no module, or `filter` no function.
 
     >>> from torch import nn
     >>> model = accelerate(nn.Sequential(nn.ConvTranspose2d(8, 4, 2, 2)))
@@ -61,6 +61,8 @@ def accelerate(
     """
     if mode not in ("inference", "training"):
         raise ValueError(f"mode {mode!r} is unknown; choose 'inference' or 'training'")
+    if filter is not None and not callable(filter):
+        raise TypeError(f"filter {filter!r} must be a function of a layer's name and the layer")
     arguments = None if example is None or not verify else example if isinstance(example, tuple) else (example,)
     restore(model)
     rows: list[Row]

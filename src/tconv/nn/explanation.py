@@ -22,7 +22,14 @@ def explain(layer: torch.nn.Module, input: Tensor) -> str:
 
     Returns:
         Lines of text: the kernel that runs first, then one line for each that does not.
+
+    Raises:
+        TypeError: `layer` is no transposed convolution, or `input` no tensor.
     """
+    if not isinstance(layer, torch.nn.modules.conv._ConvTransposeNd):
+        raise TypeError(f"explain takes a transposed convolution of tconv.nn or torch.nn, not {type(layer).__name__}")
+    if not isinstance(input, Tensor):
+        raise TypeError(f"explain takes a tensor that the layer could be called with, not {type(input).__name__}")
     shape = f"({', '.join(map(str, input.shape))})"
     head = f"{layer} on {shape} {str(input.dtype).removeprefix('torch.')}"
     reason = _reason(layer, input)
