@@ -14,6 +14,7 @@
 #include <tuple>
 #include <type_traits>
 
+#include "bind.hpp"
 #include "dispatch.hpp"
 #include "layer.hpp"
 #include "lent.hpp"
@@ -41,101 +42,6 @@ View<T> view(const nb::ndarray<T, Kind...>& array) {
 void expect(bool holds, const char* what) {
     if (!holds) throw std::invalid_argument(what);
 }
-
-// What some tensors of PyTorch were when they were last looked at. Every call looks at its weight and bias; to fetch their
-// attributes one by one and to copy the values took Python a microsecond, half as long as a small layer computes. A DLPack
-// capsule tells a tensor's place, shape and strides at once.
-class Stamps {
-  public:
-    using Values = nb::ndarray<nb::ro, nb::ndim<1>, nb::device::cpu>;
-    using Parts = std::tuple<nb::object, nb::object, Values>;
-
-    // Each a tensor, a weak reference to it and some of its values, where they lie; or None where there is no tensor.
-    Stamps(const nb::sequence& tensors, nb::callable to_dlpack) : to_dlpack_(std::move(to_dlpack)) {
-        for (const nb::handle parts : tensors) {
-            stamps_.emplace_back();
-            if (!parts.is_none()) stamps_.back().emplace(nb::cast<Parts>(parts), to_dlpack_);
-        }
-    }
-
-    bool fit(const nb::tuple& tensors) const {
-        if (tensors.size() != stamps_.size()) return false;
-        for (std::size_t i = 0; i < stamps_.size(); ++i)
-            if (stamps_[i] ? !stamps_[i]->fits(tensors[i], to_dlpack_) : !tensors[i].is_none()) return false;
-        return true;
-    }
-
-  private:
-    class Stamp {
-      public:
-        Stamp(Parts parts, const nb::callable& to_dlpack)
-            : reference_(std::move(std::get<1>(parts))), values_(std::move(std::get<2>(parts))), width_(values_.itemsize()) {
-            const nb::handle tensor = std::get<0>(parts);
-            version_ = version(tensor);
-            const nb::object capsule = to_dlpack(tensor);
-            const nb::dlpack::dltensor& now = described(capsule);
-            data_ = place(now);
-            layout_.assign(now.shape, now.shape + now.ndim);
-            layout_.insert(layout_.end(), now.strides, now.strides + now.ndim);
-            for (std::size_t i = 0; i < values_.shape(0); ++i) seen_.append(value(i), width_);
-        }
-
-        // The values come last: where the tensor has moved, there may be no memory any more.
-        bool fits(nb::handle tensor, const nb::callable& to_dlpack) const {
-            return reference_().is(tensor) && version(tensor) == version_ && lies(to_dlpack(tensor)) && unchanged();
-        }
-
-      private:
-        static Index version(nb::handle tensor) {
-            static const nb::handle name = PyUnicode_InternFromString("_version");
-            return nb::cast<Index>(tensor.attr(name));
-        }
-
-        static const nb::dlpack::dltensor& described(const nb::object& capsule) {
-            const void* const tensor = PyCapsule_GetPointer(capsule.ptr(), "dltensor");
-            if (!tensor) nb::raise_python_error();
-            return *static_cast<const nb::dlpack::dltensor*>(tensor);
-        }
-
-        static const char* place(const nb::dlpack::dltensor& now) { return static_cast<const char*>(now.data) + now.byte_offset; }
-
-        bool lies(const nb::object& capsule) const {
-            const nb::dlpack::dltensor& now = described(capsule);
-            const auto ndim = static_cast<std::size_t>(now.ndim);
-            return place(now) == data_ && 2 * ndim == layout_.size() &&
-                   std::equal(now.shape, now.shape + ndim, layout_.begin()) &&
-                   std::equal(now.strides, now.strides + ndim, layout_.begin() + now.ndim);
-        }
-
-        const char* value(std::size_t i) const {
-            return static_cast<const char*>(values_.data()) + static_cast<Index>(i * width_) * values_.stride(0);
-        }
-
-        bool unchanged() const {
-            const auto same = [this](auto width) {
-                for (std::size_t i = 0; i < values_.shape(0); ++i)
-                    if (std::memcmp(value(i), seen_.data() + i * width, width)) return false;
-                return true;
-            };
-            switch (width_) {  // widths that the compiler knows are compared without a call
-                case 4: return same(std::integral_constant<std::size_t, 4>());
-                case 8: return same(std::integral_constant<std::size_t, 8>());
-                default: return same(width_);
-            }
-        }
-
-        nb::object reference_;
-        Values values_;
-        std::size_t width_;
-        Index version_;
-        const char* data_;
-        std::vector<Index> layout_;  // shape and strides
-        std::string seen_;
-    };
-
-    std::vector<std::optional<Stamp>> stamps_;
-    nb::callable to_dlpack_;
-};
 
 // The axes of (batch, channels, *size) as they lie in memory, the outermost first.
 std::size_t axis_at(std::size_t place, std::size_t ndim, bool last) {
@@ -279,12 +185,7 @@ NB_MODULE(_core, m) {
     m.doc() = "tconv's compiled core; use it through tconv.native.";
     bind_layer<float>(m, "LayerF32");
     bind_layer<double>(m, "LayerF64");
-    nb::class_<Stamps>(m, "Stamps", "What some tensors of PyTorch were; see tconv.nn.packing.")
-        .def(nb::init<const nb::sequence&, nb::callable>(), "tensors"_a, "to_dlpack"_a,
-             nb::sig("def __init__(self, tensors: Sequence[tuple[object, object, object] | None], "
-                     "to_dlpack: object) -> None"))
-        .def("fit", &Stamps::fit, "tensors"_a, nb::sig("def fit(self, tensors: tuple[object, ...]) -> bool"),
-             "Whether they still are that: the same objects, versions, places, shapes, strides and values.");
+    bind_stamps(m);
     m.def("backends", [] {
         std::vector<std::tuple<std::string, std::string, bool>> all;
         for (const Choice& choice : choices()) all.emplace_back(choice.name, choice.description, choice.supported);

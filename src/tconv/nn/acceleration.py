@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-import warnings
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from tconv.errors import TconvError
-from tconv.nn.attempt import FOLD, Row, fastest, fold_all, swap_all, swap_faster
+from tconv.nn import private
+from tconv.nn.attempt import Attempt, Layout, Race
+from tconv.nn.backend import Backend, Rest, checked_flag, checked_rest
+from tconv.nn.capture import capture
 from tconv.nn.comparison import evaluating
-from tconv.nn.restoration import Model, restore
-from tconv.nn.swap import Filter
+from tconv.nn.example import Example, no_trace
+from tconv.nn.report import Report, Row, forget, keep
+from tconv.nn.restoration import Model, remember_layouts, restore
+from tconv.nn.swap import Filter, swap_all, swap_faster
+
+log = logging.getLogger("tconv")
 
 
 class AccelerateError(TconvError):
@@ -22,73 +34,213 @@ def accelerate(
     model: Model,
     example: Any = None,
     *,
+    method: str | None = None,
     mode: Literal["inference", "training"] = "inference",
     filter: Filter | None = None,
     strict: bool = False,
     verify: bool = True,
     winograd: bool = True,
+    rest: Rest = "eager",
+    tolerance: float = 1e-3,
+    seconds: float = 30.0,
+    forwards: int = 100,
 ) -> Model:
-    """Make the transposed convolutions of `model` tconv's, and in inference fold what folds; in place.
+    """Make `model` faster, exactly, in place; keep only what is measured to be faster and right.
 
-    Layers of exactly torch.nn's types, parametrised ones (weight_norm) included, get tconv's class: parameters, hooks,
-    isinstance and state_dict stay. In inference mode the model is folded (`tconv.nn.fold`). With an example, old and
-    new run in turns (on a copy of the model): a layer or a fold that is not faster is taken back. In inference that is
-    tried with the weights as they are and with channels-last ones, whose results are channels-last in memory as well;
-    the faster model stays, and everything is taken back if it is not faster than the old one. A table says what
-    happened. A model that was accelerated before is restored first.
+    In inference mode the model is captured by TorchDynamo and folded: see `tconv.nn.fold` for what folds, and for when
+    the model runs as it is written. With an example, each fold is compared with what it replaces, and the whole model
+    with what it was, under the same random numbers: with the weights as they are and with channels-last ones, whose
+    results are channels-last in memory as well. The fastest stays; what is not faster, or differs by more than the
+    tolerance, is taken back. One line is printed; `tconv.nn.report(model)` has the rest, and so has the logger "tconv".
+
+    In training mode layers of exactly torch.nn's types, parametrised ones (weight_norm) included, get tconv's class:
+    parameters, hooks, isinstance and state_dict stay. So do they in inference mode without an example, where nothing
+    can be measured and what folds is folded when the model first runs. A model that was accelerated before is restored
+    first.
 
     Args:
         model: any module; may itself be a transposed convolution.
-        example: an input of the model, or a tuple of its arguments; without, nothing is measured.
-        mode: "inference" folds as well; "training" only swaps, and measures forward and backward.
+        example: what the model is called with: a tensor; a tuple of arguments; a dict of keyword arguments, as
+            processors return; or a pair of such a tuple and such a dict. Without, nothing is measured.
+        method: the name of the method that the example calls, such as "decode" or "generate"; default: the model
+            itself. The modules that it calls are captured. Needs an example.
+        mode: "inference" or "training", which measures forward and backward.
         filter: `filter(name, module)` is false for convolutions, transposed or not, to leave alone: they are neither
             replaced nor folded. Default: none.
         strict: raise if a transposed convolution stays as it was, or there is none; the model is then as before.
         verify: measure and compare, if there is an example.
         winograd: as for `tconv.nn.fold`, which says what it costs; default yes.
+        rest: who runs what is not folded: "eager" PyTorch, or "inductor"; as for `tconv.nn.fold`.
+        tolerance: the largest error that is accepted, relative to the largest value of a result; default 1e-3.
+        seconds, forwards: what measuring may take: so many seconds, or so many runs of the model, whichever is less;
+            defaults 30 and 100. Capturing the model comes on top; beyond `seconds` no other layout is tried.
 
     Returns:
-        The model itself; `restore(model)` undoes it.
+        The model itself; `restore(model)` undoes it. Weights may change afterwards: `tconv.nn.fold` says what is
+        noticed, and `tconv.nn.refresh(model)` makes right what was not.
 
     Raises:
         AccelerateError: see `strict`.
-        ValueError: the mode is neither of the two.
-        TypeError: `model` is no module, or `filter` no function.
+        ValueError: the mode or `rest` is none of the two, or a limit is not positive.
+        TypeError: `model` is no module, or `filter` no function, or `method` comes without an example.
+        AttributeError: the model has no such method.
+        Exception: whatever the model raises when it is called with the example; it is then as before.
 
     >>> from torch import nn
     >>> model = accelerate(nn.Sequential(nn.ConvTranspose2d(8, 4, 2, 2)))
-    replaced  0  ConvTranspose2d
+    tconv: Sequential: 1 layer replaced, what folds is folded when the model first runs
     """
+    _check(mode, filter, method, example, tolerance, seconds, forwards)
+    restore(model)
+    backend = Backend(checked_flag("winograd", winograd), checked_rest(rest), filter)
+    call = None if example is None or not verify else Example(model, example, method)
+    try:
+        if call is not None and any(map(is_lazy, model.parameters())):  # which get their shapes from the example
+            with evaluating(model):
+                call.run()
+        if mode == "training":
+            rows = swap_all(model, filter) if call is None else swap_faster(model, call, filter)
+            report = Report(type(model).__name__, rows)
+        elif call is None:
+            report = _unmeasured(model, filter, backend)
+        else:
+            report = _measured(model, call, backend, tolerance, seconds, forwards)
+        if strict:
+            _check_all_done(model, report)
+    except BaseException:  # of the model, which the example may not fit; or Ctrl-C
+        restore(model)
+        forget(model)
+        raise
+    keep(model, report)
+    for row in report.rows:
+        log.info("%s", row)
+    print(report.line())
+    return model
+
+
+def _check(
+    mode: str,
+    filter: object,
+    method: str | None,
+    example: object,
+    tolerance: float,
+    seconds: float,
+    forwards: int,
+) -> None:
     if mode not in ("inference", "training"):
         raise ValueError(f"mode {mode!r} is unknown; choose 'inference' or 'training'")
     if filter is not None and not callable(filter):
         raise TypeError(f"filter {filter!r} must be a function of a layer's name and the layer")
-    arguments = None if example is None or not verify else example if isinstance(example, tuple) else (example,)
-    restore(model)
-    rows: list[Row]
-    if arguments is not None and any(map(is_lazy, model.parameters())):  # which get their shapes from the example
-        with evaluating(model):
-            model(*arguments)
+    if method is not None and example is None:
+        raise TypeError(f"method {method!r} needs an example: what it calls is only known once it is called")
+    for name, limit in (("tolerance", tolerance), ("seconds", seconds), ("forwards", forwards)):
+        if not limit > 0:
+            raise ValueError(f"{name} {limit!r} must be greater than 0")
+
+
+def _unmeasured(model: nn.Module, filter: Filter | None, backend: Backend) -> Report:
+    rows = swap_all(model, filter)
+    capture(model, backend)
+    rows.append(Row("whole", "", type(model).__name__, "what folds is folded when the model first runs"))
+    return Report(type(model).__name__, rows)
+
+
+def _measured(
+    model: nn.Module, example: Example, backend: Backend, tolerance: float, seconds: float, forwards: int
+) -> Report:
+    """Try both layouts of the weights, and leave the model as it was faster, or as it is if neither was."""
+    start, breaks = time.perf_counter(), private.graph_breaks()
+    kind = type(model).__name__
+    backend.alone = True
+    with no_trace(model), _progress() as progress:
+        race = Race(example, tolerance, seconds, forwards, progress)
+        modules = example.entered()
+        layout = Layout(model)
+        attempts = [Attempt(backend, last=False)]
+        if layout.differs:
+            attempts.append(Attempt(backend.anew(), last=True))
+        for attempt in attempts:
+            if not attempt.last or time.perf_counter() < race.last_moment:
+                race.try_out(attempt, modules, layout)
+            else:
+                attempt.failure = f"there was no time left to try, of {seconds:g} s"
+        runnable = [a for a in attempts if not a.failure and a.error <= tolerance and a.changes]
+        if runnable:
+            race.measure(runnable, modules, layout)
+        report, best = _chosen(kind, race, attempts, runnable)
+        if best is not None:
+            if best.last:
+                remember_layouts(model)
+                layout.use(True)
+            best.install()
+    report.steady = race.steady
+    report.graph_breaks = {why: n - breaks.get(why, 0) for why, n in private.graph_breaks().items() if n > breaks.get(why, 0)}
+    report.seconds = time.perf_counter() - start
+    return report
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], object]]:
+    """Shows on a terminal what is being done."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+
+    def show(text: str) -> None:
+        sys.stderr.write(f"\r\x1b[Ktconv: {text}")
+        sys.stderr.flush()
+
     try:
-        if arguments is None:
-            rows = swap_all(model, filter) + (fold_all(model, filter, winograd) if mode == "inference" else [])
-        elif mode == "training":
-            rows = swap_faster(model, arguments, filter, training=True)
-        else:
-            rows = fastest(model, arguments, filter, winograd)
-    except BaseException:  # of the model, which the example may not fit; or Ctrl-C
-        restore(model)
-        raise
-    for row in rows:
-        print(f"{row.action:8}  {row.name or '(model)'}  {row.kind}  {row.text}".rstrip())
-    stayed = [row for row in rows if row.action == "skipped" and row.kind != FOLD]
-    if strict and (stayed or all(row.kind == FOLD for row in rows)):
-        restore(model)
-        what = (
-            "; ".join(f"{row.name or '(model)'}: {row.text}" for row in stayed) or "there is no transposed convolution"
-        )
-        raise AccelerateError(f"strict: {what}; the model is as before")
-    if not any(row.action in ("replaced", "folded", "whole") for row in rows):
-        name = type(model).__name__
-        warnings.warn(f"accelerate changed nothing in {name}: no layer that tconv makes faster was found", stacklevel=2)
-    return model
+        yield show
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+def _chosen(
+    kind: str, race: Race, attempts: list[Attempt], runnable: list[Attempt]
+) -> tuple[Report, Attempt | None]:
+    """The fastest of the attempts that run and are right, if it is faster than the model as it is; and the report."""
+    notes = []
+    for attempt in attempts:
+        layout = "channels-last weights" if attempt.last else "folded"
+        if attempt.failure:
+            notes.append(Row("kept", "", kind, f"{layout}: {attempt.failure}"))
+        elif attempt not in runnable and attempt.changes:
+            notes.append(Row("kept", "", kind, f"{layout}: the result differs by {attempt.error:.1e} of its largest value"))
+    if not runnable:
+        rows = [row for attempt in attempts[:1] for row in attempt.rows()]
+        return Report(kind, [_undone(row) for row in rows] + notes, graphs=attempts[0].backend.graphs), None
+    # Where the layout matters little, the weights stay as they are.
+    best = min(runnable, key=lambda a: race.comparison(a).after * (1 if a.last else 0.98))
+    whole = race.comparison(best)
+    if not whole.faster:
+        notes.append(Row("restored", "", kind, f"not faster: {whole}"))
+        return Report(kind, [_undone(row) for row in best.rows()] + notes, whole, graphs=best.backend.graphs), None
+    layout = "channels-last weights: " if best.last else ""
+    notes.append(Row("whole", "", kind, f"{layout}{whole}"))
+    return Report(kind, best.rows() + notes, whole, graphs=best.backend.graphs), best
+
+
+def _undone(row: Row) -> Row:
+    return Row("undone", row.name, row.kind, row.text) if row.action == "folded" else row
+
+
+def _check_all_done(model: nn.Module, report: Report) -> None:
+    """Raise if a transposed convolution stayed as it was, or there is none."""
+    names = [name for name, layer in model.named_modules() if isinstance(layer, private.TransposedBase)]
+    done = [row.name for row in report.rows if row.action in ("replaced", "folded", "kept")]
+    stayed = [name for name in names if not any(name in _layers(title) for title in done)]
+    if names and not stayed:
+        return
+    reasons = {row.name: row.text for row in report.rows}
+    told = (f"{name or '(model)'}: {reasons.get(name) or report.line()}" for name in stayed)
+    what = "; ".join(told) or "there is no transposed convolution"
+    raise AccelerateError(f"strict: {what}; the model is as before")
+
+
+def _layers(title: str) -> list[str]:
+    """The full names in a fold's title."""
+    first, *others = title.removeprefix("cat + ").partition(" (")[0].split(" + ")
+    parent = first.rpartition(".")[0]
+    return [first, *others, *(f"{parent}.{name}" for name in others)]

@@ -1,167 +1,158 @@
-"""A model made faster in one way: what was replaced and folded in it, what was taken back, and what came of it."""
+"""A model made faster in one way, measured fold by fold and as a whole."""
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
+import torch
 from torch import nn
 
-from tconv.nn.comparison import Call, Comparison, at_first_calls, compare, evaluating
-from tconv.nn.folding import unfold
-from tconv.nn.folding.chain import Folded
-from tconv.nn.folding.graph import Folding, fold_graphs
-from tconv.nn.packing import by_channels
-from tconv.nn.restoration import make_channels_last, restore
-from tconv.nn.swap import TO_THEIRS, Filter, swap, unswap
+from tconv.nn import private
+from tconv.nn.backend import Backend
+from tconv.nn.capture import Captured
+from tconv.nn.comparison import Comparison, largest_error
+from tconv.nn.example import Example
+from tconv.nn.folding import trial
+from tconv.nn.report import Row
+from tconv.nn.restoration import by_format
 
 FOLD = "fold"  # the kind of a row that is no layer
 
 
-@dataclass
-class Row:
-    """A line of the table: what happened to a part of the model, and why or with what gain."""
+class Layout:
+    """The weights of a model in two memory layouts, as they were and channels-last, of which one is in use."""
 
-    action: str
-    name: str
-    kind: str
-    text: str
+    def __init__(self, model: nn.Module):
+        weights = [p for p in model.parameters() if by_format(p) is not None]
+        self._both = [(p, p.data, p.data.contiguous(memory_format=by_format(p))) for p in weights]
+        self.differs = any(own.data_ptr() != last.data_ptr() for _, own, last in self._both)
+
+    def use(self, last: bool) -> None:
+        """Let the model have its weights in this layout; their values are the same."""
+        for weight, *both in self._both:
+            weight.data = both[last]
 
 
 @dataclass
 class Attempt:
-    """A model's rows, and how it compares to the original; `last`: with channels-last weights."""
+    """One way: as captured by `backend`, with channels-last weights if `last`.
 
-    rows: list[Row]
-    whole: Comparison
+    Attributes:
+        running: what runs in place of the modules' own calls.
+        results: of the folds that were compared, by name.
+        error: of the whole result; 0 where it cannot be told.
+        seconds: of runs of the whole.
+        failure: why the model cannot run so, if it cannot.
+    """
+
+    backend: Backend
     last: bool
-    winograd: bool
+    running: list[Captured] = field(default_factory=list)
+    results: dict[str, Comparison] = field(default_factory=dict)
+    error: float = 0.0
+    seconds: list[float] = field(default_factory=list)
+    failure: str = ""
+
+    def install(self) -> None:
+        """Let the modules run as in this attempt."""
+        for running in self.running:
+            vars(running.model)[private.CALL_SLOT] = running
 
     @property
     def changes(self) -> bool:
-        """Whether anything was done to the model."""
-        return self.last or any(row.action in ("replaced", "folded") for row in self.rows)
+        """Whether anything is done to the model."""
+        return self.last or any(fold.wanted for fold in self.backend.folds.values())
 
-    def again(self, model: nn.Module) -> None:
-        """Make of the restored `model` what it was in this attempt, without measuring."""
-        if self.last:
-            make_channels_last(model)
-        done = {(row.action, row.name) for row in self.rows}
-        for name, layer in model.named_modules():
-            if ("replaced", name) in done:
-                swap(name, layer, None)
-        fold_graphs(model, Folding(lambda name, _: ("folded", name) in done, self.winograd))
-
-
-def fastest(model: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None, winograd: bool) -> list[Row]:
-    """Try both layouts of the weights, and leave the model as it was faster, or restored if neither was."""
-    original = copy.deepcopy(model)
-    kind, kept = type(model).__name__, []
-    attempts = [_attempt(model, original, arguments, wanted, False, winograd)]
-    if any(p.dim() > 3 and not by_channels(p) for p in model.parameters()):
-        try:
-            attempts.append(_attempt(model, original, arguments, wanted, True, winograd))
-        except Exception as error:  # of the model's own code: `view`, for one, asks for the layout it was written for
-            reason = str(error).splitlines()[:1] or [type(error).__name__]
-            kept.append(Row("kept", "", kind, f"the layout of its weights; channels-last ones fail: {reason[0]}"))
-    # One that changed nothing is as fast as before; and where the layout matters little, the weights stay as they are.
-    best = min(attempts, key=lambda a: a.whole.after / a.whole.before * (1 if a.last else 0.98) if a.changes else 1)
-    restore(model)
-    if not (best.changes and best.whole.faster):
-        for row in best.rows:
-            row.action = "undone" if row.action in ("replaced", "folded") else row.action
-        return [*best.rows, *kept, Row("restored", "", kind, f"not faster: {best.whole}")]
-    best.again(model)
-    layout = "channels-last weights: " if best.last else ""
-    return [*best.rows, *kept, Row("whole", "", kind, f"{layout}{best.whole}")]
+    def rows(self) -> list[Row]:
+        """What was folded, and what was not."""
+        rows = []
+        for name, fold in self.backend.folds.items():
+            result = self.results.get(name)
+            told = "" if result is None else str(result)
+            rows.append(Row("folded", name, FOLD, told) if fold.wanted else Row("skipped", name, FOLD, f"not used: {told}"))
+        return rows + [Row("skipped", name, FOLD, reason) for name, reason in self.backend.skipped.items()]
 
 
-def _attempt(
-    model: nn.Module,
-    original: nn.Module,
-    arguments: tuple[Any, ...],
-    wanted: Filter | None,
-    last: bool,
-    winograd: bool,
-) -> Attempt:
-    restore(model)
-    if last:
-        make_channels_last(model)
-    rows = swap_faster(model, arguments, wanted)
-    rows += fold_all(model, wanted, winograd, arguments)
-    with evaluating(model), evaluating(original):
-        return Attempt(rows, compare(original, model, (arguments, {})), last, winograd)
+class Race:
+    """A model as it is against its attempts.
 
-
-def swap_all(model: nn.Module, wanted: Filter | None) -> list[Row]:
-    """Make all transposed convolutions tconv's."""
-    rows = []
-    for name, layer in _transposed(model):
-        reason = swap(name, layer, wanted)
-        action = "replaced" if reason is None else "kept" if type(layer) in TO_THEIRS else "skipped"
-        rows.append(Row(action, name, type(layer).__name__, reason or ""))
-    return rows
-
-
-def _transposed(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    return [(n, m) for n, m in model.named_modules() if isinstance(m, nn.modules.conv._ConvTransposeNd)]
-
-
-def swap_faster(
-    model: nn.Module, arguments: tuple[Any, ...], wanted: Filter | None, training: bool = False
-) -> list[Row]:
-    """`swap_all`, then race each layer against what it was, on what the model calls it with; losers are taken back."""
-    original = {name: copy.deepcopy(layer) for name, layer in _transposed(model)}
-    rows = swap_all(model, wanted)
-    layers = {row.name: model.get_submodule(row.name) for row in rows if row.action == "replaced"}
-    results: dict[str, Comparison] = {}
-
-    def race(name: str, call: Call) -> None:
-        results[name] = compare(original[name], layers[name], call, training)
-
-    at_first_calls(model, arguments, layers, race)
-    for row in rows:
-        if row.action != "replaced":
-            continue
-        comparison = results.get(row.name)
-        if comparison is None:
-            row.text = "the example does not reach it"
-            continue
-        row.text = str(comparison)
-        if not comparison.faster:
-            unswap(layers[row.name])
-            row.action, row.text = "skipped", f"not faster: {comparison}"
-    return rows
-
-
-def fold_all(
-    model: nn.Module, wanted: Filter | None, winograd: bool, arguments: tuple[Any, ...] | None = None
-) -> list[Row]:
-    """Fold the model, but for layers that are not wanted; with arguments, race each fold against its steps, and fold
-    again without those that lose.
+    Args:
+        example: how the model is called.
+        tolerance: the largest error that an attempt may have.
+        seconds, forwards: what measuring may cost: so long, or so many of the model's runs, whichever is less.
+        progress: is told what is being done.
     """
-    results: dict[str, Comparison] = {}
-    layers = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.modules.conv._ConvNd)]
-    alone = {layer for name, layer in layers if wanted is not None and not wanted(name, layer)}
 
-    def keep(name: str, folded: Folded) -> bool:
-        return alone.isdisjoint(folded.absorbed) and (name not in results or results[name].faster)
+    def __init__(
+        self, example: Example, tolerance: float, seconds: float, forwards: int, progress: Callable[[str], object]
+    ):
+        self._example = example
+        self._tolerance = tolerance
+        self._progress = progress
+        progress("running the model as it is")
+        self._expected, _ = self._timed()
+        again, self._once = self._timed()
+        self.steady = largest_error(self._expected, again) <= tolerance
+        self.before = [self._once]
+        self.last_moment = time.perf_counter() + seconds
+        self._budget = min(seconds, forwards * self._once)  # of measuring; capturing takes what it takes
 
-    def race(name: str, call: Call) -> None:
-        results[name] = compare(new[name].by_steps, new[name], call)
+    def try_out(self, attempt: Attempt, modules: Sequence[nn.Module], layout: Layout) -> None:
+        """Capture the modules, and compare fold by fold and the whole result."""
+        attempt.running = [Captured(module, attempt.backend) for module in modules]
+        attempt.backend.know(self._example.model)
+        try:
+            layout.use(attempt.last)
+            attempt.install()
+            self._progress(f"capturing{', channels-last weights' * attempt.last}")
+            # Graphs are captured in a run of their own, so that the time of none is held against a fold's.
+            self._example.run()
+            look = trial.Trial(self._tolerance, time.perf_counter() + self._budget / 3, min(0.05, self._once))
+            with trial.running(look):
+                self._progress(f"comparing {len(attempt.backend.folds)} folds{', channels-last weights' * attempt.last}")
+                self._example.run()
+            attempt.results = look.results
+            attempt.backend.losers |= {name for name, fold in attempt.backend.folds.items() if not fold.wanted}
+            result, seconds = self._timed()
+            attempt.seconds.append(seconds)
+            if self.steady:
+                attempt.error = largest_error(self._expected, result)
+        except Exception as error:  # of the model's own code: `view`, for one, asks for the layout it was written for
+            attempt.failure = (str(error).splitlines() or [type(error).__name__])[0] or type(error).__name__
+        finally:
+            self._as_it_is(modules, layout)
 
-    while True:
-        unfold(model)
-        folding = Folding(keep, winograd)
-        fold_graphs(model, folding)
-        new = {name: fold for name, fold in folding.folds.items() if name not in results}
-        if arguments is None or not new:
-            break
-        at_first_calls(model, arguments, new, race)
-        if new.keys() - results.keys():  # the example does not reach them
-            break
-    losers = [name for name, result in results.items() if not result.faster]
-    rows = [Row("skipped", name, FOLD, f"not faster: {results[name]}") for name in losers]
-    rows += [Row("folded", name, FOLD, str(results.get(name, ""))) for name in folding.folds if name not in losers]
-    return rows + [Row("skipped", name, FOLD, reason) for name, reason in folding.skipped]
+    def measure(self, attempts: Sequence[Attempt], modules: Sequence[nn.Module], layout: Layout) -> None:
+        """Run the whole in turns, as it is and in each attempt, until the time for it is over."""
+        self._progress("comparing the whole")
+        end = min(time.perf_counter() + self._budget / 3, self.last_moment)
+        while len(self.before) < 4 or time.perf_counter() < end:
+            self.before.append(self._timed()[1])
+            for attempt in attempts:
+                layout.use(attempt.last)
+                attempt.install()
+                try:
+                    attempt.seconds.append(self._timed()[1])
+                finally:
+                    self._as_it_is(modules, layout)
+
+    def comparison(self, attempt: Attempt) -> Comparison:
+        """The whole, before and after."""
+        return Comparison(median(self.before[1:] or self.before), median(attempt.seconds[1:] or attempt.seconds), attempt.error)
+
+    def _as_it_is(self, modules: Sequence[nn.Module], layout: Layout) -> None:
+        for module in modules:
+            vars(module).pop(private.CALL_SLOT, None)
+        layout.use(False)
+
+    def _timed(self) -> tuple[Any, float]:
+        start = time.perf_counter()
+        result = self._example.run()
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+        return result, time.perf_counter() - start
+

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -48,9 +49,9 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def at_first_calls(
-    model: nn.Module, example: tuple[Any, ...], modules: Mapping[str, nn.Module], use: Callable[[str, Call], object]
+    model: nn.Module, run: Callable[[], object], modules: Mapping[str, nn.Module], use: Callable[[str, Call], object]
 ) -> None:
-    """Run the model on the example, and `use` what each of the modules is called with, before its first call.
+    """Run the model by `run`, and `use` what each of the modules is called with, before its first call.
 
     The run goes on after each use, so that no more tensors are held than the model holds at that moment.
     """
@@ -64,47 +65,106 @@ def at_first_calls(
         hooks[name] = module.register_forward_pre_hook(note, with_kwargs=True)
     try:
         with evaluating(model):
-            model(*example)
+            run()
     finally:
         for hook in hooks.values():
             hook.remove()
 
 
-def compare(old: Callable[..., Any], new: Callable[..., Any], call: Call, gradients: bool = False) -> Comparison:
-    """Run both in turns on one call; with gradients, forward and backward."""
+def compare(
+    old: Callable[..., Any],
+    new: Callable[..., Any],
+    call: Call,
+    trained: nn.Module | None = None,
+    seconds: float = SECONDS,
+    synchronise: Callable[[], object] = lambda: None,
+) -> Comparison:
+    """Run both in turns on one call, at least twice after a first run each.
+
+    Args:
+        old, new: two ways to compute the same.
+        call: their arguments.
+        trained: the layer whose gradients are computed too, with those of the first argument; default: none are.
+        seconds: how long to measure, if that is more than the least.
+        synchronise: waits until what was started has been computed.
+    """
     args, kwargs = call
-    with torch.set_grad_enabled(gradients):
-        runs = [_with_gradients(f, args, kwargs) if gradients else partial(f, *args, **kwargs) for f in (old, new)]
-        expected, actual = (run() for run in runs)
+    with torch.set_grad_enabled(trained is not None):
+        runs: list[Callable[[], Any]] = [partial(f, *args, **kwargs) for f in (old, new)]
+        if trained is not None:
+            runs = [_with_gradients(f, trained, args, kwargs) for f in (old, new)]
+        error = largest_error(*(run() for run in runs))
         times: list[list[float]] = [[], []]
-        end = time.perf_counter() + SECONDS
-        while len(times[0]) < 3 or time.perf_counter() < end:
+        end = time.perf_counter() + seconds
+        while len(times[0]) < 2 or time.perf_counter() < end:
             for run, noted in zip(runs, times, strict=True):
+                synchronise()
                 start = time.perf_counter()
                 run()
+                synchronise()
                 noted.append(time.perf_counter() - start)
-    return Comparison(min(times[0]), min(times[1]), _error(expected, actual))
+    return Comparison(min(times[0]), min(times[1]), error)
 
 
-def _with_gradients(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
+def _with_gradients(
+    function: Callable[..., Any], layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Callable[[], Any]:
     first = args[0].detach().requires_grad_()
-    wanted = [first, *(p for p in layer.parameters() if p.requires_grad)]
+    wanted = [first, *(p for p in layer.parameters(recurse=False) if p.requires_grad)]
 
     def run() -> Any:
-        y = layer(first, *args[1:], **kwargs)
-        torch.autograd.grad(y, wanted, torch.ones_like(y))
+        y = function(first, *args[1:], **kwargs)
+        torch.autograd.grad(y, wanted, torch.ones_like(y), allow_unused=True)
         return y.detach()
 
     return run
 
 
-def _error(expected: Any, actual: Any) -> float:
-    """The largest difference between tensors, wherever they lie in the results, relative to the largest value."""
-    pairs = list(zip(_tensors(expected), _tensors(actual), strict=True))
-    scale = max((a.abs().max().item() for a, _ in pairs if a.numel()), default=0) or 1
-    return float(max(((a - b).abs().max().item() for a, b in pairs if a.numel()), default=0) / scale)
+def largest_error(expected: Any, actual: Any) -> float:
+    """The largest difference between two results' numbers, relative to the largest number of their tensor.
+
+    Infinite where the results differ in number, shape, dtype or device of their tensors, in a whole number, or in which
+    numbers are finite.
+    """
+    old, new = tensors_in(expected), tensors_in(actual)
+    if len(old) != len(new):
+        return math.inf
+    largest = [_largest(tensor) for tensor in old]
+    least = 1e-6 * max(largest, default=0)  # what is all rounding errors of larger numbers is not held to itself
+    return max((_error(a, b, max(scale, least)) for a, b, scale in zip(old, new, largest, strict=True)), default=0.0)
 
 
-def _tensors(result: Any) -> list[Tensor]:
-    leaves = torch.utils._pytree.tree_leaves(result)
-    return [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+def _largest(tensor: Tensor) -> float:
+    numbers = tensor[tensor.isfinite()] if _has_fractions(tensor) else tensor[:0].reshape(-1)
+    return float(numbers.abs().max()) if numbers.numel() else 0.0
+
+
+def _has_fractions(tensor: Tensor) -> bool:
+    return (tensor.is_floating_point() or tensor.is_complex()) and tensor.device.type != "meta"
+
+
+def _error(a: Tensor, b: Tensor, scale: float) -> float:
+    if a.shape != b.shape or a.dtype != b.dtype or a.device != b.device:
+        return math.inf
+    if a.device.type == "meta" or not a.numel():
+        return 0.0
+    if not _has_fractions(a):
+        return 0.0 if torch.equal(a, b) else math.inf
+    finite = a.isfinite()
+    if not torch.equal(finite, b.isfinite()) or not torch.equal(a[~finite].isnan(), b[~finite].isnan()):
+        return math.inf
+    difference = (a[finite] - b[finite]).abs()
+    return float(difference.max()) / (scale or 1) if difference.numel() else 0.0
+
+
+def tensors_in(result: Any, depth: int = 8) -> list[Tensor]:
+    """The tensors in a result: in tuples, lists, mappings, and the attributes of what is none of these."""
+    if isinstance(result, Tensor):
+        return [result]
+    if isinstance(result, Mapping):
+        values = list(result.values())
+    elif isinstance(result, list | tuple | set):
+        values = list(result)
+    else:
+        values = list(getattr(result, "__dict__", {}).values())
+    return [tensor for value in values for tensor in tensors_in(value, depth - 1)] if depth else []

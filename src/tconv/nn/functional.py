@@ -9,35 +9,22 @@ refuses: the error is its.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor, is_autocast_enabled, is_grad_enabled
-from torch._C import DispatchKey, _get_tracing_state, _is_torch_function_mode_enabled, _len_torch_dispatch_stack
-from torch._C import _dispatch_tls_is_dispatch_key_excluded as _is_excluded
-from torch._C._autograd import _profiler_enabled
-from torch._C._functorch import peek_interpreter_stack
-from torch.autograd import forward_ad
+from torch import Tensor, is_grad_enabled
 from torch.compiler import is_compiling, is_exporting
 
-from tconv.errors import TconvError
-from tconv.nn.operator import OWN, ConvTranspose, own
-from tconv.nn.packing import Ints, Settings, by_channels, compute, packed
-from tconv.nn.reasons import PLAIN, circumstance, refusal
+from tconv.nn import packing
+from tconv.nn.engine import PLAIN, Call, Ints, RefusedError, Settings, engine_for, refusal, route
+from tconv.nn.operator import OPERATOR, OWN, ConvTranspose, computed, own
+from tconv.nn.private import watched
 
-# Multiplications below which a call that needs gradients is PyTorch's, whose graph node is faster than one in Python.
-SMALL = 2**25
-# Weights that are trained are packed in each step: that pays for so many results for each weight.
-RESULTS_PER_WEIGHT = 16
+engine_for("cpu")  # now, for TorchDynamo captures no import
 
-# Autocast is off exactly while the dispatcher leaves it out: what is_autocast_enabled("cpu") says, in half the time.
-_AUTOCAST = DispatchKey.AutocastCPU
 _INT, _SEQUENCES = frozenset({int}), (tuple, list)
 
-# PyTorch gives neither of them a type.
-_apply: Callable[..., Tensor] = ConvTranspose.apply
-_operator: Callable[..., Tensor] = torch.ops.tconv.conv_transpose
+_apply: Callable[..., Tensor] = ConvTranspose.apply  # PyTorch gives it no type
 
 
 def conv_transpose1d(
@@ -132,65 +119,37 @@ def conv_transpose(input: Tensor, weight: Tensor, bias: Tensor | None, settings:
     """The transposed convolution that `settings` describes; the spatial axes are the weight's."""
     if is_compiling():
         return _traced(input, weight, bias, settings)
-    if watched() or type(input) not in PLAIN:
-        return _dispatched(input, weight, bias, settings)
-    if is_grad_enabled() and one_requires_grad(input, weight, bias):
-        return _differentiable(input, weight, bias, settings)
-    try:
-        layer, last = packed(weight, bias, settings)
-        return compute(layer, input, last)
-    except (TconvError, TypeError, RuntimeError) as refused:
-        return own(str(refused), input, weight, bias, settings)
-
-
-def _differentiable(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
-    reason = refusal(input=input, weight=weight, bias=bias)
-    if reason:
-        return own(reason, input, weight, bias, settings)
-    if input.dtype != weight.dtype or not pays(input, weight, settings):
-        return OWN[weight.dim() - 2](input, weight, bias, *settings)
-    return _apply(input, weight, bias, *settings)
+    seen = watched() or type(input) not in PLAIN
+    if not seen and not (is_grad_enabled() and one_requires_grad(input, weight, bias)):
+        prepared = packing.kept(weight, bias, settings, input.numel() // max(1, weight.shape[0]))
+        if prepared is not None:  # the way of an earlier call with these weights
+            try:
+                return prepared.run(input, lambda: (weight, bias))
+            except RefusedError as refused:
+                return own(str(refused), input, weight, bias, settings)
+    return _routed(Call(input, weight, bias, settings), seen)
 
 
 def one_requires_grad(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     return input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
 
 
-def pays(input: Tensor, weight: Tensor, settings: Settings) -> bool:
-    """Whether forward and backward are faster with the engine: so measured, on the layers of many models."""
-    positions, channels = input.numel() // weight.shape[0], weight.shape[1] * settings[3]
-    if positions * weight.numel() < SMALL:
-        return False
-    if not weight.requires_grad:
-        return True
-    last = by_channels(weight) or not input.is_contiguous()  # where PyTorch is faster than channels-first
-    return not last and positions * prod(settings[0]) * channels >= RESULTS_PER_WEIGHT * weight.numel()
-
-
-def watched() -> bool:
-    """Whether somebody stands between the call and the engine: a mode, transform, tracer, profiler or autocast."""
-    return (
-        _len_torch_dispatch_stack() > 0
-        or _is_torch_function_mode_enabled()
-        or peek_interpreter_stack() is not None
-        or forward_ad._current_level >= 0
-        or _get_tracing_state() is not None
-        or _profiler_enabled()
-        or not _is_excluded(_AUTOCAST)
-    )
-
-
-def _dispatched(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
-    """The call as an operator that modes and profilers see: the engine's if it takes these tensors, else PyTorch's."""
-    reason = refusal(input=input, weight=weight, bias=bias) or circumstance()
-    if reason is None:
-        return _operator(input, weight, bias, *settings)
-    return own(reason, input, weight, bias, settings)
+def _routed(call: Call, seen: bool) -> Tensor:
+    engine, reason, by_choice = route(call)
+    if engine is None:
+        return OWN[call.weight.dim() - 2](*call[:3], *call.settings) if by_choice else own(reason, *call)
+    if seen:  # modes and profilers see an operator
+        return OPERATOR(call.input, call.weight, call.bias, *call.settings)
+    if call.needs_gradients:
+        return _apply(call.input, call.weight, call.bias, *call.settings)
+    try:
+        return computed(call)
+    except RefusedError as refused:
+        return own(str(refused), *call)
 
 
 def _traced(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
     """The call in a graph. A graph that is exported shall run without tconv, and so holds PyTorch's operator."""
-    ours = not (is_exporting() or is_autocast_enabled("cpu"))
-    if ours and refusal(input=input, weight=weight, bias=bias) is None:
-        return _operator(input, weight, bias, *settings)
+    if not (is_exporting() or torch.is_autocast_enabled("cpu")) and refusal(input=input, weight=weight, bias=bias) is None:
+        return OPERATOR(input, weight, bias, *settings)
     return OWN[weight.dim() - 2](input, weight, bias, *settings)

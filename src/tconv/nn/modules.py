@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from tconv.nn.functional import conv_transpose
+from tconv.nn.private import TransposedBase
 
 
-class _Transposed(torch.nn.modules.conv._ConvTransposeNd):
+class _Transposed(TransposedBase):
     """The forward of all three; a module is called so often that its numbers are taken as they lie."""
 
     stride: tuple[int, ...]

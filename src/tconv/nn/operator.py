@@ -8,10 +8,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, library
+from torch.utils.flop_counter import conv_flop_count, register_flop_formula
 
-from tconv.errors import TconvError
-from tconv.nn.packing import Settings, by_channels, compute, packed
-from tconv.nn.reasons import StrictError, strict
+from tconv.nn import packing
+from tconv.nn.engine import Call, RefusedError, Settings, StrictError, engine_for, refusal, strict
+from tconv.nn.engines.layouts import by_channels
 
 # PyTorch's own operators, by spatial axes.
 OWN: dict[int, Callable[..., Tensor]] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -30,11 +31,23 @@ def _run(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> T
     """The engine where it takes the call; else PyTorch's operator, with its result laid out as the engine's."""
     settings: Any = tuple(tuple(n) if isinstance(n, list) else n for n in numbers)
     try:
-        layer, last = packed(weight, bias, settings)
-        return compute(layer, input, last)
-    except (TconvError, TypeError, RuntimeError) as refused:
+        return computed(Call(input, weight, bias, settings))
+    except RefusedError as refused:
         y = own(str(refused), input, weight, bias, settings)
         return _blank(input, weight, y.shape).copy_(y)
+
+
+def computed(call: Call) -> Tensor:
+    """The engine's result; raises RefusedError where it takes the call not."""
+    input, weight, bias, settings = call
+    prepared = packing.kept(weight, bias, settings, input.numel() // max(1, weight.shape[0]))
+    if prepared is None:
+        reason = refusal(input=input, weight=weight, bias=bias)
+        engine = engine_for(weight.device.type)
+        if reason is not None or engine is None:
+            raise RefusedError(str(reason))
+        prepared = packing.prepare(engine, weight, bias, settings)
+    return prepared.run(input, lambda: (weight, bias))
 
 
 def own(reason: str, input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
@@ -52,7 +65,7 @@ def _fake(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> 
 def _blank(input: Tensor, weight: Tensor, shape: Sequence[int]) -> Tensor:
     """An empty result in the engine's layout: channels-last if the input or the weight is, else contiguous."""
     channel = input.dim() - weight.dim() + 1
-    if by_channels(weight) or (not input.is_contiguous() and input.movedim(channel, -1).is_contiguous()):
+    if (weight.dim() > 3 and by_channels(weight, 1)) or by_channels(input, channel):
         return input.new_empty((*shape[:channel], *shape[channel + 1 :], shape[channel])).movedim(-1, channel)
     return input.new_empty(shape)
 
@@ -90,7 +103,7 @@ def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 def _vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Tensor, int]:
     """A vmapped input joins the batch; with vmapped weights, one call after the other."""
     input, weight, bias, *settings = arguments
-    run = torch.ops.tconv.conv_transpose
+    run = OPERATOR
     if in_dims[1] is None and in_dims[2] is None:
         input = input.movedim(in_dims[0], 0)
         if input.dim() == weight.dim():
@@ -113,6 +126,15 @@ class ConvTranspose(torch.autograd.Function):
         return output
 
     backward = staticmethod(backward)
+
+
+OPERATOR: Any = torch.ops.tconv.conv_transpose
+
+
+@register_flop_formula(OPERATOR)  # type: ignore[untyped-decorator]
+def _flops(input: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    """As PyTorch's FlopCounterMode counts its own transposed convolution."""
+    return int(conv_flop_count(list(input), list(weight), list(out_shape), transposed=True))
 
 
 LIBRARY.impl("conv_transpose", _run, "CPU")

@@ -1,8 +1,8 @@
-"""Packed weights, kept beside the tensors they were packed from and made anew when those change.
+"""Prepared layers, kept beside the tensors they were prepared from and made anew when those change.
 
-One table serves modules, functions and compiled graphs alike: a pack belongs to a weight tensor, a bias tensor and the
-numbers of a call, and goes when one of the tensors goes. It is in no state_dict, and so needs no word in pickling,
-deepcopy or replication: a copied tensor has no pack until it is used.
+One table serves modules, functions and compiled graphs alike: an entry belongs to a weight, a bias and the numbers of a
+call. It goes when the memory of one of the tensors goes, as it does after `.half()` too. It is in no state_dict, and so
+needs no word in pickling, deepcopy or replication: a copied tensor has no entry until it is used.
 """
 
 from __future__ import annotations
@@ -10,117 +10,88 @@ from __future__ import annotations
 import atexit
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import numpy as np
-from torch import Tensor, from_numpy, get_num_threads
-from torch._C import _from_dlpack, _to_dlpack
+from torch import Tensor
 
+from tconv.errors import TconvError
 from tconv.geometry import Geometry
-from tconv.layer import Layer, prepare
-from tconv.native import _core, set_num_threads
-from tconv.native._core import num_threads
-from tconv.nn.reasons import RefusedError, refusal
-from tconv.nn.team import join_pytorch
+from tconv.native import _core
+from tconv.nn import private
+from tconv.nn.engine import Engine, Prepared, RefusedError, Settings
 
-Ints: TypeAlias = tuple[int, ...]
-
-
-# The numbers of a call: stride, padding, output_padding, groups, dilation; one entry per axis.
-Settings: TypeAlias = tuple[Ints, Ints, Ints, int, Ints]
+# So many input pixels, and all values of the weights are compared at each call, which then costs less than 2 % of it: a
+# value is compared in 0.25 ns and used once for each pixel, in 10 ps with two threads (AMD EPYC, Zen 4). Below, some 60
+# values are, which an optimiser step or an initialisation through `.data` changes.
+PIXELS_FOR_FULL_CHECK = 2048
 
 
-class Stamps(_core.Stamps):
-    """What some tensors were when they were last looked at; `fit` says whether they still are."""
+class Stamps:
+    """What some tensors were when they were last looked at; `fit` says whether they still are.
 
-    @classmethod
-    def of(cls, tensors: Sequence[Tensor | None], forget: Callable[[object], object] | None = None) -> Stamps:
-        """The tensors as they are, or that there is none; `forget` is called when one of them goes."""
-        return cls([None if t is None else (t, weakref.ref(t, forget), _sample(t)) for t in tensors], _to_dlpack)
-
-
-def _sample(tensor: Tensor) -> np.ndarray[Any, Any]:
-    # PyTorch counts the writes to a tensor, but not those through `tensor.data` or a NumPy array that shares its
-    # memory. Some 60 spread values are compared as well: an optimiser step or an initialisation through `.data`
-    # changes them.
-    flat = tensor.detach().numpy().ravel(order="K")
-    return flat[:: max(1, flat.size // 61)]
-
-
-# The numbers of a call, the id of its bias, its tensors as they were, and what `packed` returns.
-Pack: TypeAlias = tuple[Settings, int, Stamps, tuple[Layer, bool]]
-
-# By the id of the weight, which hardly ever has more than one pack: a look at each takes less time than to hash a call.
-_packs: dict[int, tuple[Pack, ...]] = {}
-atexit.register(_packs.clear)  # before the compiled core goes
-join_pytorch()
-
-
-def packed(weight: Tensor, bias: Tensor | None, settings: Settings) -> tuple[Layer, bool]:
-    """The prepared layer of these tensors and numbers: the kept one, or a new one if a tensor has changed.
-
-    Returns:
-        The layer, and whether its results are channels-last whatever the input is: `by_channels(weight)`.
-
-    Raises:
-        RefusedError: the engine does not take these tensors.
-        TconvError: the arguments are no transposed convolution; see `tconv.prepare`.
+    PyTorch counts the writes to a tensor, but not those through `tensor.data` or a NumPy array that shares its memory:
+    so values are compared as well, all or some.
     """
-    for numbers, _, stamps, pack in _packs.get(id(weight), ()):
-        if numbers == settings and stamps.fit((weight, bias)):
-            return pack
-    reason = refusal(weight=weight, bias=bias)
-    if reason:
-        raise RefusedError(reason)
-    stride, padding, output_padding, groups, dilation = settings
-    geometry = Geometry.from_torch(tuple(weight.shape[2:]), stride, padding, output_padding, dilation)
-    layer = prepare(weight.detach().numpy(), None if bias is None else bias.detach().numpy(), geometry, groups)
-    pack = layer, by_channels(weight)
-    if not (weight.is_inference() or (bias is not None and bias.is_inference())):  # whose writes are not counted
-        _keep(weight, bias, settings, pack)
-    return pack
+
+    def __init__(self, tensors: Sequence[Tensor | None], forget: Callable[[object], object] | None = None):
+        """`forget` is called when the memory of one of the tensors goes."""
+        self._native = _core.Stamps(list(tensors), private.to_dlpack)
+        # References to the memory, not to the tensors: torch.utils.swap_tensors refuses tensors with weak references.
+        held = [t.untyped_storage() for t in tensors if t is not None] if forget is not None else []
+        self._memory = [weakref.ref(storage, forget) for storage in held]
+        self.fit: Callable[[tuple[Tensor | None, ...], bool], bool] = self._native.fit
 
 
-def _keep(weight: Tensor, bias: Tensor | None, settings: Settings, pack: tuple[Layer, bool]) -> None:
-    key, other = id(weight), id(bias)
+# The numbers of a call, the id of its bias, its tensors as they were, and the layer.
+Kept: TypeAlias = tuple[Settings, int, Stamps, Prepared]
 
-    def forget(_: object = None) -> None:
-        others = tuple(pack for pack in _packs.pop(key, ()) if pack[:2] != (settings, other))
-        if others:
-            _packs[key] = others
-
-    forget()  # what the tensors were before
-    _packs[key] = (*_packs.get(key, ()), (settings, other, Stamps.of((weight, bias), forget), pack))
+# By the id of the weight, which hardly ever has more than one entry: a look at each takes less time than to hash a call.
+_kept: dict[int, tuple[Kept, ...]] = {}
+atexit.register(_kept.clear)  # before the compiled core goes
 
 
-def by_channels(weight: Tensor) -> bool:
-    """Whether PyTorch, which looks at input and weight, makes a result channels-last because the weight is."""
-    return not weight.is_contiguous() and weight.dim() > 3 and weight.movedim(1, -1).is_contiguous()
-
-
-def compute(layer: Layer, x: Tensor, last: bool = False) -> Tensor:
-    """`layer` on a plain tensor; PyTorch's number of threads rules both.
+def kept(weight: Tensor, bias: Tensor | None, settings: Settings, pixels: int) -> Prepared | None:
+    """The layer kept for these very tensors and numbers, if there is one and nothing has changed since.
 
     Args:
-        layer: prepared weights.
-        x: (batch, in_channels, *in_size), or without the batch.
-        last: make the result channels-last; default: if the input is.
+        weight, bias, settings: those of the call.
+        pixels: of the input, all images together: from `PIXELS_FOR_FULL_CHECK` on, every value is compared.
+    """
+    for numbers, _, stamps, prepared in _kept.get(id(weight), ()):
+        if numbers == settings and stamps.fit((weight, bias), pixels >= PIXELS_FOR_FULL_CHECK):
+            return prepared
+    return None
+
+
+def prepare(engine: Engine, weight: Tensor, bias: Tensor | None, settings: Settings) -> Prepared:
+    """A new layer of these tensors and numbers, which is kept from now on.
 
     Raises:
-        TypeError, RuntimeError: NumPy cannot see the tensor's memory: see `tconv.nn.reasons.refusal`.
-        TconvError: the input does not fit the layer.
+        RefusedError: the arguments are no transposed convolution that the engine takes.
     """
-    threads = get_num_threads()
-    if num_threads() != threads:
-        set_num_threads(threads)
-    size = x.shape
-    if len(size) == layer.exchanged and not x.is_neg():
-        if last and x.is_contiguous():  # to copy such an input takes less time than what comes of it
-            x = x.movedim(1, -1).contiguous().movedim(-1, 1)
-        try:
-            return _from_dlpack(layer.exchange(_to_dlpack(x), size, last))
-        except BufferError as error:  # a device or dtype that DLPack does not know, or a tensor without memory
-            raise RefusedError(str(error)) from error
-    if len(size) == layer.exchanged - 1:
-        return compute(layer, x[None], last)[0]
-    return from_numpy(layer(x.detach().numpy()))  # which says what is wrong with it
+    stride, padding, output_padding, groups, dilation = settings
+    geometry = geometry_of(tuple(weight.shape[2:]), stride, padding, output_padding, dilation)
+    prepared = engine.prepare(weight, bias, geometry, groups)
+    if not (weight.is_inference() or (bias is not None and bias.is_inference())):  # whose writes are not counted
+        _keep(weight, bias, settings, prepared)
+    return prepared
+
+
+def geometry_of(kernel: tuple[int, ...], *numbers: tuple[int, ...]) -> Geometry:
+    """`Geometry.from_torch` for an engine, which refuses what it refuses: PyTorch then says what it makes of that."""
+    try:
+        return Geometry.from_torch(kernel, *numbers)
+    except TconvError as error:
+        raise RefusedError(str(error)) from error
+
+
+def _keep(weight: Tensor, bias: Tensor | None, settings: Settings, prepared: Prepared) -> None:
+    key, call = id(weight), (settings, id(bias))
+
+    def forget(_: object = None) -> None:
+        others = tuple(entry for entry in _kept.pop(key, ()) if entry[:2] != call)
+        if others:
+            _kept[key] = others
+
+    forget()  # what the tensors were before
+    _kept[key] = (*_kept.get(key, ()), (*call, Stamps((weight, bias), forget), prepared))

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from tconv.nn.folding import check_module, unfold
+from tconv.nn.capture import release
+from tconv.nn.engines.layouts import by_channels
+from tconv.nn.fold import check_module
+from tconv.nn.report import forget
 from tconv.nn.swap import unswap
 
 Model = TypeVar("Model", bound=nn.Module)
 
-STRIDES = "_tconv_strides"  # on a model whose weights were made channels-last: the strides they had, by name
+LAYOUTS = "_tconv_strides"  # on a model whose weights were made channels-last
+_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+class Layouts(dict[str, tuple[int, torch.Size, tuple[int, ...]]]):
+    """By the name of each weight of four or five axes: its id, its shape, and the strides it had."""
+
+    copied = False  # the ids are those of another model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),), {"copied": True}
 
 
 def restore(model: Model) -> Model:
-    """Undo `accelerate` and `fold` exactly: classes, forwards, and the memory layout of the weights.
+    """Undo `accelerate` and `fold` exactly: what runs, classes, and the memory layout of the weights.
+
+    What was exchanged since, parameters or whole layers, stays as it is now.
 
     Returns:
         The model itself; its parameters are the same objects as ever.
@@ -25,21 +40,43 @@ def restore(model: Model) -> Model:
         TypeError: `model` is no module.
     """
     check_module(model)
-    unfold(model)
+    forget(model)
+    release(model)
     for layer in model.modules():
         unswap(layer)
-    for name, strides in vars(model).pop(STRIDES, {}).items():
-        tensor: Tensor = model.get_parameter(name)
-        tensor.data = torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype).copy_(tensor.data)
+    layouts: Layouts | None = vars(model).pop(LAYOUTS, None)
+    if layouts is not None:
+        for name, tensor in model.named_parameters():
+            _restore_layout(name, tensor, layouts)
     return model
+
+
+def _restore_layout(name: str, tensor: Tensor, layouts: Layouts) -> None:
+    """Give a weight the strides it had. Its values are read from the weight itself, whatever it has become."""
+    if by_format(tensor) is None or not by_channels(tensor, 1):
+        return
+    if name not in layouts:  # computed from others since, as when a weight norm is removed
+        tensor.data = tensor.data.contiguous()
+        return
+    known, shape, strides = layouts[name]
+    if tensor.shape == shape and (known == id(tensor) or layouts.copied):
+        tensor.data = torch.empty_strided(shape, strides, dtype=tensor.dtype, device=tensor.device).copy_(tensor.data)
+
+
+def by_format(tensor: Tensor) -> torch.memory_format | None:
+    """The channels-last format for a weight of four or five axes; None for other tensors."""
+    return _FORMATS.get(tensor.dim()) if tensor.layout == torch.strided else None
+
+
+def remember_layouts(model: nn.Module) -> None:
+    """Let `restore` give the weights the memory layout that they have now."""
+    weights = ((name, p) for name, p in model.named_parameters() if by_format(p) is not None)
+    vars(model)[LAYOUTS] = Layouts({name: (id(p), p.shape, p.stride()) for name, p in weights})
 
 
 def make_channels_last(model: nn.Module) -> None:
     """Make the weights of convolutions channels-last, until `restore`."""
-    strides = {}
-    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    for name, tensor in model.named_parameters():
-        if tensor.dim() in formats and tensor.device.type == "cpu" and tensor.layout == torch.strided:
-            strides[name] = tensor.stride()
-            tensor.data = tensor.data.contiguous(memory_format=formats[tensor.dim()])
-    vars(model)[STRIDES] = strides
+    remember_layouts(model)
+    for weight in model.parameters():
+        if (wanted := by_format(weight)) is not None:
+            weight.data = weight.data.contiguous(memory_format=wanted)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 from torch import nn
 
 from tconv.nn import modules as ours
-from tconv.nn.reasons import refusal
+from tconv.nn.comparison import Call, Comparison, at_first_calls, compare
+from tconv.nn.engine import refusal
+from tconv.nn.example import Example
+from tconv.nn.private import TransposedBase
+from tconv.nn.report import Row
 
 Filter: TypeAlias = Callable[[str, nn.Module], bool]
 
@@ -60,3 +65,42 @@ def _counterpart(kind: type[nn.Module], classes: dict[type[nn.Module], type[nn.M
         members = {name: value for name, value in vars(kind).items() if name not in ("__dict__", "__weakref__")}
         return type(kind.__name__, (classes[base],), members)
     return None
+
+
+def swap_all(model: nn.Module, wanted: Filter | None) -> list[Row]:
+    """Make all transposed convolutions tconv's."""
+    rows = []
+    for name, layer in [(n, m) for n, m in model.named_modules() if isinstance(m, TransposedBase)]:
+        reason = swap(name, layer, wanted)
+        action = "replaced" if reason is None else "kept" if type(layer) in TO_THEIRS else "skipped"
+        rows.append(Row(action, name, type(layer).__name__, reason or ""))
+    return rows
+
+
+def swap_faster(model: nn.Module, example: Example, wanted: Filter | None) -> list[Row]:
+    """`swap_all`, then race each layer, forward and backward, against what it was, on what the model calls it with;
+    losers are taken back.
+    """
+    rows = swap_all(model, wanted)
+    layers = {row.name: model.get_submodule(row.name) for row in rows if row.action == "replaced"}
+    results: dict[str, Comparison] = {}
+
+    def race(name: str, call: Call) -> None:
+        layer = layers[name]
+        kind = next(kind for kind in type(layer).__mro__ if kind in TO_THEIRS)
+        forwards = (partial(cls.forward, layer) for cls in (TO_THEIRS[kind], kind))
+        results[name] = compare(*forwards, call, layer)
+
+    at_first_calls(model, example.run, layers, race)
+    for row in rows:
+        if row.action != "replaced":
+            continue
+        comparison = results.get(row.name)
+        if comparison is None:
+            row.text = "the example does not reach it"
+            continue
+        row.text = str(comparison)
+        if not comparison.faster:
+            unswap(layers[row.name])
+            row.action, row.text = "skipped", f"not faster: {comparison}"
+    return rows

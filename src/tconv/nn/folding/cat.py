@@ -2,61 +2,66 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import torch
 from torch import Tensor, nn
-from torch._C import _from_dlpack
 
-from tconv.errors import TconvError
-from tconv.layer import Layer
-from tconv.native._core import lent
+from tconv.nn.engine import RefusedError
+from tconv.nn.folding import trial
 from tconv.nn.folding.chain import Folded
 
 
 class CatInto(nn.Module):
-    """torch.cat along the channels, where the part at `place` is the result of `folded` on the first argument.
+    """torch.cat along the channels, where the part at `place` is the result of `folded`.
 
     The result of torch.cat holds each part in channels of its own. A layer that writes to strided memory writes the
     same values there that would have been copied there: exact to the bit.
     """
 
-    def __init__(self, folded: Folded, place: int):
+    def __init__(self, name: str, folded: Folded, place: int, last: bool):
+        """`last`: whether PyTorch's result is channels-last in memory."""
         super().__init__()
+        self.name = name
         self.folded = folded
-        self.place = place
+        self.wanted = True
+        self._place = place
+        self._last = last
 
-    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
-        layer = self.folded.layer_into()
-        if layer is not None and x.dim() == layer.geometry.ndim + 2:
-            try:
-                return self._written(layer, x, others)
-            except (TconvError, TypeError, RuntimeError):
-                pass  # what torch.cat makes of these
-        return self._cat(self.folded(x), others)
+    def forward(self, x: Tensor, *tensors: Tensor) -> Tensor:
+        """torch.cat; `tensors` are the sources of the fold, then the other parts."""
+        if (race := trial.current()) is not None:
+            if self.folded.name not in race.results:
+                self.folded(x, *tensors[: len(self.folded.inputs)])
+            self.wanted = race.wanted(self.name, self.folded.engine, self.copied, self.written, (x, *tensors))
+        return self.written(x, *tensors) if self.wanted else self.copied(x, *tensors)
 
-    def by_steps(self, x: Tensor, *others: Tensor) -> Tensor:
-        """What the model computes without the fold."""
-        return self._cat(self.folded.by_steps(x), others)
+    def copied(self, x: Tensor, *tensors: Tensor) -> Tensor:
+        """The fold, and torch.cat."""
+        sources, others = self._split(tensors)
+        y = self.folded(x, *sources)
+        return torch.cat([*others[: self._place], y, *others[self._place :]], 1)
 
-    def _cat(self, y: Tensor, others: tuple[Tensor, ...]) -> Tensor:
-        return torch.cat([*others[: self.place], y, *others[self.place :]], 1)
-
-    def _written(self, layer: Layer, x: Tensor, others: tuple[Tensor, ...]) -> Tensor:
-        if any((other.dim(), other.dtype, other.device) != (x.dim(), x.dtype, x.device) for other in others):
-            raise TypeError("torch.cat converts some, and refuses the others")
-        size = layer.geometry.output_size(tuple(x.shape[2:]))
+    def written(self, x: Tensor, *tensors: Tensor) -> Tensor:
+        """The fold, written into the result."""
+        sources, others = self._split(tensors)
+        prepared = self.folded.prepared(x, sources) if self.folded.wanted else None
+        if prepared is None:
+            return self.copied(x, *tensors)
+        like = others[0]
         widths = [other.shape[1] for other in others]
-        widths.insert(self.place, self.folded.out_channels)
-        model = others[0]
-        last = not model.is_contiguous() and model.movedim(1, -1).is_contiguous()
-        shape = (x.shape[0], *size, sum(widths)) if last else (x.shape[0], sum(widths), *size)
-        memory = _from_dlpack(lent(prod(shape) * x.element_size())).view(x.dtype).view(shape)
-        out = memory.movedim(-1, 1) if last else memory
+        widths.insert(self._place, self.folded.out_channels)
+        shape = (x.shape[0], sum(widths), *like.shape[2:])
+        out = self.folded.engine.empty(shape, like, self._last)
         parts = list(torch.split(out, widths, 1))
-        layer(x.numpy(), parts.pop(self.place).numpy())
+        try:
+            prepared.run_into(x, parts.pop(self._place), lambda: self.folded.source(sources))
+        except RefusedError:
+            return self.copied(x, *tensors)  # torch.cat says what does not fit
         for part, other in zip(parts, others, strict=True):
-            if part.shape != other.shape:  # copy_ would broadcast, torch.cat does not
-                raise TypeError("the parts do not fit")
+            if part.shape != other.shape:  # copy_ would broadcast
+                return self.copied(x, *tensors)
             part.copy_(other)
         return out
+
+    def _split(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        count = len(self.folded.inputs)
+        return tensors[:count], tensors[count:]

@@ -1,188 +1,198 @@
-"""A run of steps as one layer: derived from the model's own tensors, and derived again when those change."""
+"""A chain of steps run as one layer: derived from the model's own tensors, and derived again when those change."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx import Node
 
 from tconv.errors import TconvError
-from tconv.layer import Layer, prepare
-from tconv.nn.folding import laws
+from tconv.nn import private
+from tconv.nn.engine import Engine, Prepared, RefusedError, refusal
+from tconv.nn.engines.layouts import by_channels
+from tconv.nn.folding import laws, trial
+from tconv.nn.folding.extract import function_of, origin
+from tconv.nn.folding.joining import join
 from tconv.nn.folding.laws import Conv, NoFoldError, Transposed
-from tconv.nn.folding.parts import (
-    CONV,
-    NORM,
-    TRANSPOSED,
-    Activation,
-    Nearest,
-    Shuffle,
-    Step,
-    conv_of,
-    transposed_of,
-)
-from tconv.nn.packing import Stamps, by_channels, compute
+from tconv.nn.folding.parts import Activation, Convolution, Step
+from tconv.nn.packing import PIXELS_FOR_FULL_CHECK, Stamps
 
 
-@dataclass(frozen=True)
-class Joined:
-    """What some steps are together: one linear layer, and perhaps an activation."""
+class Derived(NamedTuple):
+    """The one layer of some steps, made from tensors as they were: what an engine prepared, or a convolution."""
 
-    linear: Conv | Transposed
-    activation: Activation | None = None
-
-
-def join(steps: Sequence[Step]) -> Joined:
-    """The one layer that the steps are; raises NoFoldError if they are none."""
-    joined: Joined | None = None
-    pending: Nearest | None = None
-    for step in steps:
-        if joined is None and pending is None and isinstance(step.part, Nearest):
-            pending = step.part
-        elif joined is None:
-            joined = Joined(_first(step, pending))
-        else:
-            joined = _next(joined, step)
-    if joined is None:
-        raise NoFoldError("nothing is to be folded here")
-    return joined
-
-
-def _first(step: Step, before: Nearest | None) -> Conv | Transposed:
-    if type(step.part) in CONV:
-        conv = conv_of(step.part)
-        return conv if before is None else laws.nearest_before(_scales(before, conv), conv)
-    if type(step.part) in TRANSPOSED and before is None:
-        return transposed_of(step.part)
-    raise NoFoldError(f"{step.name} begins no fold")
-
-
-def _scales(nearest: Nearest, conv: Conv) -> tuple[int, ...]:
-    ndim = conv.weight.dim() - 2
-    scales = nearest.scales * ndim if len(nearest.scales) == 1 else nearest.scales
-    if len(scales) != ndim:
-        raise NoFoldError(f"{len(scales)} scales do not fit {ndim} axes")
-    for scale in scales:
-        if not laws.scale_is_exact(scale, nearest.mode):
-            raise NoFoldError(f"PyTorch's nearest upsampling by {scale} rounds some places to their neighbour")
-    return scales
-
-
-def _next(joined: Joined, step: Step) -> Joined:
-    linear, part = joined.linear, step.part
-    if joined.activation is not None:
-        raise NoFoldError("behind an activation nothing is linear")
-    if type(part) in NORM:
-        return Joined(laws.norm_after(linear, part))
-    if isinstance(part, Shuffle) and isinstance(linear, Conv) and linear.weight.dim() == 4:
-        return Joined(laws.shuffle_after(linear, part.scale))
-    if isinstance(part, Activation) and not (isinstance(linear, Transposed) and linear.phase_bias is not None):
-        return Joined(linear if isinstance(linear, Transposed) else laws.turned(linear), part)
-    if type(part) in CONV and isinstance(linear, Transposed):
-        return Joined(laws.conv_after(linear, conv_of(part)))
-    raise NoFoldError(f"{step.name} is not folded here")
+    stamps: Stamps
+    prepared: Prepared | None = None
+    conv: Callable[[Tensor], Tensor] | None = None
+    phases: Tensor | None = None  # a bias that differs between phases, (out_channels, *stride)
 
 
 class Folded(nn.Module):
-    """Steps of a model run as one layer, for inference; with `winograd`, by Winograd's algorithm where that is faster.
+    """Steps of a graph run as one layer, called with the steps' input and the tensors that their weights are made of.
 
-    The steps' modules stay where they are in the model, and own the weights. What is derived from them is kept here
-    with stamps, and made anew when one of them has changed. What the engine does not take, and what no longer folds,
-    runs as the steps.
+    What is derived from these is kept with stamps. Where one has changed, the steps run as they are written, and the
+    layer is derived once more when the same tensors are met again: weights that change at every call, as those that
+    another network computes, cost nothing. What the engine does not take, and what no longer folds, runs as the steps.
     """
 
-    def __init__(self, steps: Sequence[Step], winograd: bool):
+    def __init__(self, name: str, steps: Sequence[Step], engine: Engine, winograd: bool, last: bool):
+        """`last`: whether the result is channels-last in memory. Raises NoFoldError where the weights are computed."""
         super().__init__()
-        self.steps = tuple(steps)
-        self.winograd = winograd
-        self.absorbed = tuple(step.module for step in steps if step.module is not None)
-        self.name = " + ".join(step.name for step in steps)
-        self._derive()
+        found = origin(tensor for step in steps for tensor in step.tensors)
+        if found is None:
+            raise NoFoldError("the weights are computed from what is no parameter")
+        self.inputs, made = found
+        self.name = name
+        self.engine = engine
+        self.wanted = True
+        self.out_channels = int(private.example_of(steps[-1].node).shape[1])
+        chain = [step.node for step in steps]
+        self._parts = [step.part for step in steps]
+        self._winograd = winograd
+        self._last = last
+        self._weights = function_of(made, self.inputs, tuple(step.tensors for step in steps))
+        self.by_steps = function_of([*made, *chain], [steps[0].input, *self.inputs], chain[-1])
+        self._derived: Derived | None = None
+        self._met = False  # whether the weights were derived before
+        self._seen: Stamps | None = None  # weights that were met once since
 
-    def forward(self, x: Tensor) -> Tensor:
-        self._refresh()
-        if self._conv is not None:
-            return self._conv(x)
-        if self._layer is not None:
-            with contextlib.suppress(TconvError, TypeError, RuntimeError):
-                y = compute(self._layer, x, self._last)
-                return y if self._phases is None else self._add_phases(y)
-        return self.by_steps(x)
+    def forward(self, x: Tensor, *sources: Tensor) -> Tensor:
+        """The result of the steps on `x`, whose weights are made of `sources`."""
+        if (race := trial.current()) is not None:
+            self.wanted = race.wanted(self.name, self.engine, self.by_steps, self.folded, (x, *sources))
+        return self.folded(x, *sources) if self.wanted else self.by_steps(x, *sources)
 
-    def by_steps(self, x: Tensor) -> Tensor:
-        """What the model computes without the fold."""
-        for step in self.steps:
-            x = step.run(x)
-        return x
+    def folded(self, x: Tensor, *sources: Tensor) -> Tensor:
+        """The steps as one layer, where that is possible."""
+        if private.profiling():
+            with torch.profiler.record_function(f"tconv: {self.name}"):
+                return self._folded(x, sources)
+        return self._folded(x, sources)
 
-    def layer_into(self) -> Layer | None:
-        """The layer whose result is this module's, so that it can be written into a view; None if there is none."""
-        self._refresh()
-        return self._layer if self._phases is None else None
+    def _folded(self, x: Tensor, sources: tuple[Tensor, ...]) -> Tensor:
+        derived = self.derived(x, sources)
+        if derived is None:
+            return self.by_steps(x, *sources)
+        if derived.conv is not None:
+            return derived.conv(x)
+        assert derived.prepared is not None
+        try:
+            y = derived.prepared.run(x, lambda: self._layer(sources)[:2], self._last)
+        except RefusedError:
+            return self.by_steps(x, *sources)  # which says what is wrong with it
+        return y if derived.phases is None else _add_phases(y, derived.phases)
 
-    def gains_alone(self) -> bool:
-        """Whether a single step, on a map of usual size, is faster here than in PyTorch."""
-        if self._layer is None or not self._last:
+    def prepared(self, x: Tensor, sources: tuple[Tensor, ...]) -> Prepared | None:
+        """The layer whose result is this one's, so that it can be written into a view; None if there is none."""
+        derived = self.derived(x, sources)
+        return None if derived is None or derived.phases is not None else derived.prepared
+
+    @property
+    def may_write_into(self) -> bool:
+        """Whether the layer that was derived can be written into a view."""
+        derived = self._derived
+        return derived is not None and derived.prepared is not None and derived.phases is None
+
+    def by_winograd(self, shape: Sequence[int]) -> bool:
+        """Whether an input of this shape would be computed by Winograd's algorithm."""
+        derived = self._derived
+        if derived is None or derived.prepared is None:
             return False
-        channels, sizes = self._in_channels, (64,) * self._layer.geometry.ndim
-        return self._layer.plan((1, channels, *sizes), channels_last=True).way == "winograd"
+        return "winograd" in derived.prepared.way(shape, self._last)
 
-    def _sources(self) -> tuple[Tensor, ...]:
-        tensors = (t for m in self.absorbed for t in (*m._parameters.values(), *m._buffers.values()))
-        return tuple(t for t in tensors if t is not None)
+    def source(self, sources: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias of the one layer."""
+        weight, bias, *_ = self._layer(sources)
+        return weight, bias
 
-    def _refresh(self) -> None:
-        if not self._stamps.fit(self._sources()):
-            with contextlib.suppress(NoFoldError):  # a new bias, say, that no longer lets the fold be exact
-                self._derive()
+    def derived(self, x: Tensor, sources: tuple[Tensor, ...]) -> Derived | None:
+        """What is derived from `sources` as they are now, if it is known, or is to be known from now on."""
+        derived = self._derived
+        pixels = x.numel() // max(1, x.shape[1])
+        if derived is not None and derived.stamps.fit(sources, pixels >= PIXELS_FOR_FULL_CHECK):
+            return None if derived.prepared is None and derived.conv is None else derived
+        if self._met and not (self._seen is not None and self._seen.fit(sources, False)):
+            self._seen = Stamps(sources) if refusal(**_named_weights(sources)) is None else None
+            return None
+        try:
+            return self.derive(sources)
+        except NoFoldError:  # a new bias, say, that no longer lets the fold be exact
+            return None
+
+    def derive(self, sources: tuple[Tensor, ...]) -> Derived:
+        """Derive the layer from `sources`, and keep it until they are gone. Raises NoFoldError if there is none."""
+        self._met, self._seen = True, None
+        reason = refusal(**_named_weights(sources))
+        if reason is not None or any(tensor.is_inference() for tensor in sources):
+            raise NoFoldError(reason or "PyTorch does not count the writes to inference tensors")
+        stamps = Stamps(sources, self._forget)
+        self._derived = Derived(stamps)  # should there be no layer, then not again for the same tensors
+        weight, bias, linear, activation = self._layer(sources)
+        if isinstance(linear, Conv):
+            self._derived = Derived(stamps, conv=_convolution(linear, weight, bias))
+            return self._derived
+        named = None if activation is None else _named(activation)
+        try:
+            prepared = self.engine.prepare(weight, bias, linear.geometry, linear.groups, named, self._winograd)
+        except RefusedError as refused:
+            raise NoFoldError(str(refused)) from refused
+        phases = None if linear.phase_bias is None else linear.phase_bias.to(weight.dtype)
+        self._derived = Derived(stamps, prepared, phases=phases)
+        return self._derived
+
+    def _forget(self, _: object) -> None:
+        self._derived = None
 
     @torch.no_grad()
-    def _derive(self) -> None:
-        self._layer: Layer | None = None
-        self._conv: Callable[[Tensor], Tensor] | None = None
-        self._phases: Tensor | None = None
-        sources = self._sources()
-        if any(tensor.is_inference() for tensor in sources):
-            raise NoFoldError("PyTorch does not count the writes to inference tensors")
-        self._stamps = Stamps.of(sources)
-        joined = join(self.steps)
+    def _layer(self, sources: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None, Conv | Transposed, Activation | None]:
+        """Weight and bias in the tensors' own dtype, and the layer that they belong to."""
+        tensors = self._weights(*sources)
+        try:
+            joined = join(list(zip(self._parts, tensors, strict=True)))
+        except TconvError as error:  # numbers that are no transposed convolution
+            raise NoFoldError(str(error)) from error
         linear, dtype = joined.linear, sources[0].dtype
         if isinstance(linear, Conv) and set(linear.stride) == {1}:
             linear = laws.turned(linear)  # which the engine runs
-        weight, bias = linear.weight.to(dtype), None if linear.bias is None else linear.bias.to(dtype)
-        if isinstance(linear, Conv):
-            self._conv = self._convolution(weight, bias)
-            return
-        activation = None if joined.activation is None else _named(joined.activation)
-        arrays = weight.numpy(), None if bias is None else bias.numpy()
-        self._in_channels, self.out_channels = weight.shape[0], linear.out_channels
-        self._layer = prepare(*arrays, linear.geometry, linear.groups, activation, self.winograd)
-        weighed: list[Any] = [m for m in self.absorbed if type(m) in (*CONV, *TRANSPOSED)]
-        self._last = any(by_channels(m.weight) for m in weighed)
-        self._phases = None if linear.phase_bias is None else linear.phase_bias.to(dtype)
+        weight = linear.weight.to(dtype)
+        if isinstance(linear, Conv):  # which PyTorch runs, with a weight laid out as the model's
+            pairs = zip(self._parts, tensors, strict=True)
+            weight = torch.empty_like(next(t[0] for part, t in pairs if isinstance(part, Convolution))).copy_(weight)
+        return weight, None if linear.bias is None else linear.bias.to(dtype), linear, joined.activation
 
-    def _convolution(self, weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
-        """The convolution among the steps, with another weight in the same memory layout."""
-        conv: Any = next(m for m in self.absorbed if type(m) in CONV)
-        weight = torch.empty_like(conv.weight).copy_(weight)
-        run: Any = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[weight.dim()]
-        return lambda x: run(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
 
-    def _add_phases(self, y: Tensor) -> Tensor:
-        """The bias of each phase, added to `y` itself, which is new and whose sizes are multiples of the strides."""
-        assert self._phases is not None
-        out, *scales = self._phases.shape
-        first, cells = y.dim() - len(scales), y
-        for axis in reversed(range(len(scales))):
-            cells = torch.unflatten(cells, first + axis, (-1, scales[axis]))
-        cells += self._phases.view(out, *(n for r in scales for n in (1, r)))
-        return y
+def _named_weights(sources: tuple[Tensor, ...]) -> dict[str, Tensor | None]:
+    return {f"weight {number}": tensor for number, tensor in enumerate(sources)}
+
+
+def _convolution(conv: Conv, weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """A convolution with another weight, computed by PyTorch."""
+    run: Any = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[weight.dim()]
+    padding = [lo for lo, _ in conv.padding]
+    if any(lo != hi for lo, hi in conv.padding):
+        raise NoFoldError(f"PyTorch's convolution takes no padding that differs between sides: {conv.padding}")
+    return lambda x: run(x, weight, bias, conv.stride, padding, conv.dilation, conv.groups)
+
+
+def _add_phases(y: Tensor, phases: Tensor) -> Tensor:
+    """The bias of each phase, added to `y` itself, which is new and whose sizes are multiples of the strides."""
+    out, *scales = phases.shape
+    first, cells = y.dim() - len(scales), y
+    for axis in reversed(range(len(scales))):
+        cells = torch.unflatten(cells, first + axis, (-1, scales[axis]))
+    cells += phases.view(out, *(n for r in scales for n in (1, r)))
+    return y
 
 
 def _named(activation: Activation) -> str | tuple[str, float]:
     return (activation.name, activation.slope) if activation.name == "leaky_relu" else activation.name
+
+
+def result_is_channels_last(node: Node) -> bool:
+    """The memory layout that PyTorch gives the result of a node."""
+    example: Any = private.example_of(node)
+    return example.dim() > 3 and by_channels(example, 1)

@@ -1,229 +1,249 @@
-"""Folds in a traced model: finds the chains and puts one node in the place of each."""
+"""Folds in a captured graph: finds the chains and puts one node in the place of each."""
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from inspect import Parameter, signature
-from operator import attrgetter
 from typing import Any, TypeAlias
 
-import torch
-from torch import Tensor, nn
-from torch.fx import Graph, GraphModule, Node, Tracer
+from torch import Tensor
+from torch.fx import GraphModule, Node
 
-from tconv.nn.comparison import evaluating
+from tconv.nn.engine import PLAIN, Engine, engine_for
 from tconv.nn.folding.cat import CatInto
-from tconv.nn.folding.chain import Folded
-from tconv.nn.folding.forward import FoldedForward, hooked
+from tconv.nn.folding.chain import Folded, result_is_channels_last
+from tconv.nn.folding.extract import is_pure
 from tconv.nn.folding.laws import NoFoldError
-from tconv.nn.folding.parts import TRANSPOSED, Nearest, Shuffle, Step, read
-from tconv.nn.folding.snapshot import Snapshot
+from tconv.nn.folding.parts import (
+    Activation,
+    BatchNorm,
+    Convolution,
+    Nearest,
+    Shuffle,
+    Step,
+    TransposedConvolution,
+    is_cat,
+    is_identity,
+    read,
+)
+from tconv.nn.folding.writes import Writes
+from tconv.nn.private import example_of, hint
 
 Fold: TypeAlias = Folded | CatInto
 
 
 @dataclass
 class Folding:
-    """What is wanted of the folding of a model, and what came of it.
+    """What is wanted of the folds in a graph, and what came of it.
 
     Attributes:
-        keep: says of each fold, by its name and what is folded, whether it is wanted.
+        name: how a node is called, by the module that made it.
+        wanted: whether a convolution may be folded, by its node.
         winograd: whether Winograd's algorithm may be used; see `tconv.prepare`.
-        folds: by the names of the model's parts.
+        alone: try every single convolution of stride 1 on the engine, not only those that gain by a rule.
+        folds: what was folded, by name.
         skipped: what was not folded, with the reason.
-        met: how often each name was met.
     """
 
-    keep: Callable[[str, Folded], bool] = lambda name, folded: True
+    name: Callable[[Node], str] = lambda node: node.name
+    wanted: Callable[[Node], bool] = lambda node: True
     winograd: bool = True
+    alone: bool = False
     folds: dict[str, Fold] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
-    met: Counter[str] = field(default_factory=Counter)
+    _met: Counter[str] = field(default_factory=Counter)
 
-    def name(self, name: str) -> str:
-        """`name`, numbered from its second use on: a layer that is called twice folds twice."""
-        self.met[name] += 1
-        return name if self.met[name] == 1 else f"{name} ({self.met[name]})"
+    def title(self, steps: Sequence[Step]) -> str:
+        """The names of some steps, each without the part that it has in common with the first."""
+        first, *others = (self.name(step.node) for step in steps)
+        parent = first.rpartition(".")[0] + "."
+        return " + ".join([first, *(name.removeprefix(parent) for name in others)])
 
-
-class _Tracer(Tracer):
-    """Remembers the modules that it traces through; one with hooks is called as it is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.through: list[nn.Module] = []
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if is_leaf(m, module_qualified_name) or hooked(m):
-            return True
-        self.through.append(m)
-        return False
+    def add(self, name: str, fold: Fold) -> str:
+        """Note a fold, numbered from the second of its name on: a layer that is called twice folds twice."""
+        self._met[name] += 1
+        fold.name = name if self._met[name] == 1 else f"{name} ({self._met[name]})"
+        self.folds[fold.name] = fold
+        return f"_folded_{len(self.folds)}"
 
 
-def is_leaf(module: nn.Module, name: str) -> bool:
-    return type(module) in TRANSPOSED or Tracer().is_leaf_module(module, name)
+class Graph:
+    """A captured graph that is being folded.
 
-
-def fold_graphs(model: nn.Module, folding: Folding, prefix: str = "") -> None:
-    """Fold `model` if it can be traced, else its children."""
-    if next(model.children(), None) is None or isinstance(vars(model).get("forward"), FoldedForward):
-        return
-    tracer = _Tracer()
-    try:
-        arguments = _arguments(model)
-        graph, constants = _traced(model, tracer)
-    except Exception as error:  # tracing runs the model's own code, which may raise anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        folding.skipped.append((prefix.removesuffix(".") or type(model).__name__, f"cannot be traced: {reason}"))
-        for name, child in model.named_children():
-            fold_graphs(child, folding, f"{prefix}{name}.")
-        return
-    folds = dict(_fold_chains(graph, model, folding, prefix))
-    folds |= dict(_fold_cats(graph, model, folds, folding, prefix))
-    targets = {str(node.target): node.op for node in graph.nodes if node.op in ("call_module", "get_attr")}
-    for name in targets.keys() - folds.keys() - constants.keys():
-        child = attrgetter(name)(model)
-        if targets[name] == "call_module" and not is_leaf(child, name):  # it has hooks, and is called as it is
-            fold_graphs(child, folding, f"{prefix}{name}.")
-    if folds:
-        known: dict[str, Any] = {**folds, **constants}
-        parts = {name: known[name] if name in known else attrgetter(name)(model) for name in targets}
-        absorbed = [m for fold in folds.values() for m in _folded(fold).absorbed]
-        inside = [m for m in (*tracer.through, *absorbed) if m is not model]
-        FoldedForward(model, GraphModule(parts, graph), inside, arguments)
-
-
-def _traced(model: nn.Module, tracer: Tracer) -> tuple[Graph, dict[str, Tensor]]:
-    """The graph of the model in evaluation mode, and the tensors that its forward makes, by their names in the graph.
-
-    Tracing runs the forward once, whose own values the graph then has as constants.
-
-    Raises:
-        TypeError: the next run would have others.
+    Args:
+        module: the graph, which is changed.
+        inputs: what it is called with first.
+        folding: see there.
     """
-    drawn = torch.get_rng_state(), random.getstate()
-    with evaluating(model):
-        before = Snapshot(model.modules())
-        own = set(vars(model))
+
+    def __init__(self, module: GraphModule, inputs: Sequence[Any], folding: Folding):
+        self._module = module
+        self._nodes = module.graph
+        self._folding = folding
+        self._values = dict(zip((n for n in self._nodes.nodes if n.op == "placeholder"), inputs, strict=True))
+        self._erased: set[Node] = set()
+
+    def fold(self) -> None:
+        """Fold all that folds."""
+        steps = {n: step for n in self._nodes.nodes if (step := read(n)) is not None}
+        if not any(isinstance(s.part, Convolution | TransposedConvolution | Nearest) for s in steps.values()):
+            return
+        for node in [n for n in self._nodes.nodes if is_identity(n)]:
+            node.replace_all_uses_with(node.args[0])
+            self._nodes.erase_node(node)
         try:
-            graph = tracer.trace(model)
-            made = [name for name in vars(model) if name not in own and name.startswith("_tensor_constant")]
-            constants = {name: vars(model).pop(name) for name in made}
-            changed = before.change()
-            drew = not torch.equal(drawn[0], torch.get_rng_state()) or drawn[1] != random.getstate()
-        finally:
-            before.restore()
-            torch.set_rng_state(drawn[0])
-            random.setstate(drawn[1])
-    if changed is not None:
-        raise TypeError(f"its forward changes the attribute {changed!r}")
-    if drew:
-        raise TypeError("its forward draws random numbers")
-    return graph, constants
+            self._writes = Writes(self._module)
+        except Exception as error:  # of operators that cannot run without memory: of anybody, hence anything
+            self._folding.skipped.append(("graph", f"what it writes cannot be told: {_first_line(error)}"))
+            return
+        for node in list(self._nodes.nodes):
+            if node not in self._erased:
+                self._chain_from(node)
+        for node in list(self._nodes.nodes):
+            if (found := is_cat(node)) is not None:
+                self._cat(node, *found)
+        for node in reversed(list(self._nodes.nodes)):  # weights that nobody computes with any more
+            if not node.users and is_pure(node):
+                self._nodes.erase_node(node)
+        self._nodes.lint()
+        self._module.recompile()
 
+    def _chain_from(self, node: Node) -> None:
+        """Fold the longest chain that begins at `node`."""
+        chain = self._longest(node)
+        names = self._folding.title(chain) if chain else ""
+        while chain:
+            try:
+                folded = self._folded(chain)
+                break
+            except NoFoldError as reason:
+                if len(chain) > 1 and isinstance(chain[-1].part, Convolution | Shuffle | BatchNorm):
+                    self._folding.skipped.append((names, str(reason)))
+                chain = chain[:-1]
+        if not chain or (len(chain) == 1 and not self._pays_alone(chain[0], folded)):
+            return
+        name = self._folding.add(self._folding.title(chain), folded)
+        self._replace(name, folded, [step.node for step in chain], [chain[0].input, *folded.inputs])
 
-def _folded(fold: Fold) -> Folded:
-    return fold.folded if isinstance(fold, CatInto) else fold
+    def _longest(self, node: Node) -> list[Step]:
+        """The longest run of steps that may be one layer by their kinds; their values and borders may say no yet."""
+        step = read(node)
+        if step is None or not self._may_begin(step):
+            return []
+        chain, kinds = [step], [type(step.part)]
+        while len(node.users) == 1 and Activation not in kinds:
+            node = next(iter(node.users))
+            step = read(node)
+            if step is None or step.input is not chain[-1].node or chain[-1].node in step.tensors:
+                break
+            if type(step.part) not in _AFTER[_state(kinds)] or not self._fits(step):
+                break
+            chain.append(step)
+            kinds.append(type(step.part))
+        return chain if {Convolution, TransposedConvolution} & set(kinds) else []
 
+    def _may_begin(self, step: Step) -> bool:
+        return isinstance(step.part, Convolution | TransposedConvolution | Nearest) and self._fits(step)
 
-def _arguments(model: nn.Module) -> int:
-    """The number of arguments of the model's forward, if all of them are needed."""
-    if "forward" in vars(model):
-        raise TypeError("its forward is an attribute of the instance")
-    _, *parameters = signature(type(model).forward).parameters.values()
-    if any(p.kind is not Parameter.POSITIONAL_OR_KEYWORD or p.default is not Parameter.empty for p in parameters):
-        raise TypeError("its forward has optional arguments, on which it may depend")
-    return len(parameters)
+    def _fits(self, step: Step) -> bool:
+        """Whether an engine may take what a node reads and writes: plain tensors of one kind, in a batch."""
+        x, y = example_of(step.input), example_of(step.node)
+        tensors = [example_of(tensor) for tensor in step.tensors if tensor is not None]
+        if not all(isinstance(t, Tensor) for t in (x, y, *tensors)):
+            return False
+        engine = engine_for(x.device.type)
+        if engine is None or engine.refusal(x) is not None or y.requires_grad:
+            return False
+        ndim = getattr(step.part, "ndim", x.dim() - 2)
+        if not 1 <= ndim == x.dim() - 2 or any(size == 0 for size in x.shape):
+            return False
+        weighed = isinstance(step.part, Convolution | TransposedConvolution)
+        if weighed and not self._folding.wanted(step.node):
+            return False
+        return all((t.dtype, t.device) == (x.dtype, x.device) for t in (y, *tensors))
 
+    def _folded(self, chain: list[Step]) -> Folded:
+        """The chain as one layer. Raises NoFoldError where it is none, or where somebody writes in between."""
+        first, last = chain[0], chain[-1]
+        engine = engine_for(example_of(first.input).device.type)
+        assert engine is not None
+        title = self._folding.title(chain)
+        channels_last = result_is_channels_last(last.node)
+        folded = Folded(title, chain, engine, self._folding.winograd, channels_last)
+        if self._writes.interfere(first.node, last.node, [s.node for s in chain], [first.input, *folded.inputs]):
+            raise NoFoldError("what it reads is written to in between")
+        values = tuple(self._values[node] for node in folded.inputs)
+        if not all(type(value) in PLAIN for value in values):
+            raise NoFoldError("its weights are no plain tensors")
+        folded.derive(values)
+        return folded
 
-def _fold_chains(graph: Graph, model: nn.Module, folding: Folding, prefix: str) -> Iterator[tuple[str, Fold]]:
-    """Replace each chain by one node; yields the folds by their names in the graph."""
-    erased: set[Node] = set()
-    for node in list(graph.nodes):
-        folded, nodes = (None, []) if node in erased else _longest(node, model, folding, prefix)
-        if folded is None or not folding.keep(title := folding.name(prefix + folded.name), folded):
-            continue
-        name = f"_folded_{len(folding.folds)}"
-        folding.folds[title] = folded
-        with graph.inserting_after(nodes[-1]):
-            new = graph.call_module(name, (nodes[0].args[0],))
+    def _pays_alone(self, step: Step, folded: Folded) -> bool:
+        """Whether a single step is worth a fold: it is a transposed convolution, or Winograd's algorithm takes it."""
+        if isinstance(step.part, TransposedConvolution):
+            return True
+        if not isinstance(step.part, Convolution) or set(step.part.stride) != {1}:
+            return False
+        return self._folding.alone or folded.by_winograd([hint(size) for size in example_of(step.input).shape])
+
+    def _cat(self, node: Node, parts: list[Node], dim: int) -> None:
+        """Let the first part that a fold makes, and nobody else reads, be written into the result."""
+        example = example_of(node)
+        ndim = example.dim() if isinstance(example, Tensor) else 0
+        if len(parts) < 2 or dim not in (1, 1 - ndim) or not self._alike(node, parts):
+            return
+        for place, part in enumerate(parts):
+            folded = self._writer(part, node)
+            if folded is None:
+                continue
+            fold = CatInto(f"cat + {folded.name}", folded, place, result_is_channels_last(node))
+            name = self._folding.add(fold.name, fold)
+            others = [other for n, other in enumerate(parts) if n != place]
+            self._replace(name, fold, [part, node], [*part.args, *others])
+            return
+
+    def _alike(self, node: Node, parts: list[Node]) -> bool:
+        examples = [example_of(part) for part in (node, *parts)]
+        kinds = {(e.dim(), e.dtype, e.device, e.requires_grad) for e in examples if isinstance(e, Tensor)}
+        return len(kinds) == 1 and not examples[0].requires_grad
+
+    def _writer(self, part: Node, cat: Node) -> Folded | None:
+        """The fold that a node runs, if it may run as late as `cat` does."""
+        folded = self._module.get_submodule(str(part.target)) if part.op == "call_module" else None
+        if not isinstance(folded, Folded) or not folded.may_write_into or len(part.users) != 1:
+            return None
+        return None if self._writes.interfere(part, cat, [], part.all_input_nodes) else folded
+
+    def _replace(self, name: str, fold: Fold, nodes: list[Node], arguments: list[Any]) -> None:
+        """One node in the place of several, the last of which gives the result."""
+        self._module.add_submodule(name, fold)
+        with self._nodes.inserting_after(nodes[-1]):
+            new = self._nodes.call_module(name, tuple(arguments))
+        new.meta = dict(nodes[-1].meta)
         nodes[-1].replace_all_uses_with(new)
         for old in reversed(nodes):
-            graph.erase_node(old)
-        erased.update(nodes)
-        yield name, folded
+            self._nodes.erase_node(old)
+        self._erased.update(nodes)
+        self._writes.stand_in(new, nodes[-1])
 
 
-def _longest(node: Node, model: nn.Module, folding: Folding, prefix: str) -> tuple[Folded | None, list[Node]]:
-    """The longest fold that begins at `node`, and its nodes."""
-    steps: list[Step] = []
-    nodes: list[Node] = []
-    best: tuple[Folded | None, list[Node]] = (None, [])
-    while (step := read(node, model)) is not None:
-        if step.module is not None and hooked(step.module):
-            break
-        steps.append(step)
-        nodes.append(node)
-        if len(steps) == 1 and not isinstance(step.part, Nearest | nn.Module):
-            break
-        try:
-            folded = Folded(steps, folding.winograd)
-            if len(steps) > 1 or folded.gains_alone():
-                best = folded, list(nodes)
-        except NoFoldError as reason:
-            if len(steps) > 1:
-                if len(best[1]) < 2 and isinstance(step.part, nn.Module | Shuffle):  # somebody may have expected it
-                    folding.skipped.append((prefix + " + ".join(s.name for s in steps), str(reason)))
-                break
-        if len(node.users) != 1:
-            break
-        node = next(iter(node.users))
-    return best
+# What may follow in a chain, by what it has come to.
+_AFTER: dict[str, tuple[type, ...]] = {
+    "upsampled": (Convolution,),
+    "convolved": (BatchNorm, Shuffle, Activation),
+    "transposed": (BatchNorm, Convolution, Activation),
+    "shuffled": (BatchNorm, Activation),
+}
 
 
-def _fold_cats(
-    graph: Graph,
-    model: nn.Module,
-    folds: dict[str, Fold],
-    folding: Folding,
-    prefix: str,
-) -> Iterator[tuple[str, Fold]]:
-    """Let a transposed convolution whose only use is a cat along the channels write into its part."""
-    for node in [n for n in graph.nodes if n.op == "call_function" and n.target is torch.cat]:
-        parts, dim = node.args[0], (*node.args[1:], *node.kwargs.values())
-        if not isinstance(parts, list | tuple) or dim != (1,) or len(parts) < 2:
-            continue
-        for place, up in enumerate(parts):
-            folded = _writer(up, model, folds, folding)
-            if folded is None or not folding.keep(title := folding.name(f"{prefix}cat + {folded.name}"), folded):
-                continue
-            fold = CatInto(folded, place)
-            name = f"_folded_{len(folding.folds)}"
-            folding.folds[title] = fold
-            others = [part for n, part in enumerate(parts) if n != place]
-            with graph.inserting_after(node):
-                new = graph.call_module(name, (up.args[0], *others))
-            node.replace_all_uses_with(new)
-            graph.erase_node(node)
-            graph.erase_node(up)
-            yield name, fold
-            break
+def _state(kinds: Sequence[type]) -> str:
+    if Shuffle in kinds:
+        return "shuffled"
+    if TransposedConvolution in kinds or (Nearest in kinds and Convolution in kinds):
+        return "transposed"
+    return "convolved" if Convolution in kinds else "upsampled"
 
 
-def _writer(up: object, model: nn.Module, folds: dict[str, Fold], folding: Folding) -> Folded | None:
-    """The fold, or the transposed convolution as a fold of one step, that a node runs; None if it is neither."""
-    if not isinstance(up, Node) or up.op != "call_module" or len(up.users) != 1:
-        return None
-    found = folds.get(str(up.target))
-    if found is None:
-        step = read(up, model)
-        if step is None or step.module is None or type(step.module) not in TRANSPOSED or hooked(step.module):
-            return None
-        try:
-            found = Folded([step], folding.winograd)
-        except NoFoldError:
-            return None
-    return found if isinstance(found, Folded) and found.layer_into() is not None else None
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,8 @@
-"""What a node of a traced model is to the folds: a part, read from its module or its function."""
+"""What a node of a captured graph is to the folds: a part, with its numbers, and the nodes of its tensors.
+
+TorchDynamo's graphs hold PyTorch's functions as models and PyTorch's own layers call them, so that functions are all
+there is to know; which spelling a model used, module or function, in place or not, makes no difference here.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,46 @@ from typing import Any, NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+from torch.fx import Node
 
-from tconv.geometry import Geometry
-from tconv.nn import modules as ours
-from tconv.nn.folding.laws import Conv, NoFoldError, Pair, Transposed
-from tconv.nn.reasons import refusal
+from tconv.nn.operator import OPERATOR
+from tconv.nn.private import example_of
 
-CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-TRANSPOSED = (
-    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
-    *(ours.ConvTranspose1d, ours.ConvTranspose2d, ours.ConvTranspose3d),
-)
-NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+Ints: TypeAlias = tuple[int, ...]
+
+
+class Convolution(NamedTuple):
+    """A convolution; padding may be "same" or "valid"."""
+
+    ndim: int
+    stride: Ints
+    padding: Ints | str
+    dilation: Ints
+    groups: int
+
+
+class TransposedConvolution(NamedTuple):
+    """A transposed convolution."""
+
+    ndim: int
+    stride: Ints
+    padding: Ints
+    output_padding: Ints
+    groups: int
+    dilation: Ints
+
+
+class BatchNorm(NamedTuple):
+    """A batch norm in evaluation mode."""
+
+    eps: float
 
 
 class Nearest(NamedTuple):
     """Nearest upsampling by whole numbers."""
 
-    scales: tuple[int, ...]  # one entry stands for all axes
+    scales: Ints
     mode: str
 
 
@@ -37,115 +62,213 @@ class Shuffle(NamedTuple):
 
 
 class Activation(NamedTuple):
-    """An activation that the engine applies in its store."""
+    """An activation that an engine applies in its store."""
 
     name: str
     slope: float = 0.01
 
 
-Part: TypeAlias = Nearest | Shuffle | Activation | nn.Module
+class GroupNorm(NamedTuple):
+    """A group norm, or an instance norm: as many groups as channels, told by 0."""
+
+    groups: int
+    eps: float
+
+
+Part: TypeAlias = Convolution | TransposedConvolution | BatchNorm | Nearest | Shuffle | Activation | GroupNorm
 
 
 @dataclass(frozen=True)
 class Step:
-    """A part, what runs it as the model does, and the module that it is, if it is one."""
+    """A node as a part: the node of its input, and those of its tensors, in the order of `Part`'s law; None if absent."""
 
     part: Part
-    run: Callable[[Tensor], Tensor]
-    name: str
-    module: nn.Module | None = None
+    node: Node
+    input: Node
+    tensors: tuple[Node | None, ...] = ()
 
 
-def read(node: torch.fx.Node, owner: nn.Module) -> Step | None:
-    """The step that a node is, if it takes one tensor and a fold may take it; `owner` is the traced module."""
-    if not node.args or not isinstance(node.args[0], torch.fx.Node):
+_CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+_TRANSPOSED = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+_INSTANCE_NORM = ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps")
+_GROUP_NORM = ("input", "num_groups", "weight", "bias", "eps")
+_INTERPOLATE = ("input", "size", "scale_factor", "mode", "align_corners", "recompute_scale_factor", "antialias")
+
+_ACTIVATIONS: dict[Any, str] = {
+    **dict.fromkeys((F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu_), "relu"),
+    **dict.fromkeys((F.tanh, torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_), "tanh"),
+    **dict.fromkeys((F.sigmoid, torch.sigmoid, torch.sigmoid_, Tensor.sigmoid, Tensor.sigmoid_), "sigmoid"),
+    F.silu: "silu",
+}
+_DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
+
+
+def read(node: Node) -> Step | None:
+    """The step that a node is; None if no fold knows it, or its numbers are not known when the graph is made."""
+    function = _function(node)
+    read_as = _READERS.get(function)
+    if read_as is None:
         return None
-    rest, keywords = node.args[1:], node.kwargs
-    if any(isinstance(value, torch.fx.Node) for value in (*rest, *keywords.values())):
+    names, reader = read_as
+    given = dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
+    input = given.pop("input", None)
+    if not isinstance(input, Node) or len(node.args) > len(names):
         return None
-    if node.op == "call_module":
-        module = owner.get_submodule(str(node.target))
-        part = None if rest or keywords else _module(module)
-        return None if part is None else Step(part, module, str(node.target), module)
-    function = node.target if node.op == "call_function" else getattr(Tensor, str(node.target), None)
-    if node.op not in ("call_function", "call_method") or not callable(function):
+    return reader(node, input, given)
+
+
+def is_identity(node: Node) -> bool:
+    """Whether a node hands its input on as it is: dropout outside training."""
+    if _function(node) not in _DROPOUTS:
+        return False
+    given = dict(zip(("input", "p", "training", "inplace"), node.args, strict=False)) | dict(node.kwargs)
+    return given.get("training", True) is False
+
+
+def is_cat(node: Node) -> tuple[list[Node], int] | None:
+    """The parts and the axis, if a node is torch.cat of tensors."""
+    if _function(node) not in (torch.cat, torch.concat, torch.concatenate):
         return None
-    part = _function(function, rest, keywords)
-    if part is None:
+    given = dict(zip(("tensors", "dim"), node.args, strict=False)) | dict(node.kwargs)
+    parts, dim = given.get("tensors"), given.get("dim", given.get("axis", 0))
+    if not isinstance(parts, list | tuple) or not all(isinstance(p, Node) for p in parts) or type(dim) is not int:
         return None
-    return Step(part, lambda x: function(x, *rest, **keywords), getattr(function, "__name__", str(function)))
+    return list(parts), dim
 
 
-def _module(module: nn.Module) -> Part | None:
-    kind = type(module)  # exactly: a subclass may do something else
-    if kind in (*CONV, *TRANSPOSED, *NORM):
-        return module
-    if kind in (nn.Upsample, nn.UpsamplingNearest2d):
-        return _nearest(module.size, module.scale_factor, str(module.mode))
-    if isinstance(module, nn.PixelShuffle) and kind is nn.PixelShuffle:
-        return Shuffle(module.upscale_factor)
-    if isinstance(module, nn.LeakyReLU) and kind is nn.LeakyReLU:
-        return Activation("leaky_relu", module.negative_slope)
-    if kind is nn.GELU:
-        return Activation("gelu") if module.approximate == "none" else None
-    names = {nn.ReLU: "relu", nn.Tanh: "tanh", nn.SiLU: "silu", nn.Sigmoid: "sigmoid"}
-    return Activation(names[kind]) if kind in names else None
+def _function(node: Node) -> Any:
+    if node.op == "call_function":
+        return node.target
+    return getattr(Tensor, str(node.target), None) if node.op == "call_method" else None
 
 
-_FUNCTIONS: dict[Any, str] = {
-    **dict.fromkeys((F.relu, torch.relu, Tensor.relu, torch.relu_, Tensor.relu_), "relu"),
-    **dict.fromkeys((torch.tanh, Tensor.tanh, F.tanh), "tanh"),
-    **dict.fromkeys((torch.sigmoid, Tensor.sigmoid, F.sigmoid), "sigmoid"),
-    **dict.fromkeys((F.silu,), "silu"),
+def _numbers(value: Any, ndim: int) -> Ints | None:
+    """One int per axis; None if some are only known when the graph runs."""
+    values = tuple(value) if isinstance(value, list | tuple) else (value,)
+    values = values * ndim if len(values) == 1 else values
+    return values if len(values) == ndim and all(type(v) is int for v in values) else None
+
+
+def _axes(node: Node) -> int:
+    example = example_of(node)
+    return example.dim() - 2 if isinstance(example, Tensor) else 0
+
+
+def _conv(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
+    ndim = _axes(given["weight"]) if isinstance(given.get("weight"), Node) else 0
+    stride, dilation = (_numbers(given.get(name, 1), ndim) for name in ("stride", "dilation"))
+    padding = given.get("padding", 0)
+    padding = padding if isinstance(padding, str) else _numbers(padding, ndim)
+    groups = given.get("groups", 1)
+    if ndim < 1 or stride is None or dilation is None or padding is None or type(groups) is not int:
+        return None
+    part = Convolution(ndim, stride, padding, dilation, groups)
+    return _with_tensors(part, node, input, given, ("weight", "bias"))
+
+
+def _transposed(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
+    ndim = _axes(given["weight"]) if isinstance(given.get("weight"), Node) else 0
+    names = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
+    numbers = {name: _numbers(given.get(name, default), ndim) for name, default in names.items()}
+    groups = given.get("groups", 1)
+    if ndim < 1 or None in numbers.values() or type(groups) is not int:
+        return None
+    part = TransposedConvolution(ndim, groups=groups, **numbers)  # type: ignore[arg-type]  # none is None
+    return _with_tensors(part, node, input, given, ("weight", "bias"))
+
+
+def _batch_norm(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
+    eps = given.get("eps", 1e-5)
+    if given.get("training", False) is not False or given.get("running_mean") is None or not isinstance(eps, float):
+        return None
+    return _with_tensors(BatchNorm(eps), node, input, given, ("running_mean", "running_var", "weight", "bias"))
+
+
+def _group_norm(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
+    groups, eps = given.get("num_groups"), given.get("eps", 1e-5)
+    if type(groups) is not int or not isinstance(eps, float):
+        return None
+    return _with_tensors(GroupNorm(groups, eps), node, input, given, ("weight", "bias"))
+
+
+def _instance_norm(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
+    eps = given.get("eps", 1e-5)
+    plain = given.get("use_input_stats", True) is True and given.get("running_mean") is None
+    if not plain or not isinstance(eps, float):
+        return None
+    return _with_tensors(GroupNorm(0, eps), node, input, given, ("weight", "bias"))
+
+
+def _with_tensors(
+    part: Part, node: Node, input: Node, given: dict[str, Any], names: tuple[str, ...]
+) -> Step | None:
+    tensors = tuple(given.get(name) for name in names)
+    if not all(t is None or isinstance(t, Node) for t in tensors):
+        return None
+    return Step(part, node, input, tensors)
+
+
+def _interpolate(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
+    """Nearest upsampling, if each output size is a whole multiple of the input's, whatever that will be."""
+    mode = given.get("mode", "nearest")
+    before, after = example_of(input), example_of(node)
+    if mode not in ("nearest", "nearest-exact") or not isinstance(before, Tensor) or not isinstance(after, Tensor):
+        return None
+    scales = []
+    for small, large in zip(before.shape[2:], after.shape[2:], strict=True):
+        scale = _multiple(small, large)
+        if scale is None:
+            return None
+        scales.append(scale)
+    given_scales = given.get("scale_factor")
+    if given_scales is not None:  # PyTorch computes with the factor it is given, which may be 2.0001
+        factors = tuple(given_scales) if isinstance(given_scales, list | tuple) else (given_scales,) * len(scales)
+        if any(not isinstance(f, int | float) or f != s for f, s in zip(factors, scales, strict=False)):
+            return None
+    return Step(Nearest(tuple(scales), mode), node, input)
+
+
+def _multiple(small: Any, large: Any) -> int | None:
+    """How often `small` goes into `large`, if that is a whole number for all sizes that the graph is for."""
+    if type(small) is int and type(large) is int:
+        return large // small if small and large % small == 0 else None
+    known = torch.fx.experimental.symbolic_shapes.statically_known_true
+    return next((n for n in range(1, 9) if known(small * n == large)), None)
+
+
+def _shuffle(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
+    scale = given.get("upscale_factor")
+    return Step(Shuffle(scale), node, input) if type(scale) is int else None
+
+
+def _activation(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
+    return Step(Activation(_ACTIVATIONS[_function(node)]), node, input) if set(given) <= {"inplace"} else None
+
+
+def _leaky_relu(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
+    slope = given.get("negative_slope", 0.01)
+    return Step(Activation("leaky_relu", float(slope)), node, input) if isinstance(slope, int | float) else None
+
+
+def _gelu(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
+    return Step(Activation("gelu"), node, input) if given.get("approximate", "none") == "none" else None
+
+
+_Reader: TypeAlias = Callable[[Node, Node, dict[str, Any]], Step | None]
+
+_READERS: dict[Any, tuple[tuple[str, ...], _Reader]] = {
+    **dict.fromkeys((torch.conv1d, torch.conv2d, torch.conv3d, F.conv1d, F.conv2d, F.conv3d), (_CONV, _conv)),
+    **dict.fromkeys((torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d), (_TRANSPOSED, _transposed)),
+    **dict.fromkeys((F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d), (_TRANSPOSED, _transposed)),
+    **dict.fromkeys((OPERATOR, OPERATOR.default), (_TRANSPOSED, _transposed)),
+    F.batch_norm: (_NORM, _batch_norm),
+    F.group_norm: (_GROUP_NORM, _group_norm),
+    F.instance_norm: (_INSTANCE_NORM, _instance_norm),
+    F.interpolate: (_INTERPOLATE, _interpolate),
+    **dict.fromkeys((F.pixel_shuffle, torch.pixel_shuffle), (("input", "upscale_factor"), _shuffle)),
+    **dict.fromkeys(_ACTIVATIONS, (("input", "inplace"), _activation)),
+    **dict.fromkeys((F.leaky_relu, F.leaky_relu_), (("input", "negative_slope", "inplace"), _leaky_relu)),
+    **dict.fromkeys((F.gelu,), (("input", "approximate"), _gelu)),
 }
 
-
-def _function(function: Any, rest: tuple[Any, ...], keywords: dict[str, Any]) -> Part | None:
-    if function is F.interpolate:
-        names = ("size", "scale_factor", "mode")
-        given = {**dict(zip(names, rest, strict=False)), **keywords}
-        return _nearest(given.get("size"), given.get("scale_factor"), given.get("mode", "nearest"))
-    if function is F.pixel_shuffle:
-        return Shuffle(*rest, *keywords.values())
-    if function is F.leaky_relu:
-        return Activation("leaky_relu", *rest[:1] or (keywords.get("negative_slope", 0.01),))
-    if function is F.gelu:
-        return Activation("gelu") if (*rest, *keywords.values()) in ((), ("none",)) else None
-    return Activation(_FUNCTIONS[function]) if function in _FUNCTIONS else None
-
-
-def _nearest(size: Any, scale: Any, mode: str) -> Nearest | None:
-    if size is not None or scale is None or mode not in ("nearest", "nearest-exact"):
-        return None
-    scales = tuple(scale) if isinstance(scale, tuple | list) else (scale,)
-    return Nearest(tuple(int(s) for s in scales), mode) if all(float(s).is_integer() for s in scales) else None
-
-
-def conv_of(layer: Any) -> Conv:
-    """A torch.nn convolution as a value, in float64."""
-    reason = refusal(weight=layer.weight, bias=layer.bias)
-    if reason or layer.padding_mode != "zeros":
-        raise NoFoldError(reason or f"padding_mode {layer.padding_mode!r} is not zeros")
-    pads: list[Pair] = []
-    for axis, (k, d) in enumerate(zip(layer.kernel_size, layer.dilation, strict=True)):
-        total = d * (k - 1)
-        same = (total // 2, total - total // 2)
-        pads.append(
-            same if layer.padding == "same" else (0, 0) if layer.padding == "valid" else (layer.padding[axis],) * 2
-        )
-    weight, bias = _double(layer)
-    return Conv(weight, bias, layer.stride, tuple(pads), layer.dilation, layer.groups)
-
-
-def transposed_of(layer: Any) -> Transposed:
-    """A torch.nn transposed convolution as a value, in float64."""
-    reason = refusal(weight=layer.weight, bias=layer.bias)
-    if reason:
-        raise NoFoldError(reason)
-    weight, bias = _double(layer)
-    numbers = (layer.stride, layer.padding, layer.output_padding, layer.dilation)
-    return Transposed(weight, bias, Geometry.from_torch(layer.kernel_size, *numbers), layer.groups)
-
-
-def _double(layer: Any) -> tuple[Tensor, Tensor | None]:
-    return layer.weight.detach().double(), None if layer.bias is None else layer.bias.detach().double()

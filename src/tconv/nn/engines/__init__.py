@@ -1,0 +1,1 @@
+"""Engines behind `tconv.nn.engine`, one module for each type of device."""

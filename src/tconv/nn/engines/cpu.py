@@ -1,0 +1,126 @@
+"""The compiled core as an engine for tensors on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tconv.errors import TconvError
+from tconv.geometry import Geometry
+from tconv.layer import Layer, prepare
+from tconv.native import _core
+from tconv.nn import private
+from tconv.nn.engine import Call, RefusedError, Source
+from tconv.nn.engines.layouts import by_channels
+from tconv.nn.engines.team import join_pytorch
+
+DTYPES = (torch.float32, torch.float64)
+
+# Multiplications below which a call that needs gradients is PyTorch's, whose graph node is faster than one in Python.
+SMALL = 2**25
+# Weights that are trained are packed in each step: that pays for so many results for each weight.
+RESULTS_PER_WEIGHT = 16
+
+
+class CpuLayer:
+    """A `tconv.Layer` on PyTorch's tensors, with PyTorch's number of threads."""
+
+    def __init__(self, layer: Layer, dtype: torch.dtype, last: bool):
+        self._layer = layer
+        self._dtype = dtype
+        self._last = last
+
+    def run(self, input: Tensor, source: Source, last: bool | None = None) -> Tensor:
+        """See `tconv.nn.engine.Prepared`."""
+        layer, size = self._layer, input.shape
+        if len(size) != layer.exchanged:
+            return self._without_batch(input, source, last)
+        if input.dtype is not self._dtype or input.is_neg():
+            raise RefusedError(f"the input is {input.dtype}, the weight {self._dtype}; or a lazy negation")
+        if last is None:
+            last = self._last
+        elif not last and not input.is_contiguous():
+            input = input.contiguous()
+        if last and input.is_contiguous():  # to copy such an input takes less time than what comes of it
+            input = input.movedim(1, -1).contiguous().movedim(-1, 1)
+        try:
+            capsule = layer.exchange(private.to_dlpack(input), size, last)
+        except (TconvError, BufferError) as error:  # the sizes do not fit; the tensor has no memory
+            raise RefusedError(str(error)) from error
+        return private.from_dlpack(capsule)
+
+    def _without_batch(self, input: Tensor, source: Source, last: bool | None) -> Tensor:
+        if input.dim() != self._layer.exchanged - 1:
+            raise RefusedError(f"an input of {input.dim()} axes does not fit a layer of {self._layer.geometry.ndim}")
+        return self.run(input[None], source, last)[0]
+
+    def run_into(self, input: Tensor, out: Tensor, source: Source) -> None:
+        """See `tconv.nn.engine.Prepared`."""
+        try:
+            self._layer(input.numpy(), out.numpy())
+        except TconvError as error:
+            raise RefusedError(str(error)) from error
+
+    def way(self, input_shape: Sequence[int], last: bool) -> str:
+        """See `tconv.nn.engine.Prepared`."""
+        last = last or self._last
+        return f"{self._layer.plan(tuple(input_shape), last).way}, channels-{'last' if last else 'first'}"
+
+
+class Cpu:
+    """See `tconv.nn.engine.Engine`."""
+
+    name = "tconv's compiled core"
+
+    def refusal(self, tensor: Tensor) -> str | None:
+        """See `tconv.nn.engine.Engine`."""
+        if tensor.dtype not in DTYPES:
+            return f"has dtype {tensor.dtype}; the engine takes torch.float32 and torch.float64"
+        if not torch.compiler.is_compiling() and tensor.is_neg():  # a graph's tensors are never lazy
+            return "is a lazy negation; .resolve_neg() makes it a plain tensor"
+        return None
+
+    def prepare(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        geometry: Geometry,
+        groups: int,
+        activation: str | tuple[str, float] | None = None,
+        winograd: bool = False,
+    ) -> CpuLayer:
+        """See `tconv.nn.engine.Engine`."""
+        arrays: Any = weight.detach().numpy(), None if bias is None else bias.detach().numpy()
+        try:
+            layer = prepare(*arrays, geometry, groups, activation, winograd)
+        except TconvError as error:
+            raise RefusedError(str(error)) from error
+        return CpuLayer(layer, weight.dtype, weight.dim() > 3 and by_channels(weight, 1))
+
+    def pays_with_gradients(self, call: Call) -> bool:
+        """See `tconv.nn.engine.Engine`; so measured, on the layers of many models."""
+        input, weight, _, settings = call
+        positions, channels = input.numel() // weight.shape[0], weight.shape[1] * settings[3]
+        if positions * weight.numel() < SMALL:
+            return False
+        if not weight.requires_grad:
+            return True
+        last = by_channels(weight, 1) or not input.is_contiguous()  # where PyTorch is faster than channels-first
+        return not last and positions * prod(settings[0]) * channels >= RESULTS_PER_WEIGHT * weight.numel()
+
+    def empty(self, shape: Sequence[int], like: Tensor, last: bool) -> Tensor:
+        """See `tconv.nn.engine.Engine`. Large memory is used again when the last result in it is gone."""
+        lying = (shape[0], *shape[2:], shape[1]) if last else tuple(shape)
+        memory = private.from_dlpack(_core.lent(prod(shape) * like.element_size())).view(like.dtype).view(lying)
+        return memory.movedim(-1, 1) if last else memory
+
+    def synchronise(self) -> None:
+        """See `tconv.nn.engine.Engine`: the core returns when it is done."""
+
+
+join_pytorch()
+ENGINE = Cpu()

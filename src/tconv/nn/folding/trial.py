@@ -1,0 +1,61 @@
+"""While `accelerate` looks at its example: what is folded runs against what it replaces, and the faster one stays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from torch import Tensor
+
+from tconv.nn.comparison import Comparison, compare
+from tconv.nn.engine import Engine
+
+
+class Trial:
+    """The comparisons of one look: by the names of the folds, each with the result that decides.
+
+    Attributes:
+        results: what came of each.
+        tolerance: the largest error, relative to the largest value, that a fold may have.
+        deadline: of `time.perf_counter`; folds that are first met afterwards are not compared, and stay.
+    """
+
+    def __init__(self, tolerance: float, deadline: float, seconds: float):
+        self.results: dict[str, Comparison] = {}
+        self.tolerance = tolerance
+        self.deadline = deadline
+        self._seconds = seconds
+
+    def wanted(
+        self,
+        name: str,
+        engine: Engine,
+        old: Callable[..., Tensor],
+        new: Callable[..., Tensor],
+        arguments: tuple[Tensor, ...],
+    ) -> bool:
+        """Whether the fold called `name` is to be used: compared on the arguments of its first call."""
+        result = self.results.get(name)
+        if result is None:
+            if time.perf_counter() > self.deadline:
+                return True
+            result = compare(old, new, (arguments, {}), seconds=self._seconds, synchronise=engine.synchronise)
+            self.results[name] = result
+        return result.faster and result.error <= self.tolerance
+
+
+_current: ContextVar[Trial | None] = ContextVar("trial", default=None)
+current: Callable[[], Trial | None] = _current.get
+
+
+@contextmanager
+def running(trial: Trial) -> Iterator[Trial]:
+    """Within it, on this thread, folds are compared when they are called."""
+    token = _current.set(trial)
+    try:
+        yield trial
+    finally:
+        _current.reset(token)

@@ -1,0 +1,78 @@
+"""Which memory the nodes of a graph write: alias analysis for folds, which move reads from one place to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule, Node
+
+from tconv.nn.private import example_of, without_memory
+
+INPUTS = 0  # stands for the memory of all inputs of a graph, any of which may share it with any other
+
+
+class Writes:
+    """The memory that each node of a graph reads from and writes to, told by running it on tensors without memory.
+
+    Tensors without memory share storages and version counters as real ones do: what a node wrote, in place, through a
+    view, into an `out`, or in a custom operator, is what has another version afterwards. No list of operators is needed.
+
+    Raises:
+        Exception: of any kind, if the graph cannot be run so.
+    """
+
+    def __init__(self, module: GraphModule):
+        self._order = {node: number for number, node in enumerate(module.graph.nodes)}
+        self._memory: dict[Node, set[int]] = {}
+        self._written: dict[Node, set[int]] = {}
+        self._inputs: set[int] = set()
+        examples = [example_of(n) for n in module.graph.nodes if n.op == "placeholder"]
+        with without_memory(examples):
+            _Watching(module, self).run(*[e.detach() if isinstance(e, Tensor) else e for e in examples])
+
+    def interfere(self, first: Node, last: Node, own: Iterable[Node], read: Iterable[Node]) -> bool:
+        """Whether, from `first` to `last`, a node other than `own` writes to the memory of what is `read`."""
+        mine = set(own)
+        between = [n for n, at in self._order.items() if self._order[first] < at < self._order[last] and n not in mine]
+        memory = set().union(*(self._memory.get(node, {INPUTS}) for node in read))
+        return any(self._written.get(node, set()) & memory for node in between)
+
+    def stand_in(self, new: Node, old: Node) -> None:
+        """Let a new node read and write what an old one did, at its place."""
+        self._order[new] = self._order[old]
+        self._memory[new] = self._memory[old]
+        self._written[new] = self._written[old]
+
+    def note(self, node: Node, inputs: list[tuple[Tensor, int]], result: Any) -> None:
+        """What `node` made of its inputs, whose versions before are given."""
+        if node.op == "placeholder":
+            self._inputs |= {_storage(t) for t in _tensors(result)}
+        self._memory[node] = {self._name(t) for t in _tensors(result)}
+        self._written[node] = {self._name(t) for t, version in inputs if t._version != version}
+
+    def _name(self, tensor: Tensor) -> int:
+        storage = _storage(tensor)
+        return INPUTS if storage in self._inputs else storage
+
+
+class _Watching(torch.fx.Interpreter):
+    def __init__(self, module: GraphModule, writes: Writes):
+        super().__init__(module, garbage_collect_values=False)  # a storage that is gone could give another its place
+        self._writes = writes
+
+    def run_node(self, n: Node) -> Any:
+        inputs = [(t, t._version) for t in _tensors(self.map_nodes_to_values((n.args, n.kwargs), n))]
+        result = super().run_node(n)
+        self._writes.note(n, inputs, result)
+        return result
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [leaf for leaf in torch.utils._pytree.tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
+def _storage(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)

@@ -1,0 +1,161 @@
+"""All that tconv takes from PyTorch beyond its public interface, in one place and with what to do where it is missing.
+
+Tested with the oldest and the newest PyTorch that pyproject.toml allows. No other module imports a private name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.utils import dlpack
+
+_C: Any = torch._C
+
+
+def _yes() -> bool:
+    return True
+
+
+def _no() -> bool:
+    return False
+
+
+def _zero() -> int:
+    return 0
+
+
+# The capsule functions spare a microsecond a call over the public ones, which look at the device and its streams too.
+to_dlpack: Callable[[Tensor], Any] = getattr(_C, "_to_dlpack", dlpack.to_dlpack)
+from_dlpack: Callable[[Any], Tensor] = getattr(_C, "_from_dlpack", dlpack.from_dlpack)
+
+# The bases of PyTorch's layers; without them, none is found.
+ConvBase: TypeAlias = nn.modules.conv._ConvNd
+TransposedBase: TypeAlias = nn.modules.conv._ConvTransposeNd
+BatchNormBase: TypeAlias = nn.modules.batchnorm._BatchNorm
+
+# What torch.nn.utils.parametrizations.weight_norm computes weights with.
+WEIGHT_NORM = tuple(getattr(torch, name) for name in ("_weight_norm", "norm_except_dim") if hasattr(torch, name))
+
+# Where `nn.Module.compile` puts what runs in place of a module's call. Copies and pickles of the module leave it out.
+CALL_SLOT = "_compiled_call_impl"
+
+_dispatch_modes: Callable[[], int] = getattr(_C, "_len_torch_dispatch_stack", _zero)
+_function_mode: Callable[[], bool] = getattr(_C, "_is_torch_function_mode_enabled", _no)
+_tracing: Callable[[], Any] = getattr(_C, "_get_tracing_state", lambda: None)
+_transform: Callable[[], Any] = getattr(getattr(_C, "_functorch", None), "peek_interpreter_stack", lambda: None)
+_profiler: Callable[[], bool] = getattr(getattr(_C, "_autograd", None), "_profiler_enabled", _yes)
+_is_excluded: Callable[[Any], bool] | None = getattr(_C, "_dispatch_tls_is_dispatch_key_excluded", None)
+_AUTOCAST = getattr(getattr(_C, "DispatchKey", None), "AutocastCPU", None)
+
+
+def autocast() -> bool:
+    """Whether autocast chooses the dtypes of CPU operators."""
+    # It is off exactly while the dispatcher leaves it out: that is told in half the time of is_autocast_enabled.
+    if _is_excluded is None or _AUTOCAST is None:
+        return torch.is_autocast_enabled("cpu")
+    return not _is_excluded(_AUTOCAST)
+
+
+def profiling() -> bool:
+    """Whether a profiler records operators."""
+    return _profiler()
+
+
+def scripting() -> bool:
+    """Whether torch.jit.trace or the older ONNX export records operators."""
+    return _tracing() is not None
+
+
+def transformed() -> bool:
+    """Whether a torch.func transform (vmap, grad, jvp) is at work."""
+    return _transform() is not None
+
+
+def forward_mode() -> bool:
+    """Whether forward-mode differentiation is on."""
+    return getattr(forward_ad, "_current_level", 0) >= 0
+
+
+def intercepted() -> bool:
+    """Whether somebody takes or counts PyTorch's operators on their way: a mode, transform, tracer or autocast."""
+    return (
+        _dispatch_modes() > 0
+        or _function_mode()
+        or _transform() is not None
+        or forward_ad._current_level >= 0
+        or _tracing() is not None
+        or autocast()
+    )
+
+
+def watched() -> bool:
+    """Whether somebody sees operators: `intercepted`, or a profiler."""
+    return intercepted() or _profiler()
+
+
+def compiled(function: Callable[..., Any], backend: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` as TorchDynamo captures it, for `backend`; its graphs are nobody else's."""
+    if "isolate_recompiles" in (torch.compile.__kwdefaults__ or {}):  # PyTorch 2.13
+        return torch.compile(function, backend=backend, isolate_recompiles=True)
+    return torch.compile(function, backend=backend)
+
+
+# Guards on the hooks of every captured module, which TorchDynamo leaves out by default; and what it cannot capture, or
+# fails to, runs as Python.
+_SOUNDLY = {"skip_nnmodule_hook_guards": False, "suppress_errors": True}
+
+
+def soundly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A captured `function` that notices changed hooks too, and that never fails because it was captured."""
+    config: Any = torch._dynamo.config
+    change = getattr(config, "_make_closure_patcher", None)
+    if change is None:
+        patched: Callable[..., Any] = config.patch(**_SOUNDLY)(function)
+        return patched
+    guarded = change(**_SOUNDLY)
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        revert = guarded()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            revert()
+
+    return run
+
+
+def graph_breaks() -> dict[str, int]:
+    """Why TorchDynamo had to leave a graph, and how often, since the process began."""
+    return dict(torch._dynamo.utils.counters["graph_break"])
+
+
+def example_of(node: torch.fx.Node) -> Any:
+    """What a node of TorchDynamo's graph stands for: a tensor without memory, a number, or None where it says nothing."""
+    return node.meta.get("example_value")
+
+
+def hint(size: Any) -> int:
+    """The size that a symbol stood for when the graph was made, without making the graph depend on it."""
+    return size if type(size) is int else int(getattr(size.node, "hint", None) or 64)
+
+
+def module_ids(node: torch.fx.Node) -> list[str]:
+    """The ids of the modules within whose forwards a node was made, the innermost last."""
+    return [str(key).partition("@")[0] for key in node.meta.get("nn_module_stack") or {}]
+
+
+@contextmanager
+def without_memory(values: list[Any]) -> Iterator[None]:
+    """Within it, operators on tensors without memory make such tensors, and none gets gradients."""
+    mode = next((value.fake_mode for value in values if hasattr(value, "fake_mode")), None)
+    if mode is None:
+        raise LookupError("there is no tensor without memory")
+    # PyTorch's decompositions in Python keep symbols for sizes, where those in C++ ask for numbers.
+    dispatcher = getattr(getattr(torch, "_dispatch", None), "python", None)
+    with mode, dispatcher.enable_python_dispatcher() if dispatcher else nullcontext(), torch.no_grad():
+        yield
