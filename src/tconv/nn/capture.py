@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,7 +39,14 @@ class Captured:
         caller = sys._getframe(1).f_locals.get("self", self.model)
         if caller is not self.model and isinstance(caller, nn.Module) and vars(caller).get(private.CALL_SLOT) is self:
             return caller._call_impl(*args, **kwargs)
-        return self._compiled(*args, **kwargs)
+        before = self.backend.graphs
+        try:
+            return self._compiled(*args, **kwargs)
+        finally:
+            if self.backend.graphs != before:
+                # What TorchDynamo made to capture refers to itself, and weakly to the weights: as long as it is there,
+                # torch.utils.swap_tensors refuses them.
+                gc.collect()
 
 
 def _entry(model: nn.Module) -> Callable[..., Any]:

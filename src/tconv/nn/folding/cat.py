@@ -30,7 +30,7 @@ class CatInto(nn.Module):
         """torch.cat; `tensors` are the sources of the fold, then the other parts."""
         if (race := trial.current()) is not None:
             if self.folded.name not in race.results:
-                self.folded(x, *tensors[: len(self.folded.inputs)])
+                self.folded(x, *tensors[: self.folded.sources])
             self.wanted = race.wanted(self.name, self.folded.engine, self.copied, self.written, (x, *tensors))
         return self.written(x, *tensors) if self.wanted else self.copied(x, *tensors)
 
@@ -63,5 +63,5 @@ class CatInto(nn.Module):
         return out
 
     def _split(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        count = len(self.folded.inputs)
+        count = self.folded.sources
         return tensors[:count], tensors[count:]

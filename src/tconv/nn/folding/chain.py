@@ -15,7 +15,7 @@ from tconv.nn import private
 from tconv.nn.engine import Engine, Prepared, RefusedError, refusal
 from tconv.nn.engines.layouts import by_channels
 from tconv.nn.folding import laws, trial
-from tconv.nn.folding.extract import function_of, origin
+from tconv.nn.folding.extract import Origin, function_of
 from tconv.nn.folding.joining import join
 from tconv.nn.folding.laws import Conv, NoFoldError, Transposed
 from tconv.nn.folding.parts import Activation, Convolution, Step
@@ -39,13 +39,10 @@ class Folded(nn.Module):
     another network computes, cost nothing. What the engine does not take, and what no longer folds, runs as the steps.
     """
 
-    def __init__(self, name: str, steps: Sequence[Step], engine: Engine, winograd: bool, last: bool):
-        """`last`: whether the result is channels-last in memory. Raises NoFoldError where the weights are computed."""
+    def __init__(self, name: str, steps: Sequence[Step], origin: Origin, engine: Engine, winograd: bool):
+        """`origin`: of the steps' tensors."""
         super().__init__()
-        found = origin(tensor for step in steps for tensor in step.tensors)
-        if found is None:
-            raise NoFoldError("the weights are computed from what is no parameter")
-        self.inputs, made = found
+        self.sources = len(origin.inputs)
         self.name = name
         self.engine = engine
         self.wanted = True
@@ -53,9 +50,9 @@ class Folded(nn.Module):
         chain = [step.node for step in steps]
         self._parts = [step.part for step in steps]
         self._winograd = winograd
-        self._last = last
-        self._weights = function_of(made, self.inputs, tuple(step.tensors for step in steps))
-        self.by_steps = function_of([*made, *chain], [steps[0].input, *self.inputs], chain[-1])
+        self._last = result_is_channels_last(chain[-1])
+        self._weights = function_of(origin.made, origin.inputs, tuple(step.tensors for step in steps))
+        self.by_steps = function_of([*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1])
         self._derived: Derived | None = None
         self._met = False  # whether the weights were derived before
         self._seen: Stamps | None = None  # weights that were met once since

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -32,11 +32,15 @@ def is_pure(node: Node) -> bool:
     return node.op in ("call_function", "call_method") and target in _PURE
 
 
-def origin(tensors: Iterable[Node | None]) -> tuple[list[Node], list[Node]] | None:
-    """The inputs of the graph that some weights are made of, and the nodes that make them, in the graph's order.
+class Origin(NamedTuple):
+    """The inputs of a graph that some weights are made of, and the nodes that make them, in the graph's order."""
 
-    None if a weight is made of anything else.
-    """
+    inputs: list[Node]
+    made: list[Node]
+
+
+def origin_of(tensors: Iterable[Node | None]) -> Origin | None:
+    """Where weights come from; None if one of them is made of more than parameters and what is computed from them."""
     inputs: dict[Node, None] = {}
     made: dict[Node, None] = {}
 
@@ -51,7 +55,7 @@ def origin(tensors: Iterable[Node | None]) -> tuple[list[Node], list[Node]] | No
         return True
 
     if all(trace(node) for node in tensors if node is not None):
-        return list(inputs), list(made)
+        return Origin(list(inputs), list(made))
     return None
 
 

@@ -13,7 +13,7 @@ from torch.fx import GraphModule, Node
 from tconv.nn.engine import PLAIN, Engine, engine_for
 from tconv.nn.folding.cat import CatInto
 from tconv.nn.folding.chain import Folded, result_is_channels_last
-from tconv.nn.folding.extract import is_pure
+from tconv.nn.folding.extract import is_pure, origin_of
 from tconv.nn.folding.laws import NoFoldError
 from tconv.nn.folding.parts import (
     Activation,
@@ -115,7 +115,7 @@ class Graph:
         names = self._folding.title(chain) if chain else ""
         while chain:
             try:
-                folded = self._folded(chain)
+                folded, sources = self._folded(chain)
                 break
             except NoFoldError as reason:
                 if len(chain) > 1 and isinstance(chain[-1].part, Convolution | Shuffle | BatchNorm):
@@ -124,7 +124,7 @@ class Graph:
         if not chain or (len(chain) == 1 and not self._pays_alone(chain[0], folded)):
             return
         name = self._folding.add(self._folding.title(chain), folded)
-        self._replace(name, folded, [step.node for step in chain], [chain[0].input, *folded.inputs])
+        self._replace(name, folded, [step.node for step in chain], [chain[0].input, *sources])
 
     def _longest(self, node: Node) -> list[Step]:
         """The longest run of steps that may be one layer by their kinds; their values and borders may say no yet."""
@@ -163,21 +163,25 @@ class Graph:
             return False
         return all((t.dtype, t.device) == (x.dtype, x.device) for t in (y, *tensors))
 
-    def _folded(self, chain: list[Step]) -> Folded:
-        """The chain as one layer. Raises NoFoldError where it is none, or where somebody writes in between."""
+    def _folded(self, chain: list[Step]) -> tuple[Folded, list[Node]]:
+        """The chain as one layer, and the nodes of its sources.
+
+        Raises:
+            NoFoldError: it is none; its weights are computed from more than parameters; somebody writes in between.
+        """
         first, last = chain[0], chain[-1]
         engine = engine_for(example_of(first.input).device.type)
-        assert engine is not None
-        title = self._folding.title(chain)
-        channels_last = result_is_channels_last(last.node)
-        folded = Folded(title, chain, engine, self._folding.winograd, channels_last)
-        if self._writes.interfere(first.node, last.node, [s.node for s in chain], [first.input, *folded.inputs]):
+        origin = origin_of(tensor for step in chain for tensor in step.tensors)
+        if engine is None or origin is None:
+            raise NoFoldError("its weights are computed from what is no parameter")
+        if self._writes.interfere(first.node, last.node, [s.node for s in chain], [first.input, *origin.inputs]):
             raise NoFoldError("what it reads is written to in between")
-        values = tuple(self._values[node] for node in folded.inputs)
+        values = tuple(self._values[node] for node in origin.inputs)
         if not all(type(value) in PLAIN for value in values):
             raise NoFoldError("its weights are no plain tensors")
+        folded = Folded(self._folding.title(chain), chain, origin, engine, self._folding.winograd)
         folded.derive(values)
-        return folded
+        return folded, origin.inputs
 
     def _pays_alone(self, step: Step, folded: Folded) -> bool:
         """Whether a single step is worth a fold: it is a transposed convolution, or Winograd's algorithm takes it."""
