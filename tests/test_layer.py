@@ -11,7 +11,8 @@ from cases import CASES, IDS, Case
 
 import tconv
 from tconv import Geometry, errors
-from tconv.layer import ACTIVATIONS, Signature
+from tconv.layer import ACTIVATIONS
+from tconv.signature import Signature
 
 
 def test_runs_on_any_size_and_keeps_its_own_weights() -> None:

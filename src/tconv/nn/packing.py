@@ -18,8 +18,7 @@ from torch._C import _from_dlpack, _to_dlpack
 
 from tconv.geometry import Geometry
 from tconv.layer import Layer, prepare
-from tconv.native import _core, set_num_threads
-from tconv.native._core import num_threads
+from tconv.native import _core
 from tconv.nn.reasons import RefusedError, refusal
 from tconv.nn.team import join_pytorch
 
@@ -110,17 +109,14 @@ def compute(layer: Layer, x: Tensor, last: bool = False) -> Tensor:
         TypeError, RuntimeError: NumPy cannot see the tensor's memory: see `tconv.nn.reasons.refusal`.
         TconvError: the input does not fit the layer.
     """
-    threads = get_num_threads()
-    if num_threads() != threads:
-        set_num_threads(threads)
-    size = x.shape
+    size, workers = x.shape, (get_num_threads(), True)
     if len(size) == layer.exchanged and not x.is_neg():
         if last and x.is_contiguous():  # to copy such an input takes less time than what comes of it
             x = x.movedim(1, -1).contiguous().movedim(-1, 1)
         try:
-            return _from_dlpack(layer.exchange(_to_dlpack(x), size, last))
+            return _from_dlpack(layer.exchange(_to_dlpack(x), size, last, None, workers))
         except BufferError as error:  # a device or dtype that DLPack does not know, or a tensor without memory
             raise RefusedError(str(error)) from error
     if len(size) == layer.exchanged - 1:
         return compute(layer, x[None], last)[0]
-    return from_numpy(layer(x.detach().numpy()))  # which says what is wrong with it
+    return from_numpy(layer.computed(x.detach().numpy(), None, None, workers))  # which says what is wrong with it
