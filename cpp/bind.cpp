@@ -207,12 +207,15 @@ class Source {
   private:
     static std::shared_ptr<const T> lent_by(const Layer<T>& layer, nb::handle source) {
         const nb::gil_scoped_acquire locked;
-        const auto numbers = nb::cast<std::pair<nb::object, nb::object>>(source());
+        std::pair<nb::object, nb::object> numbers;
+        auto array = std::make_unique<Packed<const T>>();
+        if (!nb::try_cast(source(), numbers) || !nb::try_cast(numbers.first, *array, false))
+            throw nb::type_error("the source must return (weight, bias), the weight a C-contiguous array of the layer's dtype");
         const auto free = [](Packed<const T>* array) {
             const nb::gil_scoped_acquire locked_again;
             delete array;
         };
-        const std::shared_ptr<Packed<const T>> weight(new auto(nb::cast<Packed<const T>>(numbers.first, false)), free);
+        const std::shared_ptr<Packed<const T>> weight(array.release(), free);
         bool fits = weight->ndim() == layer.axes().size() + 2 && static_cast<Index>(weight->shape(0)) == layer.in_channels() &&
                     static_cast<Index>(weight->size()) == layer.weights();
         for (std::size_t a = 0; fits && a < layer.axes().size(); ++a)
