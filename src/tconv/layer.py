@@ -238,6 +238,7 @@ def prepare(
 
     Raises:
         RankError, ChannelError, KernelError, BiasError, DtypeError, ActivationError: as their names say.
+        SizeOverflowError: a number of the geometry does not fit into 64 bits.
         ArgumentTypeError: winograd is neither True nor False.
 
     >>> import numpy as np
@@ -285,6 +286,7 @@ def _prepared(
     geometry = Geometry(weight.shape[2:]) if geometry is None else geometry
     if geometry.kernel != weight.shape[2:]:
         raise errors.KernelError(f"weight {weight.shape} does not have the geometry's kernel {geometry.kernel}")
+    geometry.check_numbers()
     if not isinstance(winograd, bool | np.bool_):
         raise errors.ArgumentTypeError(f"winograd {winograd!r} must be True or False")
     name, slope = _activation(activation, weight.dtype)

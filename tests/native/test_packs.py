@@ -49,7 +49,7 @@ def numbers(channels: int = 96) -> tuple[Any, Any]:
 @pytest.mark.parametrize("lent", [False, True])
 @pytest.mark.parametrize("winograd", [False, True])
 def test_results_stay_right_while_packs_go(lent: bool, winograd: bool) -> None:
-    """Four threads, all ways in turn, room for one pack or two: the same bits as of a layer that computes one way only."""
+    """Four threads, all ways in turn, room for one pack or two: the same bits as of layers that compute one way."""
     weight, bias = numbers()
     made = prepare_lent if lent else tconv.prepare
     layer = made(weight, bias, GEOMETRY, winograd=winograd)

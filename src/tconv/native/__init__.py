@@ -51,12 +51,8 @@ def pack(
 
     With `keeps`, the weight is copied; else each run is given a `Source` of the same numbers. `winograd`: see
     `tconv.prepare`.
-
-    Raises:
-        SizeOverflowError: a number of the geometry does not fit into 64 bits.
     """
     axes = [(axis.kernel, axis.stride, axis.dilation, axis.crop_lo) for axis in geometry.axes]
-    geometry.check_numbers()
     return LAYERS[weight.dtype](weight, bias, axes, groups, activation, slope, active(), keeps, winograd)
 
 
