@@ -1,6 +1,7 @@
 // The Python face of the core. Python has judged the arguments; what is checked here keeps memory safe.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -15,6 +16,7 @@
 #include <type_traits>
 
 #include "bind.hpp"
+#include "bounds.hpp"
 #include "dispatch.hpp"
 #include "layer.hpp"
 #include "lent.hpp"
@@ -98,13 +100,70 @@ Activation activation_of(const std::string& name) {
     throw std::invalid_argument("unknown activation " + name);
 }
 
+// The weights that a call lends, from its Python callable; asked for on the call's own thread, without Python's lock.
+template <class T>
+class Source {
+  public:
+    Source(const Layer<T>& layer, nb::handle source) {
+        if (!source.is_none()) lender_ = [&layer, source] { return lent_by(layer, source); };
+    }
+
+    const Lender<T>* lender() const { return lender_ ? &lender_ : nullptr; }
+
+  private:
+    static std::shared_ptr<const T> lent_by(const Layer<T>& layer, nb::handle source) {
+        const nb::gil_scoped_acquire locked;
+        std::pair<nb::object, nb::object> numbers;
+        auto array = std::make_unique<Packed<const T>>();
+        if (!nb::try_cast(source(), numbers) || !nb::try_cast(numbers.first, *array, false))
+            throw nb::type_error("the source must return (weight, bias), the weight a C-contiguous array of the layer's dtype");
+        const auto free = [](Packed<const T>* array) {
+            const nb::gil_scoped_acquire locked_again;
+            delete array;
+        };
+        const std::shared_ptr<Packed<const T>> weight(array.release(), free);
+        bool fits = weight->ndim() == layer.axes().size() + 2 && static_cast<Index>(weight->shape(0)) == layer.in_channels() &&
+                    static_cast<Index>(weight->size()) == layer.weights();
+        for (std::size_t a = 0; fits && a < layer.axes().size(); ++a)
+            fits = static_cast<Index>(weight->shape(a + 2)) == layer.axes()[a].kernel;
+        expect(fits, "the source's weight does not fit the layer");
+        return {weight, weight->data()};
+    }
+
+    Lender<T> lender_;
+};
+
+// What a call asks of this thread: its workers, and to end when Ctrl-C was pressed.
+Workers workers(int threads, bool team) {
+    return {threads, team, [] {
+                const nb::gil_scoped_acquire locked;
+                if (PyErr_CheckSignals() != 0) nb::raise_python_error();
+            }};
+}
+
+template <class T>
+void run(const Layer<T>& layer, const View<const T>& x, const View<T>& y, nb::handle source, int threads, bool team) {
+    for (const auto& array : {x.shape, y.shape})
+        for (std::size_t a = 2; a < array.size(); ++a) expect(array[a] < largest_size, "a size does not fit into 64 bits");
+    const Source<T> lent(layer, source);
+    const Employed employed(workers(threads, team));
+    const nb::gil_scoped_release unlocked;
+    layer.run(x, y, lent.lender());
+}
+
+template <class T>
+nb::object kept(const Layer<T>& layer, nb::handle owner, const T* data, std::vector<std::size_t> shape) {
+    if (!data) return nb::none();
+    return nb::cast(nb::ndarray<const T, nb::numpy>(data, shape.size(), shape.data(), owner));
+}
+
 template <class T>
 void bind_layer(nb::module_& m, const char* name) {
     nb::class_<Layer<T>>(m, name, "Weights packed for one backend; `run` computes any input size.")
         .def(
             "__init__",
             [](Layer<T>* self, const Packed<const T>& weight, nb::object bias, const std::vector<AxisTuple>& tuples,
-               Index groups, const std::string& activation, T slope, const std::string& backend, bool lent, bool winograd) {
+               Index groups, const std::string& activation, T slope, const std::string& backend, bool keeps, bool winograd) {
                 expect(weight.ndim() == tuples.size() + 2 && !tuples.empty(), "weight rank does not fit the axes");
                 expect(groups > 0 && weight.shape(0) % static_cast<std::size_t>(groups) == 0, "groups");
                 std::vector<Axis> axes;
@@ -113,6 +172,7 @@ void bind_layer(nb::module_& m, const char* name) {
                     expect(static_cast<Index>(weight.shape(a + 2)) == kernel && kernel > 0 && stride > 0 && dilation > 0,
                            "axis does not fit the weight");
                     axes.push_back({kernel, stride, dilation, crop_lo});
+                    expect(countable(axes.back()), "axis does not fit into 64 bits");
                 }
                 const Index out_channels = static_cast<Index>(weight.shape(1)) * groups;
                 const T* bias_data = nullptr;
@@ -124,28 +184,28 @@ void bind_layer(nb::module_& m, const char* name) {
                 }
                 const Choice* choice = choose(backend);
                 expect(choice, "unknown or unsupported backend");
-                new (self) Layer<T>(weight.data(), bias_data, lent, static_cast<Index>(weight.shape(0)), out_channels, groups,
+                new (self) Layer<T>(weight.data(), bias_data, keeps, static_cast<Index>(weight.shape(0)), out_channels, groups,
                                     std::move(axes), activation_of(activation), slope, choice->backend, winograd);
             },
             "weight"_a, "bias"_a.none(), "axes"_a, "groups"_a, "activation"_a, "slope"_a, "backend"_a,
-            "lent"_a = false, "winograd"_a = false)
+            "keeps"_a = true, "winograd"_a = false)
         .def(
             "run",
-            [](const Layer<T>& self, const Array<const T>& x, const Array<T>& y) {
+            [](const Layer<T>& self, const Array<const T>& x, const Array<T>& y, nb::handle source, int threads, bool team) {
                 expect(x.ndim() == self.axes().size() + 2 && y.ndim() == x.ndim() && x.shape(0) == y.shape(0) &&
                            static_cast<Index>(x.shape(1)) == self.in_channels() &&
                            static_cast<Index>(y.shape(1)) == self.out_channels(),
                        "arrays do not fit the layer");
-                const View<const T> in = view(x);
-                const View<T> out = view(y);
-                nb::gil_scoped_release unlocked;
-                self.run(in, out);
+                run<T>(self, view(x), view(y), source, threads, team);
             },
-            "x"_a.noconvert(), "y"_a.noconvert(),
-            "Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.")
+            "x"_a.noconvert(), "y"_a.noconvert(), "source"_a.none() = nb::none(), "threads"_a = 0, "team"_a = false,
+            "Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come. Where a "
+            "layer that keeps no weights needs them, `source()` is (weight, bias). At most `threads` threads, 0: as set; with "
+            "`team`, those of `join_team`.")
         .def(
             "result",
-            [](const Layer<T>& self, const Exchanged<const T>& x, const std::vector<std::size_t>& shape, bool last) {
+            [](const Layer<T>& self, const Exchanged<const T>& x, const std::vector<std::size_t>& shape, bool last,
+               nb::handle source, int threads, bool team) {
                 expect(x.ndim() == self.axes().size() + 2 && shape.size() == x.ndim() && x.shape(0) == shape[0] &&
                            static_cast<Index>(x.shape(1)) == self.in_channels() &&
                            static_cast<Index>(shape[1]) == self.out_channels(),
@@ -153,17 +213,27 @@ void bind_layer(nb::module_& m, const char* name) {
                 if (!x.data() && x.size()) throw nb::buffer_error("the input has no memory");
                 const View<const T> in = view(x);
                 const auto y = lent<T>(shape, last || (!without_gaps(in, false) && without_gaps(in, true)));
-                const View<T> out = view(y);
-                {
-                    nb::gil_scoped_release unlocked;
-                    self.run(in, out);
-                }
+                run<T>(self, in, view(y), source, threads, team);
                 return y;
             },
-            "x"_a.noconvert(), "shape"_a, "last"_a,
-            nb::sig("def result(self, x: object, shape: Sequence[int], last: bool) -> object"),
+            "x"_a.noconvert(), "shape"_a, "last"_a, "source"_a.none() = nb::none(), "threads"_a = 0, "team"_a = false,
+            nb::sig("def result(self, x: object, shape: Sequence[int], last: bool, source: object | None = None, "
+                    "threads: int = 0, team: bool = False) -> object"),
             "The output of `x` (batch, channels, *in) as a new array of that shape, channels-last in memory if `x` is or with "
-            "`last`, else C-contiguous; both DLPack capsules.")
+            "`last`, else C-contiguous; both DLPack capsules. The rest as `run`.")
+        .def_prop_ro(
+            "numbers",
+            [](nb::handle_t<Layer<T>> owner) {
+                const auto& layer = nb::cast<const Layer<T>&>(owner);
+                const auto in = static_cast<std::size_t>(layer.in_channels()), out = static_cast<std::size_t>(layer.out_channels());
+                std::vector<std::size_t> shape{in, 0};
+                std::size_t taps = 1;
+                for (const Axis& axis : layer.axes()) shape.push_back(static_cast<std::size_t>(axis.kernel)), taps *= shape.back();
+                shape[1] = static_cast<std::size_t>(layer.weights()) / in / taps;
+                return std::make_pair(kept(layer, owner, layer.kept_weight(), shape), kept(layer, owner, layer.bias(), {out}));
+            },
+            nb::sig("def numbers(self) -> tuple[object, object]"),
+            "(weight, bias) as the layer keeps them, read-only; None for a weight that it does not keep.")
         .def(
             "account",
             [](const Layer<T>& self, const std::vector<Index>& x_shape, const std::vector<Index>& x_strides,
@@ -171,6 +241,8 @@ void bind_layer(nb::module_& m, const char* name) {
                 const std::size_t dims = self.axes().size() + 2;
                 expect(x_shape.size() == dims && x_strides.size() == dims && y_shape.size() == dims && y_strides.size() == dims,
                        "arrays do not fit the layer");
+                for (std::size_t a = 2; a < dims; ++a)
+                    expect(x_shape[a] < largest_size && y_shape[a] < largest_size, "a size does not fit into 64 bits");
                 const auto account = self.account({nullptr, x_shape, x_strides}, {nullptr, y_shape, y_strides});
                 return std::make_tuple(std::string(account.way), account.workspace_bytes);
             },

@@ -32,7 +32,8 @@ class CellLanes {
         }
     }
 
-    const PackOrder& order() const { return order_; }
+    Index packed_weights() const { return order_.weights * layer_.groups; }
+    Packed<T> pack(const Constants<T>& layer, const T* weights) const { return tconv::pack(order_, layer, weights); }
 
     // Bytes that each thread needs beside its output and the weights.
     Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
@@ -53,7 +54,7 @@ class CellLanes {
         return bytes;
     }
 
-    void run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
+    bool run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
              double multiplications) const {
         const auto plan = plan_of(x, y, threads_for(multiplications));
         const std::vector<Places>* places = nullptr;
@@ -65,6 +66,7 @@ class CellLanes {
             const auto number = static_cast<std::size_t>(task / layer_.groups);
             compute(call, *plan, plan->first_part[number], plan->first_part[number + 1]);
         });
+        return true;
     }
 
    private:
@@ -135,7 +137,7 @@ class CellLanes {
                     }
                 }
             first_part.push_back(parts.size());
-            remembers = most * taps * static_cast<Index>(parts.size()) <= most_places;
+            remembers = static_cast<double>(most) * static_cast<double>(taps) * static_cast<double>(parts.size()) <= most_places;
         }
 
         Walk walk;

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "activation.hpp"
-#include "buffer.hpp"
+#include "packing.hpp"
 #include "problem.hpp"
 #include "rows.hpp"
 #include "threads.hpp"
@@ -43,19 +43,17 @@ class AxisTaps {
 template <class T>
 class Depthwise {
    public:
-    Depthwise(const Constants<T>& layer, const Kernels<T>& kernels)
-        : layer_(layer), kernels_(kernels), rows_(row_axis(layer)), columns_(layer.axes.back()), leading_(layer.axes) {
+    // With `by_channels`, for arrays of which `along_channels` is true.
+    Depthwise(const Form& layer, const Kernels<T>& kernels, bool by_channels)
+        : layer_(layer), kernels_(kernels), by_channels_(by_channels), rows_(row_axis(layer)), columns_(layer.axes.back()),
+          leading_(layer.axes) {
         if (leading_.size() > 1) leading_.pop_back();
-        const Index taps = layer.taps(), channels = layer.groups * layer.out_channels;
-        T* by_tap = by_tap_.grow(taps * channels);
-        for (Index c = 0; c < channels; ++c)
-            for (Index tap = 0; tap < taps; ++tap) by_tap[tap * channels + c] = layer.weight[c * taps + tap];
         find_runs();
     }
 
     // Whether the arrays have rows of pixels, or pixels of channels, to walk along; and a panel of a few rows, with all
     // that the taps reach, stays small.
-    static bool can_run(const Constants<T>& layer, const View<const T>& x, const View<T>& y) {
+    static bool can_run(const Form& layer, const View<const T>& x, const View<T>& y) {
         if (layer.in_channels != 1) return false;
         if (along_channels(layer, x, y)) return true;
         if (x.strides.back() != 1 && x.shape.back() != 1) return false;
@@ -69,16 +67,36 @@ class Depthwise {
 
     // Bytes that each thread needs beside its output and the weights.
     Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
-        if (along_channels(layer_, x, y)) return 0;
+        if (by_channels_) return 0;
         const Index slices = layer_.taps() / rows_.axis.kernel / columns_.axis.kernel;
         return slices * plan_for(x, y).slice * static_cast<Index>(sizeof(T));
     }
 
-    void run(const View<const T>& x, const View<T>& y, double multiplications) const {
-        if (along_channels(layer_, x, y))
-            run_pixels(x, y, multiplications);
+    static bool along_channels(const Form& layer, const View<const T>& x, const View<T>& y) {
+        return layer.out_channels == 1 && x.shape[1] > 1 && x.strides[1] == 1 && y.strides[1] == 1;
+    }
+
+    Index packed_weights() const { return layer_.groups * layer_.out_channels * layer_.taps(); }
+
+    // As they are, or [tap][channel].
+    Packed<T> pack(const Constants<T>&, const T* weights) const {
+        Packed<T> packed{Buffer<T>(packed_weights()), Buffer<T>()};
+        const Index taps = layer_.taps(), channels = layer_.groups * layer_.out_channels;
+        T* to = packed.weight.data();
+        if (!by_channels_) std::copy_n(weights, packed_weights(), to);
+        for (Index c = 0; c < channels && by_channels_; ++c)
+            for (Index tap = 0; tap < taps; ++tap) to[tap * channels + c] = weights[c * taps + tap];
+        return packed;
+    }
+
+    bool run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
+             double multiplications) const {
+        const Call call{layer, packed.weight.data(), x, y};
+        if (by_channels_)
+            run_pixels(call, multiplications);
         else
-            run_planes(x, y, multiplications);
+            run_planes(call, multiplications);
+        return true;
     }
 
    private:
@@ -87,12 +105,15 @@ class Depthwise {
     static constexpr Index cache_bytes = 8 << 20;   // larger outputs are written to memory
     static constexpr Index most_columns = 1024;     // cells of a block
 
-    static bool along_channels(const Constants<T>& layer, const View<const T>& x, const View<T>& y) {
-        return layer.out_channels == 1 && x.shape[1] > 1 && x.strides[1] == 1 && y.strides[1] == 1;
-    }
+    struct Call {
+        const Constants<T>& layer;
+        const T* weight;
+        const View<const T>& x;
+        const View<T>& y;
+    };
 
     // The last axis but one; a sequence is an image of one row.
-    static Axis row_axis(const Constants<T>& layer) {
+    static Axis row_axis(const Form& layer) {
         return layer.axes.size() > 1 ? layer.axes[layer.axes.size() - 2] : Axis{1, 1, 1, 0};
     }
 
@@ -174,7 +195,9 @@ class Depthwise {
         std::vector<Index> taps;  // of the slices
     };
 
-    void run_planes(const View<const T>& x, const View<T>& y, double multiplications) const {
+    void run_planes(const Call& call, double multiplications) const {
+        const View<const T>& x = call.x;
+        const View<T>& y = call.y;
         const Plan plan = plan_for(x, y);
         const Index planes = y.shape[0] * y.shape[1], items = plan.blocks() * planes;
         const Index threads = threads_for(multiplications), shares = std::min<Index>(items, threads > 1 ? 4 * threads : 1);
@@ -186,20 +209,19 @@ class Depthwise {
                 locate(located, plan, x, y, block);
                 for (; item < last; ++item) {
                     const Index plane = item - block * planes;
-                    compute(located, plan, x, y, plane / y.shape[1], plane % y.shape[1]);
+                    compute(located, plan, call, plane / y.shape[1], plane % y.shape[1]);
                 }
             }
         });
     }
 
-    void compute(const Located& located, const Plan& plan, const View<const T>& x, const View<T>& y, Index n,
-                 Index channel) const {
-        T* to = y.at(n, channel);
-        const T* from = x.at(n, channel / layer_.out_channels);
-        kernels_.stencil(located.block, to, from, layer_.weight + channel * layer_.taps(), layer_.bias_of(channel));
-        if (layer_.activation == Activation::none) return;
+    void compute(const Located& located, const Plan& plan, const Call& call, Index n, Index channel) const {
+        T* to = call.y.at(n, channel);
+        const T* from = call.x.at(n, channel / layer_.out_channels);
+        kernels_.stencil(located.block, to, from, call.weight + channel * layer_.taps(), call.layer.bias_of(channel));
+        if (call.layer.activation == Activation::none) return;
         for (Index row = 0; row < located.rows; ++row)
-            activate(kernels_, layer_, to + located.y + row * plan.row.y_step, located.columns, plan.column.y_step);
+            activate(kernels_, call.layer, to + located.y + row * plan.row.y_step, located.columns, plan.column.y_step);
     }
 
     void locate(Located& found, const Plan& plan, const View<const T>& x, const View<T>& y, Index number) const {
@@ -292,18 +314,21 @@ class Depthwise {
 
     static constexpr Index most_pixels = 8;  // cells whose inputs are in the cache for all phases of the last axis
 
-    void run_pixels(const View<const T>& x, const View<T>& y, double multiplications) const {
+    void run_pixels(const Call& call, double multiplications) const {
+        const View<T>& y = call.y;
         Index rows = 1;
         for (std::size_t a = 2; a + 1 < y.shape.size(); ++a) rows *= y.shape[a];
         const Index chunk = 8 * most_pixels, chunks = ceil_div(columns_.cells(y.shape.back()), chunk);
         parallel(y.shape[0] * rows * chunks, multiplications, [&](Index task) {
             const Index first = task % chunks * chunk;
-            pixels(x, y, task / chunks / rows, task / chunks % rows, first, first + chunk);
+            pixels(call, task / chunks / rows, task / chunks % rows, first, first + chunk);
         });
     }
 
     // The cells first..last-1 of an output row.
-    void pixels(const View<const T>& x, const View<T>& y, Index n, Index number, Index first, Index last) const {
+    void pixels(const Call& call, Index n, Index number, Index first, Index last) const {
+        const View<const T>& x = call.x;
+        const View<T>& y = call.y;
         const Index stride = columns_.axis.stride, out = y.shape.back(), channels = y.shape[1];
         Index y_offset = 0;
         const auto rows = row_sources(layer_.axes, x, y, number, y_offset);
@@ -314,21 +339,23 @@ class Depthwise {
                 const auto begin = tap;
                 while (tap != columns_.taps.end() && tap->phase == phase) ++tap;
                 const Index end = std::min({cell + most_pixels, last, ceil_div(out - phase, stride)});
-                blend_phase(x, y, row, x.at(n, 0), rows, {begin, tap}, phase, cell, end);
+                blend_phase(call, row, x.at(n, 0), rows, {begin, tap}, phase, cell, end);
             }
         }
         const Index count = std::min(last * stride, out) - first * stride, step = y.strides.back();
         const bool packed = step == channels;  // then all are one run
         for (Index o = 0; o < (packed ? 1 : count); ++o)
-            activate(kernels_, layer_, row + (first * stride + o) * step, packed ? count * channels : channels, 1);
+            activate(kernels_, call.layer, row + (first * stride + o) * step, packed ? count * channels : channels, 1);
     }
 
     using TapRange = std::pair<std::vector<AxisTap>::const_iterator, std::vector<AxisTap>::const_iterator>;
 
     // Cells with the same taps at a time: those that have an input there.
-    void blend_phase(const View<const T>& x, const View<T>& y, T* row, const T* image, const std::vector<RowPair>& rows,
-                     const TapRange& taps, Index phase, Index cell, Index end) const {
+    void blend_phase(const Call& call, T* row, const T* image, const std::vector<RowPair>& rows, const TapRange& taps,
+                     Index phase, Index cell, Index end) const {
         thread_local std::vector<Source> sources;
+        const View<const T>& x = call.x;
+        const View<T>& y = call.y;
         const Index step = x.strides.back(), channels = y.shape[1], y_cell = columns_.axis.stride * y.strides.back();
         for (Index until = end; cell < end; cell = until, until = end) {
             sources.clear();
@@ -339,17 +366,17 @@ class Depthwise {
                 for (const RowPair& pair : rows)
                     sources.push_back({pair.x_offset + i * step, (pair.tap * columns_.axis.kernel + tap->k) * channels});
             }
-            kernels_.blend(row + phase * y.strides.back() + cell * y_cell, y_cell, image, step, by_tap_.data(), layer_.bias,
+            kernels_.blend(row + phase * y.strides.back() + cell * y_cell, y_cell, image, step, call.weight, call.layer.bias,
                            sources.data(), static_cast<Index>(sources.size()), until - cell, channels);
         }
     }
 
-    const Constants<T>& layer_;
+    const Form layer_;
     const Kernels<T>& kernels_;
+    const bool by_channels_;
     AxisTaps rows_, columns_;
     std::vector<Axis> leading_;  // all axes but the last, for row_sources
     std::vector<Run> runs_;      // by group, then by range
-    Buffer<T> by_tap_;  // [tap][channel]
 };
 
 }  // namespace tconv

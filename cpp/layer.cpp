@@ -1,10 +1,13 @@
 #include "layer.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
+#include "bounds.hpp"
 #include "cells.hpp"
 #include "depthwise.hpp"
+#include "lazy.hpp"
 #include "pixels.hpp"
 #include "reference.hpp"
 #include "threads.hpp"
@@ -109,80 +112,109 @@ constexpr Index long_row = 32;
 }  // namespace
 
 template <class T>
-Layer<T>::Layer(const T* weight, const T* bias, bool lent, Index in_channels, Index out_channels, Index groups,
+Layer<T>::Layer(const T* weight, const T* bias, bool keeps, Index in_channels, Index out_channels, Index groups,
                 std::vector<Axis> axes, Activation activation, T slope, const Backend* backend, bool winograd)
-    : constants_{{std::move(axes), groups, in_channels / groups, out_channels / groups}, weight, bias, activation, slope},
-      kernels_(kernels_of<T>(backend)), may_winograd_(winograd) {
-    const Index weights = in_channels * constants_.out_channels * constants_.taps();
-    if (!lent) {
-        constants_.weight = std::copy_n(weight, weights, weight_.grow(weights)) - weights;
-        if (bias) constants_.bias = std::copy_n(bias, out_channels, bias_.grow(out_channels)) - out_channels;
-    }
-    finite_ = all_finite(constants_.weight, weights);
+    : constants_{{std::move(axes), groups, in_channels / groups, out_channels / groups}, bias, activation, slope},
+      kernels_(kernels_of<T>(backend)),
+      finite_(all_finite(weight, weights())),
+      may_winograd_(winograd),
+      packs_((keeps ? 1 : 2) * weights() * static_cast<Index>(sizeof(T))) {
+    if (keeps) std::copy_n(weight, weights(), weight_.grow(weights()));
+    if (bias) constants_.bias = std::copy_n(bias, out_channels, bias_.grow(out_channels)) - out_channels;
     point_ = constants_;
     point_.axes = {{constants_.taps(), constants_.taps(), 1, 0}};
 }
 
 template <class T>
-Layer<T>::~Layer() = default;
-
-template <class T>
-void Layer<T>::run(const View<const T>& x, const View<T>& y) const {
-    if (y.size() == 0 || x.size() == 0) return;
-    run(choose(x, y, may_winograd_), x, y);
+void Layer<T>::run(const View<const T>& x, const View<T>& y, const Lender<T>* lender) const {
+    if (y.empty() || x.empty()) return;
+    const double products = x.about_size() * static_cast<double>(constants_.out_channels * constants_.taps());
+    const Call call{x, y, lender, products};
+    for (Way way = choose(x, y, may_winograd_); !run(way, call);) way = instead_of(way, x, y);
 }
 
+// Call use(layer, x, y, key of the pack, maker of the program).
 template <class T>
-void Layer<T>::run(Way way, const View<const T>& x, const View<T>& y) const {
-    const double multiplications =
-        static_cast<double>(x.size()) * static_cast<double>(constants_.out_channels * constants_.taps());
-    if (way == Way::reference) return run_reference(x, y, multiplications);
-    if (way == Way::winograd) {
-        const auto& ready = ready_winograd();
-        if (!ready.program->run(constants_, ready.packed, x, y, multiplications)) run(choose(x, y, false), x, y);
-        return;
+template <class Use>
+auto Layer<T>::by_program(Way way, const View<const T>& x, const View<T>& y, Use use) const {
+    const bool rows_of_channels = way == Way::channels || (y.strides[1] == 1 && y.shape[1] > 1);
+    const LaneOrder order = rows_of_channels ? LaneOrder::phase_then_channel : LaneOrder::channel_then_phase;
+    const Grouping grouping = way == Way::channels ? Grouping::single : Grouping::alike;
+    const bool by_channels = Depthwise<T>::along_channels(constants_, x, y);
+    const auto key = [way](bool variant) { return 2 * static_cast<int>(way) + variant; };
+    switch (way) {
+        case Way::depthwise:
+            return use(constants_, x, y, key(by_channels), [&] { return the_program<Depthwise<T>>(constants_, *kernels_, by_channels); });
+        case Way::winograd:
+            return use(constants_, x, y, key(false), [&] { return the_program<Winograd<T>>(constants_, *kernels_); });
+        case Way::pixels:
+        case Way::pixels_woven:
+            return use(constants_, x, y, key(false), [&] { return the_program<Pixels<T>>(constants_, *kernels_, way == Way::pixels_woven); });
+        case Way::point:
+            return as_point(constants_.taps(), x, y, [&](const View<const T>& in, const View<T>& out) {
+                return use(point_, in, out, key(rows_of_channels), [&] { return the_program<CellLanes<T>>(point_, *kernels_, grouping, order); });
+            });
+        default:
+            return use(constants_, x, y, key(rows_of_channels), [&] { return the_program<CellLanes<T>>(constants_, *kernels_, grouping, order); });
     }
-    if (way == Way::depthwise) return ready_depthwise().run(x, y, multiplications);
-    if (way == Way::point)
-        return as_point(constants_.taps(), x, y, [&](const View<const T>& in, const View<T>& out) {
-            const auto& ready = ready_cells(way, out);
-            ready.program->run(point_, ready.packed, in, out, multiplications);
-        });
-    for (const Axis& axis : constants_.axes)
-        if (has_holes(axis)) {
-            fill(y);
-            break;
-        }
-    if (way == Way::pixels || way == Way::pixels_woven) {
-        const auto& ready = ready_pixels(way == Way::pixels_woven);
-        ready.program->run(constants_, ready.packed, x, y, multiplications);
-    } else {
-        const auto& ready = ready_cells(way, y);
-        ready.program->run(constants_, ready.packed, x, y, multiplications);
+}
+
+// A program and the weights as it reads them; null if they are too large for it.
+template <class T>
+template <class Make>
+auto Layer<T>::ready(int key, const Constants<T>& layer, const Call& call, Make program) const {
+    using Found = Ready<typename decltype(program())::element_type>;
+    std::shared_ptr<const void> found = packs_.find(key);
+    if (!found) {
+        const auto made = program();
+        const Index bytes = made->packed_weights() * static_cast<Index>(sizeof(T));
+        if (!packs_.admit(bytes)) return std::shared_ptr<const Found>();
+        packs_.make_room(bytes);
+        const auto weight = weights_of(call.lender);
+        found = packs_.keep(key, std::make_shared<const Found>(made, made->pack(layer, weight.get())), bytes);
     }
+    return std::static_pointer_cast<const Found>(found);
+}
+
+// False if the way cannot be taken after all: see `instead_of`.
+template <class T>
+bool Layer<T>::run(Way way, const Call& call) const {
+    if (way == Way::reference) return run_reference(call), true;
+    return by_program(way, call.x, call.y, [&](const Constants<T>& layer, const View<const T>& x, const View<T>& y, int key, auto program) {
+        const auto found = ready(key, layer, call, program);
+        if (!found) return false;
+        const auto& axes = constants_.axes;
+        const bool computes_all = way == Way::depthwise || way == Way::winograd || way == Way::point;
+        if (!computes_all && std::any_of(axes.begin(), axes.end(), has_holes)) fill(y);
+        return found->program->run(layer, found->packed, x, y, call.multiplications);
+    });
+}
+
+// Winograd's algorithm gives up where a result is not finite. It, and the ways whose vectors are outputs of a cell, may need
+// too much memory for their weights; those of the pixels are no larger than the weights themselves.
+template <class T>
+typename Layer<T>::Way Layer<T>::instead_of(Way way, const View<const T>& x, const View<T>& y) const {
+    return way == Way::winograd ? choose(x, y, false) : Way::pixels;
 }
 
 template <class T>
 typename Layer<T>::Account Layer<T>::account(const View<const T>& x, const View<T>& y) const {
     static const char* const names[] = {"reference", "depthwise", "winograd", "cells", "pixels", "pixels", "cells", "cells", "cells"};
-    const Way way = choose(x, y, may_winograd_);
-    Index bytes = 0;
-    if (way == Way::depthwise) bytes = ready_depthwise().workspace_bytes(x, y);
-    if (way == Way::winograd) bytes = Winograd<T>(constants_, *kernels_).workspace_bytes(y);
-    if (way == Way::pixels || way == Way::pixels_woven)
-        bytes = ready_pixels(way == Way::pixels_woven).program->workspace_bytes(x, y);
-    if (way == Way::point)
-        bytes = as_point(constants_.taps(), x, y, [&](const View<const T>& in, const View<T>& out) {
-            return ready_cells(way, out).program->workspace_bytes(in, out);
+    for (Way way = choose(x, y, may_winograd_);; way = instead_of(way, x, y)) {
+        if (way == Way::reference) return {names[0], 0};
+        const Index bytes = by_program(way, x, y, [&](const Constants<T>&, const View<const T>& in, const View<T>& out, int, auto program) {
+            const auto made = program();
+            const bool admitted = packs_.admit(made->packed_weights() * static_cast<Index>(sizeof(T)));
+            return admitted ? made->workspace_bytes(in, out) : Index{-1};
         });
-    if (way >= Way::channels) bytes = ready_cells(way, y).program->workspace_bytes(x, y);
-    return {names[static_cast<int>(way)], bytes};
+        if (bytes >= 0) return {names[static_cast<int>(way)], bytes};
+    }
 }
 
 template <class T>
 typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y, bool winograd) const {
     // Inputs beyond the border count as zero, and zero times Inf is NaN where the definition has no product at all.
-    if (!kernels_ || !finite_) return Way::reference;
+    if (!kernels_ || !finite_ || !fits_fast_ways(constants_, x, y)) return Way::reference;
     if (Depthwise<T>::can_run(constants_, x, y)) return Way::depthwise;
     if (winograd && Winograd<T>::can_run(constants_, *kernels_, x, y)) return Way::winograd;
     const Axis& last = constants_.axes.back();
@@ -205,44 +237,26 @@ typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y
 }
 
 template <class T>
-const Depthwise<T>& Layer<T>::ready_depthwise() const {
-    return depthwise_.get([&] { return std::make_unique<Depthwise<T>>(constants_, *kernels_); });
+std::shared_ptr<const T> Layer<T>::weights_of(const Lender<T>* lender) const {
+    if (weight_.data()) return {std::shared_ptr<const void>(), weight_.data()};  // which the layer owns
+    if (!lender) throw std::invalid_argument("this layer keeps no weights: give the call their source");
+    return (*lender)();
 }
 
+// In pieces so small that each is done within a few milliseconds.
 template <class T>
-const typename Layer<T>::template Ready<Winograd<T>>& Layer<T>::ready_winograd() const {
-    return winograd_.get([&] {
-        const auto program = the_program<Winograd<T>>(constants_, *kernels_);
-        return std::make_unique<Ready<Winograd<T>>>(program, program->pack(constants_));
-    });
-}
-
-template <class T>
-const typename Layer<T>::template Ready<Pixels<T>>& Layer<T>::ready_pixels(bool woven_channels) const {
-    return pixels_[woven_channels].get([&] {
-        const auto program = the_program<Pixels<T>>(constants_, *kernels_, woven_channels);
-        return std::make_unique<Ready<Pixels<T>>>(program, pack(program->order(), constants_));
-    });
-}
-
-template <class T>
-const typename Layer<T>::template Ready<CellLanes<T>>& Layer<T>::ready_cells(Way way, const View<T>& y) const {
-    const Constants<T>& layer = way == Way::point ? point_ : constants_;
-    const bool rows_of_channels = way == Way::channels || (y.strides[1] == 1 && y.shape[1] > 1);
-    const Grouping grouping = way == Way::channels ? Grouping::single : Grouping::alike;
-    const LaneOrder order = rows_of_channels ? LaneOrder::phase_then_channel : LaneOrder::channel_then_phase;
-    const int number = way == Way::channels ? 0 : way == Way::channels_alike ? 1 : way == Way::phases ? 2 : 3 + rows_of_channels;
-    return cells_[number].get([&] {
-        const auto program = the_program<CellLanes<T>>(layer, *kernels_, grouping, order);
-        return std::make_unique<Ready<CellLanes<T>>>(program, pack(program->order(), layer));
-    });
-}
-
-template <class T>
-void Layer<T>::run_reference(const View<const T>& x, const View<T>& y, double multiplications) const {
-    const Index rows = row_count(y);
-    parallel(y.shape[0] * y.shape[1] * rows, multiplications, [&](Index item) {
-        reference_row(constants_, x, y, item / rows / y.shape[1], item / rows % y.shape[1], item % rows);
+void Layer<T>::run_reference(const Call& call) const {
+    constexpr Index products_of_a_piece = 1 << 22;
+    const View<T>& y = call.y;
+    const auto weight = weights_of(call.lender);
+    const Index rows = row_count(y), columns = y.shape.back();
+    const Index piece = std::clamp<Index>(products_of_a_piece / (constants_.in_channels * constants_.taps()), 1, columns);
+    const Index pieces = ceil_div(columns, piece);
+    parallel(y.shape[0] * y.shape[1] * rows * pieces, call.multiplications, [&](Index item) {
+        const Index begin = item % pieces * piece, row = item / pieces % rows, plane = item / pieces / rows;
+        reference_row(constants_, weight.get(), call.x, y, plane / y.shape[1], plane % y.shape[1], row, begin,
+                      std::min(begin + piece, columns));
+        look_up();
     });
 }
 

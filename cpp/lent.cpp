@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <list>
-#include <mutex>
 #include <numeric>
+
+#include "fork.hpp"
 
 namespace tconv {
 namespace {
@@ -11,7 +12,6 @@ namespace {
 constexpr Index kept_at_most = 1 << 29;
 
 struct Kept {
-    std::mutex mutex;
     std::list<Bytes> memory;  // oldest first
 
     Index bytes() const {
@@ -28,33 +28,34 @@ Kept& kept() {
 }  // namespace
 
 Bytes borrow(Index bytes) {
+    std::list<Bytes> found;
     {
-        const std::lock_guard<std::mutex> lock(kept().mutex);
+        const Moment moment;
         auto& memory = kept().memory;
         auto best = memory.end();
         for (auto one = memory.begin(); one != memory.end(); ++one) {
             const bool fits = one->count() >= bytes && one->count() <= bytes + bytes / 4;
             if (fits && (best == memory.end() || one->count() < best->count())) best = one;
         }
-        if (best != memory.end()) {
-            Bytes found = std::move(*best);
-            memory.erase(best);
-            return found;
-        }
+        if (best != memory.end()) found.splice(found.end(), memory, best);
     }
-    return Bytes(bytes);
+    return found.empty() ? Bytes(bytes) : std::move(found.front());
 }
 
 void give_back(Bytes memory) {
-    const std::lock_guard<std::mutex> lock(kept().mutex);
-    kept().memory.push_back(std::move(memory));
-    while (kept().bytes() > kept_at_most) kept().memory.pop_front();
+    std::list<Bytes> fresh, gone;  // the latter freed when the lock is released
+    fresh.push_back(std::move(memory));
+    const Moment moment;
+    auto& all = kept().memory;
+    all.splice(all.end(), fresh);
+    while (kept().bytes() > kept_at_most) gone.splice(gone.end(), all, all.begin());
 }
 
 Index free_memory() {
-    const std::lock_guard<std::mutex> lock(kept().mutex);
+    std::list<Bytes> gone;
+    const Moment moment;
     const Index bytes = kept().bytes();
-    kept().memory.clear();
+    gone.swap(kept().memory);
     return bytes;
 }
 

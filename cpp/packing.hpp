@@ -29,8 +29,9 @@ struct Packed {
     Buffer<T> weight, bias;  // one channel group after the other
 };
 
+// `weights` are (groups*in_channels, out_channels, *kernel), contiguous.
 template <class T>
-Packed<T> pack(const PackOrder& order, const Constants<T>& layer) {
+Packed<T> pack(const PackOrder& order, const Constants<T>& layer, const T* weights) {
     const auto biases = static_cast<Index>(order.biases.size());
     Packed<T> packed{Buffer<T>(order.weights * layer.groups), Buffer<T>(biases * layer.groups)};
     for (Index g = 0; g < layer.groups; ++g)
@@ -45,7 +46,7 @@ Packed<T> pack(const PackOrder& order, const Constants<T>& layer) {
         const Index g = task / blocks, begin = task % blocks * several, end = std::min(begin + several, layer.in_channels);
         for (const Column& column : order.columns)
             for (Index ci = begin; ci < end; ++ci) {
-                const T* weight = layer.weight + (g * layer.in_channels + ci) * row;
+                const T* weight = weights + (g * layer.in_channels + ci) * row;
                 T* to = packed.weight.data() + g * order.weights + column.to + ci * column.step;
                 const auto count = static_cast<Index>(column.from.size());
                 for (Index k = 0; k < count; ++k) to[k] = weight[column.from[static_cast<std::size_t>(k)]];

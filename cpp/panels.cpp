@@ -86,11 +86,15 @@ Panels::Layout Panels::measured(std::size_t flat, bool halo) const {
     Layout layout{flat, halo, 1, 0};
     const Index plane = cells(flat, last_ + 1), outer = cells(0, flat);
     const Index vectors = ceil_div(plane, needs_.lanes), tiles = ceil_div(vectors, needs_.vectors);
-    const Index between = halo ? reach(flat) * cells(flat + 1, last_ + 1) : 0;
-    const Index lanes = ceil_div(vectors, tiles) * needs_.lanes, fitting = (needs_.room / copies(layout) - between) / lanes;
-    layout.tiles = std::clamp<Index>(std::min(fitting, images_ * outer * tiles / least_units), 1, tiles);
+    // What is not chosen may be larger than 64 bits can count.
+    const double between = halo ? static_cast<double>(reach(flat)) * static_cast<double>(cells(flat + 1, last_ + 1)) : 0;
+    const Index lanes = ceil_div(vectors, tiles) * needs_.lanes;
+    const double fitting = (static_cast<double>(needs_.room / copies(layout)) - between) / static_cast<double>(lanes);
+    const Index enough = std::clamp<Index>(images_ * outer * tiles / least_units, 1, tiles);
+    layout.tiles = fitting < static_cast<double>(enough) ? std::max<Index>(1, static_cast<Index>(std::max(fitting, 1.0))) : enough;
     const Index chunks = ceil_div(tiles, layout.tiles);
-    const double copied = static_cast<double>(outer * copies(layout)) * static_cast<double>(plane + chunks * between);
+    const double copied = static_cast<double>(outer) * static_cast<double>(copies(layout)) *
+                          (static_cast<double>(plane) + static_cast<double>(chunks) * between);
     const double row = static_cast<double>(flat == last_ ? std::min(plane, layout.tiles * lanes) : count_[last_]);
     layout.cost = static_cast<double>(outer * vectors) * needs_.work +
                   copied * (2 / static_cast<double>(needs_.lanes) + 4 / row);

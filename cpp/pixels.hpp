@@ -51,7 +51,8 @@ class Pixels {
         needs_.vectors = kernels.vectors[rows - 1];
     }
 
-    const PackOrder& order() const { return order_; }
+    Index packed_weights() const { return order_.weights * layer_.groups; }
+    Packed<T> pack(const Constants<T>& layer, const T* weights) const { return tconv::pack(order_, layer, weights); }
 
     // Bytes that each thread needs beside its output and the weights.
     Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
@@ -59,7 +60,7 @@ class Pixels {
         return (panel_size(*plan) + sums_size(*plan, ssize(blocks_))) * static_cast<Index>(sizeof(T));
     }
 
-    void run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
+    bool run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
              double multiplications) const {
         const auto plan = plan_of(x, y);
         const Index images = x.shape[0], units = plan->panels.units() * images;
@@ -81,6 +82,7 @@ class Pixels {
                     compute({layer, packed, x, y, located, g, first, std::min(first + at_once, last)}, *plan, block * plan->units,
                             std::min((block + 1) * plan->units, units));
         });
+        return true;
     }
 
    private:

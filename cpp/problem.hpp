@@ -1,5 +1,6 @@
 // What one call is about, as plain numbers received from Python. Sizes are never recomputed here.
 #pragma once
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,13 @@ struct View {
         for (Index n : shape) product *= n;
         return product;
     }
+    bool empty() const { return std::find(shape.begin(), shape.end(), 0) != shape.end(); }
+    // `size` where it may not fit into 64 bits: an array that repeats its elements can be as large as it likes.
+    double about_size() const {
+        double product = 1;
+        for (const Index n : shape) product *= static_cast<double>(n);
+        return product;
+    }
 };
 
 // What tells arrays of one shape and layout from others.
@@ -46,10 +54,10 @@ struct Form {
     }
 };
 
-// What stays the same from call to call. `bias` is null or has one value per output channel.
+// What stays the same from call to call, but the weights: a layer may have to ask for those, and packs them. `bias` is null
+// or has one value per output channel.
 template <class T>
 struct Constants : Form {
-    const T* weight;  // (groups*in_channels, out_channels, *kernel), contiguous
     const T* bias;
     Activation activation;
     T slope;

@@ -22,28 +22,24 @@ T activated(Activation kind, T slope, T v) {
     return v;
 }
 
-// Output row `row` of image `n`, output channel `channel`.
+// The outputs begin..end of row `row` of image `n`, output channel `channel`; `weight` as in packing.hpp.
 template <class T>
-void reference_row(const Constants<T>& layer, const View<const T>& x, const View<T>& y, Index n, Index channel,
-                   Index row) {
+void reference_row(const Constants<T>& layer, const T* weight, const View<const T>& x, const View<T>& y, Index n,
+                   Index channel, Index row, Index begin, Index end) {
     const Axis& last = layer.axes.back();
     const Index g = channel / layer.out_channels, c = channel % layer.out_channels, taps = layer.taps();
-    const Index in = x.shape.back(), out = y.shape.back(), x_step = x.strides.back(), y_step = y.strides.back();
+    const Index x_step = x.strides.back(), y_step = y.strides.back();
     Index y_offset = 0;
     const auto rows = row_sources(layer.axes, x, y, row, y_offset);
     T* out_row = y.at(n, channel) + y_offset;
-    for (Index o = 0; o < out; ++o) {
+    for (Index o = begin; o < end; ++o) {
         double sum = static_cast<double>(layer.bias_of(channel));
-        for (Index k = 0; k < last.kernel; ++k) {
-            const Index reached = o + last.crop_lo - last.dilation * k;
-            if (reached < 0) break;
-            if (reached % last.stride || reached / last.stride >= in) continue;
+        meetings(last, o + last.crop_lo, x.shape.back(), [&](Index k, Index i) {
             for (const RowPair& pair : rows)
                 for (Index ci = g * layer.in_channels; ci < (g + 1) * layer.in_channels; ++ci)
-                    sum += static_cast<double>(x.at(n, ci)[pair.x_offset + reached / last.stride * x_step]) *
-                           static_cast<double>(
-                               layer.weight[(ci * layer.out_channels + c) * taps + pair.tap * last.kernel + k]);
-        }
+                    sum += static_cast<double>(x.at(n, ci)[pair.x_offset + i * x_step]) *
+                           static_cast<double>(weight[(ci * layer.out_channels + c) * taps + pair.tap * last.kernel + k]);
+        });
         out_row[o * y_step] = activated(layer.activation, layer.slope, static_cast<T>(sum));
     }
 }

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace tconv {
@@ -28,7 +29,13 @@ int available() {
     return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
+// Read when the core is loaded, which Python does under its lock.
+const int at_start = available();
+
+thread_local Workers workers;
+
 constexpr std::chrono::microseconds look_out{200};
+constexpr std::chrono::milliseconds between_looks{50};
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -65,7 +72,7 @@ struct Job {
         for (std::size_t i = 0; i < regions.size(); ++i) {
             Region& region = regions[(seat + i) % regions.size()];
             for (Index task; (task = region.next.fetch_add(1)) < region.end; done.fetch_add(1)) try {
-                    body(task);
+                    if (!failed.load(std::memory_order_relaxed)) body(task);
                 } catch (...) {
                     if (!failed.exchange(true)) error = std::current_exception();
                 }
@@ -160,6 +167,8 @@ Pool& the_pool() {
     return *found;
 }
 
+Team team_of_call() { return workers.team ? team.load() : nullptr; }
+
 // Waking a worker takes some ten microseconds, handing work to one that looks out about one; smaller work stays on the
 // calling thread.
 constexpr double worth_waking = 5e5, worth_handing_over = 2e5;
@@ -167,8 +176,9 @@ constexpr double worth_waking = 5e5, worth_handing_over = 2e5;
 }  // namespace
 
 int num_threads() {
+    if (workers.threads > 0) return workers.threads;
     const int count = chosen;
-    return count ? count : available();
+    return count ? count : at_start;
 }
 
 void set_num_threads(int count) { chosen = count; }
@@ -178,9 +188,22 @@ void join_team(Team parallel, Seat seat) {
     team = parallel;
 }
 
+Employed::Employed(const Workers& now) : before_(std::exchange(workers, now)) {}
+
+Employed::~Employed() { workers = before_; }
+
+void look_up() {
+    thread_local std::chrono::steady_clock::time_point last;
+    if (!workers.look_up) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last < between_looks) return;
+    last = now;
+    workers.look_up();
+}
+
 int threads_for(double multiplications) {
     if (multiplications < 2 * worth_handing_over) return 1;
-    const bool awake = !team.load() && the_pool().awake();
+    const bool awake = !team_of_call() && the_pool().awake();
     const double share = multiplications / (awake ? worth_handing_over : worth_waking);
     return share < 2 ? 1 : static_cast<int>(std::min(static_cast<double>(num_threads()), share));
 }
@@ -191,7 +214,7 @@ void parallel(Index count, double multiplications, const std::function<void(Inde
         for (Index task = 0; task < count; ++task) body(task);
         return;
     }
-    if (const Team run = team) {
+    if (const Team run = team_of_call()) {
         Job job(count, threads, body);
         const auto work = [](void* shared) { static_cast<Job*>(shared)->work(static_cast<std::size_t>(seat_in_team.load()())); };
         run(work, &job, static_cast<unsigned>(threads), 0);

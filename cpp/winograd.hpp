@@ -29,6 +29,7 @@ class Winograd {
         : kernels_(kernels),
           before_(layer.axes.begin(), layer.axes.end() - 2),
           axes_{Side(layer.axes[before_.size()]), Side(layer.axes[before_.size() + 1])},
+          groups_(layer.groups),
           channels_(layer.in_channels),
           pitch_(ceil_div(layer.in_channels, kernels.lanes) * kernels.lanes + kernels.lanes),
           out_vectors_(ceil_div(layer.out_channels, kernels.lanes)) {
@@ -50,14 +51,16 @@ class Winograd {
         return saved >= worth_while && tiles >= few_tiles;
     }
 
-    Index workspace_bytes(const View<T>& y) const {
+    Index workspace_bytes(const View<const T>&, const View<T>& y) const {
         Index taps = 1;
         for (const Axis& axis : before_) taps *= ceil_div(axis.kernel, axis.stride);
         const Index tiles = tiles_at_once(tiles_of(y), taps, 1);
         return all_points * (point_step(tiles * taps) + product_step(tiles)) * static_cast<Index>(sizeof(T));
     }
 
-    Packed<T> pack(const Constants<T>& layer) const {
+    Index packed_weights() const { return weights_ * groups_; }
+
+    Packed<T> pack(const Constants<T>& layer, const T* weights) const {
         const Index lanes = kernels_.lanes, biases = out_vectors_ * lanes, kernel = axes_[0].kernel * axes_[1].kernel;
         Packed<T> packed{Buffer<T>(weights_ * layer.groups), Buffer<T>(biases * layer.groups)};
         for (Index g = 0; g < layer.groups; ++g)
@@ -65,7 +68,7 @@ class Winograd {
                 packed.bias.data()[g * biases + c] = c < layer.out_channels ? layer.bias_of(g * layer.out_channels + c) : T(0);
         parallel(channels_ * layer.groups, static_cast<double>(weights_ * layer.groups), [&](Index task) {
             const Index g = task / channels_, ci = task % channels_;
-            const T* weight = layer.weight + task * layer.out_channels * layer.taps();
+            const T* weight = weights + task * layer.out_channels * layer.taps();
             for (const Panel& panel : panels_) {
                 const Index width = panel.vectors * lanes;
                 for (const Run& run : panel.runs)
@@ -360,7 +363,7 @@ class Winograd {
     const Kernels<T>& kernels_;
     const std::vector<Axis> before_;
     const std::array<Side, 2> axes_;
-    const Index channels_, pitch_, out_vectors_;
+    const Index groups_, channels_, pitch_, out_vectors_;
     std::vector<Panel> panels_;
     Index weights_ = 0;  // of a channel group
     const std::vector<T> zeros_ = std::vector<T>(static_cast<std::size_t>(channels_));

@@ -20,6 +20,7 @@ ROWS = [
     {"nn"},
     {"functional", "linear", "explorer", "config"},
     {"layer"},
+    {"signature"},
     {"native", "kernels", "solver", "unet_plan", "dialects"},
     {"forms"},
     {"arrays"},

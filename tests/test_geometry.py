@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import pickle
 from math import gcd, prod
+from typing import Any
 
 import pytest
 
 from tconv import Axis, Geometry, errors, receptive_field
 from tconv.geometry import Forward
+from tconv.geometry.countable import check_countable
 
 # kernel, stride, padding, in, out
 WORKED_SIZES = [
@@ -207,3 +209,26 @@ def test_same_and_valid(kernel: int, stride: int) -> None:
         assert Geometry.from_torch(kernel, stride, "same").output_size(in_size) == (in_size * stride,)
         valid = in_size * stride + max(kernel - stride, 0)
         assert Geometry.from_torch(kernel, stride, "valid").output_size(in_size) == (valid,)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        (((1,), (1,), (2**62 + 1,), (0,), (2**62,), (1,)), "axis 0: stride 4611686018427387905"),
+        (((1, 5), (1, 1), (1, 1), (0, 2**62), (0, 0), (1, 1)), "axis 1: padding 4611686018427387904"),
+        (((1,), (1,), (2**61,), (0,), (2**63,), (2,)), "axis 0: output_padding 9223372036854775808"),
+        (((1,), (1,), (1,), (0,), (0,), (2**64,)), "axis 0: dilation 18446744073709551616"),
+        (((4,), (3,), (2**61,), (2**61,), (0,), (1,)), "axis 0: canvas size 6917529027641081859"),
+        (((1,), (3,), (1,), (0,), (2**61,), (2**60 + 2**59,)), "axis 0: output size 5764607523034234881"),
+    ],
+)
+def test_numbers_that_64_bits_cannot_count(numbers: Any, message: str) -> None:
+    with pytest.raises(errors.SizeOverflowError) as refused:
+        check_countable(*numbers)
+    assert str(refused.value) == f"{message} does not fit into 64 bits; it must be below 2**62"
+
+
+def test_numbers_that_64_bits_can_count() -> None:
+    check_countable((1, 2), (3, 3), (2**29, 2**40), (0, 0), (5, 2**39), (1, 2**59))
+    check_countable((3,), (2,), (1,), (-5,), (-1,), (0,))  # which others refuse
+    check_countable((2**31,), (2**14,), (2**29,), (2**60,), (0,), (2**29,))

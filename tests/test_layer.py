@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from cases import CASES, IDS, Case
+from ml_dtypes import bfloat16
 
 import tconv
 from tconv import Geometry, errors
-from tconv.layer import ACTIVATIONS, Signature
+from tconv.layer import ACTIVATIONS, prepare_lent
+from tconv.signature import Signature
 
 
 def test_runs_on_any_size_and_keeps_its_own_weights() -> None:
@@ -162,3 +167,81 @@ def test_unaligned_weights_are_read_from_a_copy() -> None:
     x = np.arange(10, dtype=np.float32).reshape(1, 2, 5)
     assert not odd[0].flags.aligned and odd[0].flags.c_contiguous
     assert (tconv.prepare(*odd)(x) == tconv.prepare(w, b)(x)).all()
+
+
+LAYERS: dict[str, Callable[[], tconv.Layer]] = {
+    "float32": lambda: tconv.prepare(ones((8, 3, 4, 4)), ones((6,)), Geometry((4, 4), 2), 2, "gelu"),
+    "no bias": lambda: tconv.prepare(ones((8, 3, 3)), None, Geometry(3), 1, ("leaky_relu", 0.3)),
+    "float64, winograd": lambda: tconv.prepare(
+        ones((32, 32, 3, 3)).astype(float), None, Geometry((3, 3)), winograd=True
+    ),
+    "float16": lambda: tconv.prepare(ones((8, 3, 4, 4)).astype(np.float16), ones((3,)).astype(np.float16)),
+    "bfloat16": lambda: tconv.prepare(ones((8, 3, 4)).astype(bfloat16), activation="relu"),
+    "int64": lambda: tconv.prepare((9 * ones((8, 3, 4))).astype(int), np.arange(3)),
+    "object": lambda: tconv.prepare(np.arange(24).reshape(8, 3).astype(object)[..., None] * 10**30),
+    "depthwise": lambda: tconv.prepare(ones((8, 1, 4, 4)), None, Geometry((4, 4), 2), 8),
+    "not finite": lambda: tconv.prepare(ones((8, 3, 2)) * np.float32(np.inf)),
+}
+
+
+def ones(shape: tuple[int, ...]) -> Any:
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    **{f"pickle {n}": lambda layer, n=n: pickle.loads(pickle.dumps(layer, n)) for n in range(2, 6)},
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_layer_is_copied_and_pickled(name: str, copied: str) -> None:
+    """Before and after it has run: the same repr, plan and bits, in both layouts."""
+    layer = LAYERS[name]()
+    rng = np.random.default_rng(1)
+    shape = (1, layer._signature.weight[0], *[12] * layer.geometry.ndim)
+    x = (4 * rng.standard_normal(shape)).astype(layer.dtype)
+    last = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    for _ in range(2):
+        other = COPIES[copied](layer)
+        assert other is not layer and repr(other) == repr(layer) and other.exchanged == layer.exchanged
+        assert other.dtype is layer.dtype or layer.dtype.kind == "V"
+        for channels_last, each in enumerate((x, last)):
+            assert other.plan(shape, bool(channels_last)) == layer.plan(shape, bool(channels_last))
+            expected, y = layer(each), other(each)
+            assert y.dtype == expected.dtype and np.array_equal(y, expected, equal_nan=layer.dtype.kind == "f")
+
+
+def test_a_copy_keeps_its_own_weights_and_a_pickle_is_no_larger_than_they_are() -> None:
+    w = ones((64, 64, 4, 4))
+    layer = tconv.prepare(w)
+    x = ones((1, 64, 5, 5))
+    expected, copied = layer(x), copy.copy(layer)
+    assert len(pickle.dumps(layer, 5)) < w.nbytes + 2000
+    del layer
+    assert (copied(x) == expected).all()
+
+
+def test_a_layer_that_keeps_no_weights_is_neither_copied_nor_pickled() -> None:
+    layer = prepare_lent(ones((2, 3, 2)))
+    for copied in COPIES.values():
+        with pytest.raises(TypeError) as refused:
+            copied(layer)
+        assert str(refused.value) == (
+            f"{layer!r} keeps no weights and so cannot be copied or pickled; make it anew from the weights"
+        )
+
+
+def test_a_lent_layer_computes_what_a_prepared_one_does() -> None:
+    w, b, x = ones((4, 3, 3, 2)), ones((3,)), ones((2, 4, 5, 6))
+    arguments = Geometry((3, 2), 2), 1, "silu"
+    layer, expected = prepare_lent(w, b, *arguments), tconv.prepare(w, b, *arguments)(x)
+    out = np.empty((2, 3, 11, 24), np.float32)[..., ::2]
+    assert layer.computed(x, out, lambda: (w, b), (1, False)) is out and (out == expected).all()
+    assert (layer.computed(x[0], None, lambda: (w, b), (2, False)) == expected[0]).all()
+    y = torch.from_dlpack(layer.exchange(x.__dlpack__(), x.shape, True, lambda: (w, b), (0, True)))
+    assert (y.numpy() == expected).all() and y.is_contiguous(memory_format=torch.channels_last)
+    with pytest.raises(errors.OutError, match="out has shape"):
+        layer.computed(x, out[1:], lambda: (w, b), (1, False))

@@ -219,6 +219,12 @@ MESSAGES: list[tuple[Any, type[Exception], str]] = [
         "a result of shape (1, 3, 4294967297, 4294967297), dtype float32, has 221360928987593834508 bytes; 64 bits "
         "cannot count them",
     ),
+    (
+        lambda: tconv.prepare(np.ones((1, 1, 3)), geometry=Geometry(3, 2**63, 2**61, (0, -1))),
+        errors.SizeOverflowError,
+        "axis 0: kernel 3, stride 9223372036854775808, dilation 2305843009213693952, crop (0, -1), with an extent of "
+        "4611686018427387905 cells, does not fit into 64 bits; choose numbers below 2**62",
+    ),
     (lambda: Geometry(3).output_size(-1), errors.InputSizeError, "in_size (-1,) must not be negative"),
     # out
     (

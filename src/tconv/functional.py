@@ -9,7 +9,8 @@ from tconv import errors
 from tconv.arrays import Array, Shape, as_array, check_weight, layout, same_dtype
 from tconv.geometry import Geometry, Sizes
 from tconv.geometry.arguments import Ints, Padding, is_sequence, per_axis
-from tconv.layer import Signature, run_once
+from tconv.layer import run_once
+from tconv.signature import Signature
 
 
 def conv_transpose(

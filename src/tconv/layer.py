@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from tconv import errors, native
-from tconv.arrays import Array, Shape, as_array, check_weight, layout, same_dtype
+from tconv.arrays import Array, Shape, as_array, check_weight, same_dtype
 from tconv.forms import taps
 from tconv.geometry import Geometry
+from tconv.native import Source, Workers
+from tconv.signature import Signature, core_dtype, readable, refuse
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu")
-
-
-class Signature:
-    """All of a layer but its numbers: judged once, and shared by the layers that have it in common. It keeps no array.
-
-    Attributes:
-        geometry, groups, dtype: those of `Layer`.
-        weight, bias: their shapes; None where there is no bias.
-        core_dtype: what the compiled core computes in; None if NumPy has to.
-    """
-
-    def __init__(self, geometry: Geometry, groups: int, weight: Shape, bias: Shape | None, scalar: type[Any]):
-        self.geometry = geometry
-        self.groups = groups
-        self.weight = weight
-        self.bias = bias
-        self.dtype: np.dtype[Any] = np.dtype(scalar)  # in native byte order
-        self.core_dtype = _core_dtype(self.dtype)
-        self._results: dict[Shape, tuple[Shape, bool]] = {}  # what `_result` said, by the input's shape
-
-    def result(self, x: Array, out: Array | None) -> Array:
-        """Where the result for `x` goes: `out`, once it is judged, or else a new array."""
-        shape, fits = self._results.get(x.shape) or self._result(x.shape)
-        if out is not None:
-            _check_out(out, shape, self.dtype, x)
-            return out
-        if not fits:
-            _refuse(shape, self.dtype)
-        if x.flags.c_contiguous:
-            return np.empty(shape, self.dtype)
-        return _new_like(x, shape, len(shape) - len(self.weight) + 1, self.dtype)
-
-    def result_shape(self, input: Shape) -> Shape:
-        """(batch, out_channels, *out_size), or without the batch."""
-        return (self._results.get(input) or self._result(input))[0]
-
-    def _result(self, input: Shape) -> tuple[Shape, bool]:
-        """The result's shape, and whether it fits into this machine's memory; judged once, then remembered."""
-        sizes = layout(input, self.weight, self.bias, self.groups)
-        shape = sizes.result_shape(self.geometry.output_size(sizes.in_size))
-        if len(self._results) >= 256:
-            self._results.clear()
-        result = self._results[input] = shape, prod(shape) * self.dtype.itemsize <= _memory()
-        return result
 
 
 @dataclass(frozen=True)
@@ -99,7 +55,7 @@ class Layer:
         bias: Array | None,
         activation: str = "",
         slope: float = 0.0,
-        lent: bool = False,  # the numbers are kept as they are, not copied: for a layer that lives as long as one call
+        keeps: bool = True,  # whether it has a copy of the weight; else each call brings their source
         winograd: bool = False,
     ):
         self.geometry = signature.geometry
@@ -108,12 +64,10 @@ class Layer:
         self._signature = signature
         self._core_dtype = core = signature.core_dtype
         self.exchanged = len(signature.weight) if core is self.dtype else 0
+        self._more = activation, slope, keeps, winograd
         if core:
-            weight = np.ascontiguousarray(_readable(weight, core))
-            bias = None if bias is None else np.ascontiguousarray(_readable(bias, core))
-            numbers = signature.geometry, weight, bias, signature.groups
-            self._packed = native.pack(*numbers, activation, slope, lent, winograd)
-            self._lent = (weight, bias) if lent else None
+            weight, bias = signature.readable(weight, bias)
+            self._packed = native.pack(signature.geometry, weight, bias, signature.groups, *self._more)
         else:
             self._weight, self._bias = weight.astype(self.dtype), None if bias is None else bias.astype(self.dtype)
 
@@ -141,7 +95,22 @@ class Layer:
         self._run(x, y)
         return y
 
-    def exchange(self, input: Any, input_shape: Shape, last: bool = False) -> Any:
+    def computed(self, input: Any, out: Array | None, source: Source | None, workers: Workers) -> Array:
+        """As a call, with the weights and the threads that the caller has; `source` and `workers` as in `exchange`."""
+        x = as_array("input", input)
+        same_dtype(self.dtype, input=x)
+        y = self._signature.result(x, out)
+        self._run(x, y, source, workers)
+        return y
+
+    def exchange(
+        self,
+        input: Any,
+        input_shape: Shape,
+        last: bool = False,
+        source: Source | None = None,
+        workers: Workers = native.OWN,
+    ) -> Any:
         """As a call, from a DLPack capsule to a new one: turning a tensor into an array and back takes longer.
 
         A large result lies in memory that is used again when the result is gone.
@@ -150,6 +119,11 @@ class Layer:
             input: a capsule with a batch of `exchanged` axes, of the layer's dtype and on the CPU.
             input_shape: the shape of that batch, which Python cannot read from a capsule.
             last: make the result channels-last in memory; default: if the input is.
+            source: for a layer of `prepare_lent`: a callable without arguments that returns (weight, bias) as
+                C-contiguous arrays with the very numbers that the layer was made from. It is called where they have
+                to be packed for a way of computing that has no pack yet.
+            workers: how many threads (0: as `tconv.set_num_threads` says), and whether they are the team that
+                `tconv.native.join_team` made known.
 
         Raises:
             TypeError: the capsule holds something else.
@@ -159,8 +133,8 @@ class Layer:
         signature = self._signature
         shape, fits = signature._results.get(input_shape) or signature._result(input_shape)
         if not fits:
-            _refuse(shape, self.dtype)
-        return self._packed.result(input, shape, last)
+            refuse(shape, self.dtype)
+        return self._packed.result(input, shape, last, source, *workers)
 
     def result_shape(self, input_shape: Shape) -> Shape:
         """(batch, out_channels, *out_size) for an input of this shape, or without the batch; raises what a call would.
@@ -197,7 +171,7 @@ class Layer:
             workspace += sum(prod(shape) for shape in shapes) * self._core_dtype.itemsize
         return Plan(output_shape, way, workspace)
 
-    def _run(self, x: Array, y: Array) -> None:
+    def _run(self, x: Array, y: Array, source: Source | None = None, workers: Workers = native.OWN) -> None:
         """Write the result for `x` into `y`; both are judged."""
         if x.ndim < len(self._signature.weight):
             x, y = x[None], y[None]
@@ -205,14 +179,23 @@ class Layer:
         if core is None:
             y[...] = taps.run(self.geometry, x.astype(self.dtype, copy=False), self._weight, self._bias, self.groups)
             return
-        x = _readable(x, core)
+        x = readable(x, core)
         if self.dtype is core and y.flags.aligned:
-            self._packed.run(x, y)
+            self._packed.run(x, y, source, *workers)
             return
         wide = np.empty(y.shape, core)
-        self._packed.run(x, wide)
+        self._packed.run(x, wide, source, *workers)
         with np.errstate(over="ignore"):  # beyond float16 lies Inf, as in PyTorch
             y[...] = wide.astype(self.dtype, copy=False)  # the one rounding
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as what it was made from; packed again, for the machine it comes to, when it is run."""
+        weight, bias = self._packed.numbers if self._core_dtype else (self._weight, self._bias)
+        if weight is None:
+            raise errors.ArgumentTypeError(
+                f"{self!r} keeps no weights and so cannot be copied or pickled; make it anew from the weights"
+            )
+        return Layer, (self._signature, weight, bias, *self._more)
 
     def __repr__(self) -> str:
         shape = self._signature.weight
@@ -224,7 +207,10 @@ class Layer:
 def run_once(signature: Signature, weight: Array, bias: Array | None, x: Array, out: Array | None) -> Array:
     """The result of a layer that is not kept; its weights are packed after everything has been judged."""
     y = signature.result(x, out)
-    Layer(signature, weight, bias, lent=out is None)._run(x, y)  # an `out` may lie on the weight
+    if signature.core_dtype:
+        weight, bias = signature.readable(weight, bias)
+    keeps = out is not None  # which may lie on the weight
+    Layer(signature, weight, bias, keeps=keeps)._run(x, y, lambda: (weight, bias))
     return y
 
 
@@ -252,6 +238,7 @@ def prepare(
 
     Raises:
         RankError, ChannelError, KernelError, BiasError, DtypeError, ActivationError: as their names say.
+        SizeOverflowError: a number of the geometry does not fit into 64 bits.
         ArgumentTypeError: winograd is neither True nor False.
 
     >>> import numpy as np
@@ -259,6 +246,39 @@ def prepare(
     >>> layer(np.array([[1.0, -1.0, 2.0]]))
     array([[1., 1., 0., 0., 2., 2.]])
     """
+    return _prepared(weight, bias, geometry, groups, activation, winograd, True)
+
+
+def prepare_lent(
+    weight: Any,
+    bias: Any = None,
+    geometry: Geometry | None = None,
+    groups: int = 1,
+    activation: str | tuple[str, float] | None = None,
+    winograd: bool = False,
+) -> Layer:
+    """A `Layer` that keeps no copy of its weight, for arrays that live elsewhere anyway, as PyTorch's do.
+
+    Its calls, `exchange` and `computed`, bring a `source` of the numbers. What they are packed into takes at most twice
+    the weight's memory, in any number of sizes, layouts and ways of computing. It cannot be copied or pickled.
+
+    Args and errors as `prepare`; float32 and float64 only.
+    """
+    layer = _prepared(weight, bias, geometry, groups, activation, winograd, False)
+    if not layer.exchanged:
+        raise errors.DtypeError(f"a layer of dtype {layer.dtype} keeps its weights; use float32 or float64")
+    return layer
+
+
+def _prepared(
+    weight: Any,
+    bias: Any,
+    geometry: Geometry | None,
+    groups: int,
+    activation: str | tuple[str, float] | None,
+    winograd: bool,
+    keeps: bool,
+) -> Layer:
     weight = as_array("weight", weight)
     bias = None if bias is None else as_array("bias", bias)
     same_dtype(weight.dtype, bias=bias)
@@ -266,25 +286,13 @@ def prepare(
     geometry = Geometry(weight.shape[2:]) if geometry is None else geometry
     if geometry.kernel != weight.shape[2:]:
         raise errors.KernelError(f"weight {weight.shape} does not have the geometry's kernel {geometry.kernel}")
+    geometry.check_numbers()
     if not isinstance(winograd, bool | np.bool_):
         raise errors.ArgumentTypeError(f"winograd {winograd!r} must be True or False")
     name, slope = _activation(activation, weight.dtype)
     shapes = weight.shape, None if bias is None else bias.shape
-    return Layer(
-        Signature(geometry, int(groups), *shapes, weight.dtype.type), weight, bias, name, slope, winograd=bool(winograd)
-    )
-
-
-def _core_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
-    """The dtype that the compiled core computes `dtype` in; None if NumPy has to."""
-    if dtype in native.LAYERS:
-        return np.dtype(dtype.type)  # the one object that NumPy's own arrays carry
-    return np.dtype(np.float32) if dtype.name in ("float16", "bfloat16") else None
-
-
-def _readable(array: Array, core_dtype: np.dtype[Any]) -> Array:
-    """The array as the compiled core can read it: itself, or an aligned copy."""
-    return array if array.dtype is core_dtype and array.flags.aligned else array.astype(core_dtype)
+    signature = Signature(geometry, int(groups), *shapes, weight.dtype.type)
+    return Layer(signature, weight, bias, name, slope, keeps, bool(winograd))
 
 
 def _strides(shape: Shape, channels_last: bool) -> Shape:
@@ -305,69 +313,8 @@ def _activation(activation: str | tuple[str, float] | None, dtype: np.dtype[Any]
         raise errors.ActivationError(
             f"activation {activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)} or ('leaky_relu', slope)"
         )
-    if _core_dtype(dtype.newbyteorder("=")) is None:
+    if core_dtype(dtype.newbyteorder("=")) is None:
         raise errors.ActivationError(
             f"activation {name} is not defined here for dtype {dtype}; use a floating-point dtype"
         )
     return str(name), float(slope)
-
-
-def _refuse(shape: Shape, dtype: np.dtype[Any]) -> NoReturn:
-    """Refuse a result larger than the memory before it is allocated."""
-    size = prod(shape) * dtype.itemsize
-    if size >= 2**63:
-        raise errors.SizeOverflowError(
-            f"a result of shape {shape}, dtype {dtype}, has {size} bytes; 64 bits cannot count them"
-        )
-    raise errors.ResultTooLargeError(
-        f"a result of shape {shape}, dtype {dtype}, needs {size / 2**30:.1f} GiB; this machine has "
-        f"{_memory() / 2**30:.1f} GiB: run it in parts, or give an `out` on disk (numpy.memmap)"
-    )
-
-
-def _new_like(x: Array, shape: Shape, channel: int, dtype: np.dtype[Any]) -> Array:
-    """A new array, channels-last in memory if `x` is; `channel` is the axis of the channels."""
-    front, back = range(channel), range(channel, x.ndim - 1)
-    last = (*front, *(axis + 1 for axis in back), channel)
-    if not x.transpose(last).flags.c_contiguous:
-        return np.empty(shape, dtype)
-    return np.empty([shape[axis] for axis in last], dtype).transpose(*front, x.ndim - 1, *back)
-
-
-def _check_out(out: Array, shape: Shape, dtype: np.dtype[Any], x: Array) -> None:
-    """Refuse an `out` that the result cannot be written to safely."""
-    if not isinstance(out, np.ndarray):
-        raise errors.OutError(f"out must be a NumPy array, not {type(out).__name__}")
-    if out.shape != shape:
-        raise errors.OutError(f"out has shape {out.shape}, the result has {shape}; give an array of that shape")
-    if out.dtype != dtype:
-        raise errors.OutError(f"out has dtype {out.dtype}, the result has {dtype}; give an array of that dtype")
-    if not out.flags.writeable:
-        raise errors.OutError("out is read-only; give a writeable array")
-    if not out.flags.c_contiguous and _overlaps_itself(out):
-        raise errors.OutError(f"out overlaps itself (shape {shape}, strides {out.strides}); give one cell per result")
-    if np.may_share_memory(out, x) and _share_memory(out, x):
-        raise errors.OutError("out shares memory with the input, which is still read while out is written; copy one")
-
-
-def _overlaps_itself(array: Array) -> bool:
-    """Whether two indices may name the same memory: some axis steps within the span of the smaller ones."""
-    span = array.itemsize
-    for step, n in sorted((abs(step), n) for step, n in zip(array.strides, array.shape, strict=True) if n > 1):
-        if step < span:
-            return True
-        span += step * (n - 1)
-    return False
-
-
-def _share_memory(a: Array, b: Array) -> bool:
-    try:
-        return np.shares_memory(a, b, max_work=10_000)  # type: ignore[arg-type]  # any bound is accepted; the stub lists two
-    except np.exceptions.TooHardError:
-        return True
-
-
-@lru_cache(maxsize=1)
-def _memory() -> int:
-    """Bytes of physical memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

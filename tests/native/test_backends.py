@@ -67,14 +67,24 @@ def test_unknown_backend(monkeypatch: pytest.MonkeyPatch) -> None:
         native.active()
 
 
-def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    native.set_num_threads(3)
-    assert native.num_threads() == 3
-    native.set_num_threads(0)
-    monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert native.num_threads() == 5
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    assert native.num_threads() == len(os.sched_getaffinity(0))
+def at_start(setup: str = "pass", **environment: str) -> list[str]:
+    """What tconv takes for its number of threads: at first, once the environment has changed, set, and set back."""
+    code = (
+        f"{setup}; import os; from tconv import native; print(native.num_threads())"
+        "\nos.environ['OMP_NUM_THREADS'] = '7'"
+        "\nfor count in (3, 0): native.set_num_threads(count); print(native.num_threads())"
+    )
+    clean = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_threads() -> None:
+    assert at_start(OMP_NUM_THREADS="5") == ["5", "3", "5"]
+    cpus = str(len(os.sched_getaffinity(0)))
+    for text in ("0", "-2", "many", ""):
+        assert at_start(OMP_NUM_THREADS=text) == [cpus, "3", cpus]
+    assert at_start("import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})") == ["1", "3", "1"]
     with pytest.raises(errors.TconvError, match=r"^threads -1 must be at least 0 \(0: the default\)$"):
         native.set_num_threads(-1)
     with pytest.raises(errors.ArgumentTypeError):

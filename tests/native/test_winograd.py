@@ -127,7 +127,7 @@ def test_two_axes_before_the_last_two() -> None:
 
 
 def test_groups_and_long_sums() -> None:
-    x, weight, bias, geometry = make([(4, 2, (1, 1))] * 2, (20, 20), (2100, 17), groups=2, batch=1)
+    x, weight, bias, geometry = make([(4, 2, (1, 1)), (3, 1, (1, 1))], (20, 20), (1100, 17), groups=2, batch=1)
     y, expected = ready(x, weight, bias, geometry, 2)(x), exact(x, weight, bias, geometry, 2)
     np.testing.assert_allclose(y, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
 

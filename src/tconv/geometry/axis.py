@@ -103,6 +103,17 @@ class Axis:
         """Cells that one stamp spans: dilation*(kernel-1) + 1."""
         return self.dilation * (self.kernel - 1) + 1
 
+    def check_numbers(self) -> None:
+        """Refuse numbers that 64-bit arithmetic cannot hold, whatever the input.
+
+        Raises:
+            SizeOverflowError: a number, or the extent of the kernel, is 2**62 or more.
+        """
+        if max(abs(self.crop_lo), abs(self.crop_hi), self.stride, self.dilation, self.extent) >= LARGEST:
+            raise errors.SizeOverflowError(
+                f"{self}, with an extent of {self.extent} cells, does not fit into 64 bits; choose numbers below 2**62"
+            )
+
     def full_size(self, in_size: int) -> int:
         """Size of the canvas before the crop."""
         return self.stride * (in_size - 1) + self.extent

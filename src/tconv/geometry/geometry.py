@@ -189,6 +189,10 @@ class Geometry:
         """Output size per axis; raises `EmptyOutputError` or `SizeOverflowError`, naming the axis."""
         return self._each(Axis.output_size, self.sizes("in_size", in_size))
 
+    def check_numbers(self) -> None:
+        """Raise `SizeOverflowError` if a stride, dilation, crop or extent is too large for 64-bit arithmetic."""
+        self._each(lambda axis, _: axis.check_numbers(), self.axes)
+
     def full_size(self, in_size: Ints) -> Sizes:
         """Size of the canvas before the crop, per axis."""
         return self._each(Axis.full_size, self.sizes("in_size", in_size))

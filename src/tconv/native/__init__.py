@@ -9,6 +9,7 @@ the environment forces one.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -23,6 +24,13 @@ from tconv.native import _core
 
 Packed: TypeAlias = _core.LayerF32 | _core.LayerF64
 
+# Where a call finds the weights of a layer that keeps none: (weight, bias), C-contiguous, of the core's dtype.
+Source: TypeAlias = Callable[[], tuple[Array, Array | None]]
+
+# With what a call computes: how many threads at most (0: `num_threads`), and whether they are those of `join_team`.
+Workers: TypeAlias = tuple[int, bool]
+OWN: Workers = (0, False)
+
 LAYERS: dict[np.dtype[Any], type[_core.LayerF32 | _core.LayerF64]] = {
     np.dtype(np.float32): _core.LayerF32,
     np.dtype(np.float64): _core.LayerF64,
@@ -36,16 +44,16 @@ def pack(
     groups: int = 1,
     activation: str = "",
     slope: float = 0.01,
-    lent: bool = False,
+    keeps: bool = True,
     winograd: bool = False,
 ) -> Packed:
     """Contiguous weights packed for the active backend: `pack(...).run(x, y)` takes strided x and y of their dtype.
 
-    With `lent`, weight and bias are not copied: they must live, unchanged, as long as the result. `winograd`: see
+    With `keeps`, the weight is copied; else each run is given a `Source` of the same numbers. `winograd`: see
     `tconv.prepare`.
     """
     axes = [(axis.kernel, axis.stride, axis.dilation, axis.crop_lo) for axis in geometry.axes]
-    return LAYERS[weight.dtype](weight, bias, axes, groups, activation, slope, active(), lent, winograd)
+    return LAYERS[weight.dtype](weight, bias, axes, groups, activation, slope, active(), keeps, winograd)
 
 
 @form
@@ -84,7 +92,10 @@ def cpu_features() -> tuple[str, ...]:
 
 
 def num_threads() -> int:
-    """Threads that one call may use: as set, else OMP_NUM_THREADS, else the CPUs this process may run on."""
+    """Threads that one call may use: as set, else OMP_NUM_THREADS, else the CPUs that this process may run on.
+
+    The environment and the CPUs are those of the moment when tconv was imported.
+    """
     return _core.num_threads()
 
 
@@ -101,7 +112,7 @@ def free_memory() -> int:
 
 
 def join_team(parallel: int, thread_number: int) -> None:
-    """Compute with the threads of an OpenMP library from now on.
+    """Make the threads of an OpenMP library known, for calls whose `Workers` ask for them; others keep to tconv's own.
 
     `parallel` and `thread_number` are the addresses of its GOMP_parallel and omp_get_thread_num.
     """

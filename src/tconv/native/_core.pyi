@@ -10,16 +10,22 @@ from numpy.typing import NDArray
 class LayerF32:
     """Weights packed for one backend; `run` computes any input size."""
 
-    def __init__(self, weight: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str, lent: bool = False, winograd: bool = False) -> None: ...
+    def __init__(self, weight: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str, keeps: bool = True, winograd: bool = False) -> None: ...
 
-    def run(self, x: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], y: Annotated[NDArray[numpy.float32], dict(device='cpu')]) -> None:
+    def run(self, x: Annotated[NDArray[numpy.float32], dict(device='cpu', writable=False)], y: Annotated[NDArray[numpy.float32], dict(device='cpu')], source: object | None = None, threads: int = 0, team: bool = False) -> None:
         """
-        Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.
+        Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come. Where a layer that keeps no weights needs them, `source()` is (weight, bias). At most `threads` threads, 0: as set; with `team`, those of `join_team`.
         """
 
-    def result(self, x: object, shape: Sequence[int], last: bool) -> object:
+    def result(self, x: object, shape: Sequence[int], last: bool, source: object | None = None, threads: int = 0, team: bool = False) -> object:
         """
-        The output of `x` (batch, channels, *in) as a new array of that shape, channels-last in memory if `x` is or with `last`, else C-contiguous; both DLPack capsules.
+        The output of `x` (batch, channels, *in) as a new array of that shape, channels-last in memory if `x` is or with `last`, else C-contiguous; both DLPack capsules. The rest as `run`.
+        """
+
+    @property
+    def numbers(self) -> tuple[object, object]:
+        """
+        (weight, bias) as the layer keeps them, read-only; None for a weight that it does not keep.
         """
 
     def account(self, x_shape: Sequence[int], x_strides: Sequence[int], y_shape: Sequence[int], y_strides: Sequence[int]) -> tuple[str, int]:
@@ -30,16 +36,22 @@ class LayerF32:
 class LayerF64:
     """Weights packed for one backend; `run` computes any input size."""
 
-    def __init__(self, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str, lent: bool = False, winograd: bool = False) -> None: ...
+    def __init__(self, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str, keeps: bool = True, winograd: bool = False) -> None: ...
 
-    def run(self, x: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], y: Annotated[NDArray[numpy.float64], dict(device='cpu')]) -> None:
+    def run(self, x: Annotated[NDArray[numpy.float64], dict(device='cpu', writable=False)], y: Annotated[NDArray[numpy.float64], dict(device='cpu')], source: object | None = None, threads: int = 0, team: bool = False) -> None:
         """
-        Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come.
+        Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come. Where a layer that keeps no weights needs them, `source()` is (weight, bias). At most `threads` threads, 0: as set; with `team`, those of `join_team`.
         """
 
-    def result(self, x: object, shape: Sequence[int], last: bool) -> object:
+    def result(self, x: object, shape: Sequence[int], last: bool, source: object | None = None, threads: int = 0, team: bool = False) -> object:
         """
-        The output of `x` (batch, channels, *in) as a new array of that shape, channels-last in memory if `x` is or with `last`, else C-contiguous; both DLPack capsules.
+        The output of `x` (batch, channels, *in) as a new array of that shape, channels-last in memory if `x` is or with `last`, else C-contiguous; both DLPack capsules. The rest as `run`.
+        """
+
+    @property
+    def numbers(self) -> tuple[object, object]:
+        """
+        (weight, bias) as the layer keeps them, read-only; None for a weight that it does not keep.
         """
 
     def account(self, x_shape: Sequence[int], x_strides: Sequence[int], y_shape: Sequence[int], y_strides: Sequence[int]) -> tuple[str, int]:

@@ -91,7 +91,7 @@ Size strides_of(const Size& shape, Layout layout, Index after_each_row) {
 
 // The whole output buffer, guards included.
 template <class T>
-std::vector<T> result(const Layer<T>& layer, const Case& c, const std::vector<T>& x, Layout layout) {
+std::vector<T> result(const Layer<T>& layer, const Case& c, const std::vector<T>& x, const Lender<T>& lender, Layout layout) {
     const Size in = shape_of(c.batch, c.in_channels, c.in), out = shape_of(c.batch, c.out_channels, c.out);
     Size in_strides = strides_of(in, layout, 0);
     const Size out_strides = strides_of(out, layout, gap);
@@ -99,7 +99,7 @@ std::vector<T> result(const Layer<T>& layer, const Case& c, const std::vector<T>
     const View<const T> from{x.data() + (layout == reversed ? in.back() - 1 : 0), in, in_strides};
     const Index row = row_length(out, layout), cells = product(out) / row * (row + gap);
     std::vector<T> y(static_cast<std::size_t>(gap + cells), T(99));
-    layer.run(from, View<T>{y.data() + gap, out, out_strides});
+    layer.run(from, View<T>{y.data() + gap, out, out_strides}, &lender);
     return y;
 }
 
@@ -110,11 +110,12 @@ bool agrees(const Case& c, const Choice& choice) {
     const auto x = numbers<T>(c.batch * c.in_channels * product(c.in), 1);
     const auto w = numbers<T>(c.in_channels * (c.out_channels / c.groups) * product(kernel), 2);
     const auto b = numbers<T>(c.out_channels, 3);
-    const auto layer = [&](const Backend* backend) {
-        return Layer<T>(w.data(), b.data(), true, c.in_channels, c.out_channels, c.groups, c.axes, c.activation, T(0.5),
+    const Lender<T> lender = [&w] { return std::shared_ptr<const T>(std::shared_ptr<const void>(), w.data()); };
+    const auto layer = [&](const Backend* backend, bool keeps) {
+        return Layer<T>(w.data(), b.data(), keeps, c.in_channels, c.out_channels, c.groups, c.axes, c.activation, T(0.5),
                         backend, c.winograd);
     };
-    const Layer<T> judged = layer(choice.backend), reference = layer(nullptr);
+    const Layer<T> judged = layer(choice.backend, false), reference = layer(nullptr, true);
     const bool exact = c.activation <= Activation::leaky_relu;
     const T tolerance = exact ? T(0) : sizeof(T) == sizeof(float) ? T(2e-6) : T(2e-15);
 
@@ -122,11 +123,11 @@ bool agrees(const Case& c, const Choice& choice) {
     std::vector<T> found[3];
     std::vector<std::thread> threads;
     for (const Layout layout : {straight, reversed, channels_last})
-        threads.emplace_back([&, layout] { found[layout] = result(judged, c, x, layout); });
+        threads.emplace_back([&, layout] { found[layout] = result(judged, c, x, lender, layout); });
     for (std::thread& thread : threads) thread.join();
 
     for (const Layout layout : {straight, reversed, channels_last}) {
-        const std::vector<T> expected = result(reference, c, x, layout);
+        const std::vector<T> expected = result(reference, c, x, lender, layout);
         const Index row = row_length(shape_of(c.batch, c.out_channels, c.out), layout) + gap;
         for (std::size_t i = 0; i < expected.size(); ++i) {
             const bool guard = static_cast<Index>(i) % row < gap;

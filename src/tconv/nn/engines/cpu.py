@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, get_num_threads
 
 from tconv.errors import TconvError
 from tconv.geometry import Geometry
-from tconv.layer import Layer, prepare
+from tconv.layer import Layer, prepare_lent
 from tconv.native import _core
 from tconv.nn import private
 from tconv.nn.engine import Call, RefusedError, Source
@@ -48,7 +48,7 @@ class CpuLayer:
         if last and input.is_contiguous():  # to copy such an input takes less time than what comes of it
             input = input.movedim(1, -1).contiguous().movedim(-1, 1)
         try:
-            capsule = layer.exchange(private.to_dlpack(input), size, last)
+            capsule = layer.exchange(private.to_dlpack(input), size, last, _arrays(source), (get_num_threads(), True))
         except (TconvError, BufferError) as error:  # the sizes do not fit; the tensor has no memory
             raise RefusedError(str(error)) from error
         return private.from_dlpack(capsule)
@@ -61,7 +61,7 @@ class CpuLayer:
     def run_into(self, input: Tensor, out: Tensor, source: Source) -> None:
         """See `tconv.nn.engine.Prepared`."""
         try:
-            self._layer(input.numpy(), out.numpy())
+            self._layer.computed(input.numpy(), out.numpy(), _arrays(source), (get_num_threads(), True))
         except TconvError as error:
             raise RefusedError(str(error)) from error
 
@@ -69,6 +69,16 @@ class CpuLayer:
         """See `tconv.nn.engine.Prepared`."""
         last = last or self._last
         return f"{self._layer.plan(tuple(input_shape), last).way}, channels-{'last' if last else 'first'}"
+
+
+def _arrays(source: Source) -> Callable[[], tuple[Any, Any]]:
+    """The source's tensors as NumPy's arrays, in the order of their axes."""
+
+    def read() -> tuple[Any, Any]:
+        weight, bias = source()
+        return weight.detach().contiguous().numpy(), None if bias is None else bias.detach().contiguous().numpy()
+
+    return read
 
 
 class Cpu:
@@ -96,7 +106,7 @@ class Cpu:
         """See `tconv.nn.engine.Engine`."""
         arrays: Any = weight.detach().numpy(), None if bias is None else bias.detach().numpy()
         try:
-            layer = prepare(*arrays, geometry, groups, activation, winograd)
+            layer = prepare_lent(*arrays, geometry, groups, activation, winograd)
         except TconvError as error:
             raise RefusedError(str(error)) from error
         return CpuLayer(layer, weight.dtype, weight.dim() > 3 and by_channels(weight, 1))

@@ -20,7 +20,7 @@ _OPENMP = re.compile(r"/lib(gomp|iomp5|omp)[-.\w]*\.so[.\d]*$")
 
 
 def join_pytorch() -> None:
-    """Let the core work with the threads of PyTorch's OpenMP library; with its own where that cannot be told."""
+    """Make the threads of PyTorch's OpenMP library known to the core; its own remain if that cannot be told."""
     library = openmp_of(Path(torch.__file__).parent, loaded())
     opened = library and ctypes.CDLL(library, mode=os.RTLD_LAZY | os.RTLD_NOLOAD)
     entries: list[Any] = [getattr(opened, name, None) for name in ("GOMP_parallel", "omp_get_thread_num")]
