@@ -22,8 +22,8 @@ const T* per_channel(const nb::object& values, Index channels, Exchanged<const T
 }
 
 template <class T>
-Exchanged<T> group_norm(const Exchanged<const T>& x, const nb::object& weight, const nb::object& bias, Index groups,
-                        double eps, const std::string& activation, T slope, const std::string& name) {
+nb::object group_norm(const Exchanged<const T>& x, const nb::object& weight, const nb::object& bias, Index groups, double eps,
+                      const std::string& activation, T slope, const std::string& name, bool numpy) {
     expect(x.ndim() >= 2, "no axis of channels");
     if (!x.data() && x.size()) throw nb::buffer_error("the input has no memory");
     const View<const T> in = view(x);
@@ -42,17 +42,17 @@ Exchanged<T> group_norm(const Exchanged<const T>& x, const nb::object& weight, c
         nb::gil_scoped_release unlocked;
         normalise(choice->backend, norm, images, x.data(), y.data());
     }
-    return y;
+    return numpy ? nb::cast(nb::ndarray<T, nb::numpy>(y.handle())) : nb::cast(y);
 }
 
 template <class T>
 void bind(nb::module_& m, const char* name) {
     m.def(name, &group_norm<T>, "x"_a.noconvert(), "weight"_a.none(), "bias"_a.none(), "groups"_a, "eps"_a, "activation"_a,
-          "slope"_a, "backend"_a,
+          "slope"_a, "backend"_a, "numpy"_a = false,
           nb::sig((std::string("def ") + name + "(x: object, weight: object | None, bias: object | None, groups: int, " +
-                   "eps: float, activation: str, slope: float, backend: str) -> object").c_str()),
+                   "eps: float, activation: str, slope: float, backend: str, numpy: bool = False) -> object").c_str()),
           "The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` "
-          "does; all arrays are DLPack capsules.");
+          "does: a DLPack capsule, or a NumPy array. The others may be either.");
 }
 
 }  // namespace

@@ -41,14 +41,19 @@ class Call {
   private:
     double work() const { return work_of_element * static_cast<double>(images_.size()); }
 
-    // The moments of a group from those of its parts, part k with `counts[k]` numbers at moments[k*step].
+    // The moments of a group from those of its parts, which lie `step` apart and have `counts` numbers.
     static Moments together(const Moments* moments, Index step, const std::vector<double>& counts, double all) {
         Moments sum{0, 0};
-        for (std::size_t k = 0; k < counts.size(); ++k) sum.mean += moments[static_cast<Index>(k) * step].mean * (counts[k] / all);
-        for (std::size_t k = 0; k < counts.size(); ++k) {
-            const Moments& part = moments[static_cast<Index>(k) * step];
-            const double d = part.mean - sum.mean;
-            sum.squares += part.squares + counts[k] * d * d;
+        const Moments* one = moments;
+        for (const double count : counts) {
+            sum.mean += one->mean * (count / all);
+            one += step;
+        }
+        one = moments;
+        for (const double count : counts) {
+            const double d = one->mean - sum.mean;
+            sum.squares += one->squares + count * d * d;
+            one += step;
         }
         return sum;
     }
@@ -158,8 +163,9 @@ class Call {
         double* const mean = of_columns.data();
         double* const squares = mean + columns;
         kernels_.column_moments(mean, squares, x_ + place(image, block), block.rows, columns);
+        const auto groups = static_cast<std::size_t>(norm_.groups);
         const double rows = static_cast<double>(block.rows), share = 1 / static_cast<double>(columns / channels * depth_);
-        Moments* to = moments_.data() + (image * static_cast<Index>(blocks_.size()) + static_cast<Index>(number)) * norm_.groups;
+        Moments* to = moments_.data() + (static_cast<std::size_t>(image) * blocks_.size() + number) * groups;
         for (Index first = 0; first < channels; first += depth_, ++to) {
             *to = {0, 0};
             for (Index at = first; at < columns; at += channels)
@@ -220,10 +226,14 @@ void reference_norm(const Norm<T>& norm, const Images& images, const T* x, T* y)
     };
     for (Index run = 0; run < images.count * norm.groups; ++run) {
         const Index n = run / norm.groups, first = run % norm.groups * depth;
-        const auto sum = [&](auto of) {
-            double all = 0;
+        const auto sum = [&](auto of) {  // with what rounding took from it added to the next (Kahan)
+            double all = 0, lost = 0;
             for (Index c = first; c < first + depth; ++c)
-                for (Index p = 0; p < pixels; ++p) all += of(static_cast<double>(x[at(n, c, p)]));
+                for (Index p = 0; p < pixels; ++p) {
+                    const double next = of(static_cast<double>(x[at(n, c, p)])) + lost, more = all + next;
+                    lost = next - (more - all);
+                    all = more;
+                }
             return all;
         };
         const double mean = sum([&](double v) { return v / count; });

@@ -27,7 +27,8 @@ INLINED double total(V<T> v) {
     } else {
         typename Vec<float, VECTOR_BYTES / 2>::type half[2];
         std::memcpy(half, &v, VECTOR_BYTES);
-        return total_of<VECTOR_BYTES>(__builtin_convertvector(half[0], V<double>) + __builtin_convertvector(half[1], V<double>));
+        const V<double> low = __builtin_convertvector(half[0], V<double>), high = __builtin_convertvector(half[1], V<double>);
+        return total_of<VECTOR_BYTES>(low + high);
     }
 }
 

@@ -47,6 +47,16 @@ class LayerF64:
         (way of computing, bytes that each thread needs beside output and weights) for such arrays; strides count elements.
         """
 
+def group_norm_f32(x: object, weight: object | None, bias: object | None, groups: int, eps: float, activation: str, slope: float, backend: str, numpy: bool = False) -> object:
+    """
+    The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` does: a DLPack capsule, or a NumPy array. The others may be either.
+    """
+
+def group_norm_f64(x: object, weight: object | None, bias: object | None, groups: int, eps: float, activation: str, slope: float, backend: str, numpy: bool = False) -> object:
+    """
+    The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` does: a DLPack capsule, or a NumPy array. The others may be either.
+    """
+
 class Stamps:
     """What some tensors of PyTorch were; see tconv.nn.packing."""
 
