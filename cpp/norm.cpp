@@ -13,7 +13,7 @@ namespace {
 
 // Numbers whose moments are taken together: of neighbours so many that they stay in the first cache; of columns so many
 // rows that sums stay short and what is done once per column costs little.
-constexpr Index chunk_size = 4096, most_rows = 256, block_size = 32768;
+constexpr Index chunk_size = 4096, most_rows = 256, block_size = 65536;
 
 // Groups that a task brings together, and chunks that it works on where a group has many.
 constexpr Index groups_of_task = 64, chunks_of_task = 16;
