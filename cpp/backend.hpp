@@ -71,6 +71,11 @@ struct Block {
 };
 
 // A tile is rows x (vectors * lanes) sums, kept in registers while the kernel walks over taps and channels.
+// The mean of some numbers, and the sum of the squares of their deviations from it.
+struct Moments {
+    double mean, squares;
+};
+
 template <class T>
 struct Kernels {
     Index lanes;               // elements per vector
@@ -107,6 +112,15 @@ struct Kernels {
                                const T* bias, Index channels);
     // y[j] = activation of y[j]; the same bits wherever y[j] lies.
     void (*activate)(Activation kind, T slope, T* y, Index count);
+    // The moments of x[0..count).
+    Moments (*moments)(const T* x, Index count);
+    // Those of each column of x[row*width + column].
+    void (*column_moments)(double* mean, double* squares, const T* x, Index rows, Index width);
+    // y[j] = activation of (x[j] - centre)*scale + shift; the same bits wherever y[j] lies.
+    void (*scale_run)(Activation kind, T slope, T* y, const T* x, Index count, T centre, T scale, T shift);
+    // The same with constants of the columns.
+    void (*scale_rows)(Activation kind, T slope, T* y, const T* x, Index rows, Index width, const T* centre, const T* scale,
+                       const T* shift);
 };
 
 struct Backend {

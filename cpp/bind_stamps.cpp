@@ -1,18 +1,14 @@
 // The Python face of stamps.hpp: what some tensors of PyTorch were when they were last looked at.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-
 #include <algorithm>
 #include <optional>
 
-#include "bind.hpp"
+#include "bind_arrays.hpp"
 #include "stamps.hpp"
 
-namespace nb = nanobind;
-using namespace nb::literals;
-using namespace tconv;
-
+namespace tconv {
 namespace {
+
+using namespace nb::literals;
 
 // Every call looks at its weight and bias; to fetch their attributes one by one took Python a microsecond, half as long as
 // a small layer computes. A DLPack capsule tells a tensor's place, type, shape and strides at once.
@@ -106,3 +102,5 @@ void bind_stamps(nb::module_& m) {
              "Whether they still are that: the same versions, places, types, shapes, strides, and some 60 spread values; with "
              "`all`, all values, by checksums.");
 }
+
+}  // namespace tconv

@@ -107,7 +107,7 @@ def test_import_is_light() -> None:
     assert not loaded & {"torch", "scipy", "matplotlib", "rich", "cyclopts", "PIL", "pyvips", "skimage", "jax", "onnx"}
 
 
-def test_only_the_binding_knows_nanobind_and_only_threads_starts_threads() -> None:
+def test_only_the_bindings_know_nanobind_and_only_threads_starts_threads() -> None:
     for path in (ROOT / "cpp").rglob("*.*"):
         text = path.read_text()
         assert ("nanobind" in text) == path.name.startswith("bind"), path

@@ -9,6 +9,7 @@ namespace {
 using tconv::Activation;
 using tconv::Block;
 using tconv::Index;
+using tconv::Moments;
 using tconv::Patch;
 using tconv::Piece;
 using tconv::Source;
@@ -22,6 +23,7 @@ using tconv::Strip;
 #include "depthwise.inl"
 #include "winograd.inl"
 #include "activation.inl"
+#include "norm.inl"
 
 namespace {
 
@@ -68,7 +70,11 @@ constexpr tconv::Kernels<T> kernels() {
             blend<T>,
             spread_tile<T>,
             {{collect_tile<T, 2, 2>, collect_tile<T, 2, 3>}, {collect_tile<T, 3, 2>, collect_tile<T, 3, 3>}},
-            activate<T>};
+            activate<T>,
+            moments<T>,
+            column_moments<T>,
+            scale_run<T>,
+            scale_rows<T>};
 }
 
 }  // namespace

@@ -6,7 +6,7 @@ Everything follows from one relation: input i and kernel tap k meet at output o,
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tconv import dialects, errors, forms, kernels, native
 from tconv.config import show_config
@@ -16,6 +16,14 @@ from tconv.layer import Layer, prepare
 from tconv.native import set_num_threads
 from tconv.solver import solve
 from tconv.unet_plan import plan_unet
+
+if TYPE_CHECKING:
+    from tconv import explorer as explorer
+    from tconv import images as images
+    from tconv import linear as linear
+    from tconv import nn as nn
+    from tconv import segmentation as segmentation
+    from tconv import solver as solver
 
 __version__ = "0.1.0"
 
@@ -45,9 +53,33 @@ __all__ = [
 ]
 
 
+# What `import tconv` must not load, because it needs more than NumPy: loaded when it is first named. Modules, with the
+# extra that brings what they need; and functions, with their module.
+_MODULES = {
+    "explorer": "explain",
+    "images": "explain",
+    "linear": "explain",
+    "nn": "torch",
+    "segmentation": "segmentation",
+}
+_FUNCTIONS = {"explain": "explorer", "operator": "linear", "undo": "linear"}
+
+
 def __getattr__(name: str) -> Any:
-    """`tconv.operator` and `tconv.undo` need SciPy, `tconv.explain` draws: `import tconv` must not load either."""
-    module = {"operator": "tconv.linear", "undo": "tconv.linear", "explain": "tconv.explorer"}.get(name)
-    if module:
-        return getattr(import_module(module), name)
-    raise AttributeError(f"module 'tconv' has no attribute {name!r}")
+    module = _FUNCTIONS.get(name, name)
+    if module not in _MODULES:
+        raise AttributeError(f"module 'tconv' has no attribute {name!r}")
+    try:
+        loaded = import_module(f"tconv.{module}")
+    except errors.TconvError as error:  # it says itself what is missing
+        raise ImportError(str(error)) from error
+    except ModuleNotFoundError as error:
+        needed = (error.name or "").partition(".")[0]
+        if needed == "tconv":
+            raise
+        raise ImportError(f"tconv.{name} needs {needed}: pip install 'tconv[{_MODULES[module]}]'") from error
+    return loaded if name == module else getattr(loaded, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *_FUNCTIONS})

@@ -28,8 +28,9 @@ def test_here(tmp_path: Path) -> None:
     run(cmake, "-S", ROOT / "tests/native/cpp", "-B", tmp_path)
     run(cmake, "--build", tmp_path, "--parallel", "2")
     backends = [name for name in native.backends() if name != "reference"]
-    tried = [line.partition(":")[0] for line in run(tmp_path / "agree").splitlines()]
-    assert tried == [*backends, "odd"]  # the last one's tiles fit nothing
+    for program in ("agree", "norms"):
+        tried = [line.partition(":")[0] for line in run(tmp_path / program).splitlines()]
+        assert tried == [*backends, "odd"]  # the last one's tiles fit nothing
     assert run(tmp_path / "races", timeout=60) == "races: each task once\n"
 
 

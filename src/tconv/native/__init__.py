@@ -2,8 +2,8 @@
 
     run(geometry, x, weight, bias=None, groups=1) -> y        float32 and float64
 
-`backends()` lists the kernels of this machine, best first; `active()` names the one that runs. TCONV_BACKEND=name in
-the environment forces one.
+`group_norm` is what often follows a layer, with its activation. `backends()` lists the kernels of this machine, best
+first; `active()` names the one that runs. TCONV_BACKEND=name in the environment forces one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tconv import errors
-from tconv.arrays import Array
+from tconv.arrays import Array, as_array
 from tconv.forms.contract import form
 from tconv.geometry import Geometry
 from tconv.geometry.arguments import integer
@@ -66,6 +66,84 @@ def run(geometry: Geometry, x: Array, w: Array) -> Array:
         x.reshape(batch, groups * channels_in, *x.shape[3:]), y
     )
     return y
+
+
+def group_norm(
+    x: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    groups: int = 1,
+    eps: float = 1e-5,
+    activation: str = "",
+    slope: float = 0.01,
+) -> Array:
+    """activation((x - mean) / sqrt(variance + eps) * weight + bias), as torch.nn.functional.group_norm.
+
+    Mean and variance (of all numbers, not of all but one) are those of a group's channels in one image; with as many
+    groups as channels it is an instance norm. NaN and Inf make their whole group NaN.
+
+    Args:
+        x: (batch, channels, *size), float32 or float64. One that is dense neither in this order nor with the channels
+            last is copied first.
+        weight: (channels,) or None: 1.
+        bias: (channels,) or None: 0.
+        groups: a divisor of the channels.
+        eps: added to the variance, not negative.
+        activation: "" or one of relu, leaky_relu, tanh, sigmoid, gelu, silu, as in torch.nn.functional.
+        slope: of leaky_relu.
+
+    Returns:
+        The shape and dtype of x, channels-last in memory if x is.
+
+    Raises:
+        DtypeError, RankError, ChannelError, BiasError: as their names say.
+        TconvError: a negative eps.
+        ValueError: an unknown activation.
+
+    Source: Wu and He, "Group normalization", arXiv:1803.08494; Ulyanov et al., "Instance normalization",
+    arXiv:1607.08022.
+
+    >>> group_norm(np.array([[[1.0, 3.0], [5.0, 9.0]]]), groups=2, eps=0.0, activation="relu")
+    array([[[0., 1.],
+            [0., 1.]]])
+    """
+    x = as_array("x", x)
+    if x.dtype.newbyteorder("=") not in LAYERS:
+        raise errors.DtypeError(f"x has dtype {x.dtype}; group_norm computes float32 and float64: pass x.astype(float)")
+    if x.ndim < 2:
+        raise errors.RankError(f"x has shape {x.shape}, without an axis of channels; make it (batch, channels, ...)")
+    channels = x.shape[1]
+    groups = integer("groups", groups)
+    if groups < 1 or channels % groups:
+        raise errors.ChannelError(
+            f"{channels} channels do not fall into {groups} groups; choose a divisor of {channels}"
+        )
+    if not eps >= 0:
+        raise errors.TconvError(f"eps {eps} must be at least 0: it keeps the square root away from 0")
+    w, b = _per_channel("weight", weight, x), _per_channel("bias", bias, x)
+    compute = _core.group_norm_f32 if x.dtype.type is np.float32 else _core.group_norm_f64
+    y: Any = compute(_dense(x), w, b, groups, eps, activation, slope, active(), True)
+    return y  # type: ignore[no-any-return]
+
+
+def _per_channel(name: str, values: Array | None, x: Array) -> Array | None:
+    if values is None:
+        return None
+    values = as_array(name, values)
+    if values.shape != x.shape[1:2]:
+        raise errors.BiasError(f"{name} has shape {values.shape}; it needs one value per channel: {x.shape[1:2]}")
+    if values.dtype.newbyteorder("=") != x.dtype.newbyteorder("="):
+        dtype = x.dtype.newbyteorder("=")
+        raise errors.DtypeError(
+            f"{name} has dtype {values.dtype} but x has {dtype}; pass {name}.astype({str(dtype)!r})"
+        )
+    return np.require(values, x.dtype.type, ("C", "A"))
+
+
+def _dense(x: Array) -> Array:
+    """The array as the core reads it: dense, channels first or last, aligned, in native byte order; or such a copy."""
+    dense = x.flags.c_contiguous or np.moveaxis(x, 1, -1).flags.c_contiguous
+    return np.require(x if dense else np.ascontiguousarray(x), x.dtype.type, ("A",))
 
 
 def backends() -> tuple[str, ...]:

@@ -59,14 +59,27 @@ class LayerF64:
         (way of computing, bytes that each thread needs beside output and weights) for such arrays; strides count elements.
         """
 
+def group_norm_f32(x: object, weight: object | None, bias: object | None, groups: int, eps: float, activation: str, slope: float, backend: str, numpy: bool = False, threads: int = 0, team: bool = False) -> object:
+    """
+    The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` does: a DLPack capsule, or a NumPy array. The others may be either.
+    """
+
+def group_norm_f64(x: object, weight: object | None, bias: object | None, groups: int, eps: float, activation: str, slope: float, backend: str, numpy: bool = False, threads: int = 0, team: bool = False) -> object:
+    """
+    The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` does: a DLPack capsule, or a NumPy array. The others may be either.
+    """
+
 class Stamps:
-    """What some tensors of PyTorch were; see tconv.nn.packing."""
+    """
+    What some tensors of PyTorch, on the CPU and without lazy negation, were.
+    """
 
-    def __init__(self, tensors: Sequence[tuple[object, object, object] | None], to_dlpack: object) -> None: ...
+    def __init__(self, tensors: Sequence[object | None], to_dlpack: object) -> None:
+        """`to_dlpack` makes a DLPack capsule of a tensor."""
 
-    def fit(self, tensors: tuple[object, ...]) -> bool:
+    def fit(self, tensors: tuple[object, ...], all: bool = False) -> bool:
         """
-        Whether they still are that: the same objects, versions, places, shapes, strides and values.
+        Whether they still are that: the same versions, places, types, shapes, strides, and some 60 spread values; with `all`, all values, by checksums.
         """
 
 def backends() -> list[tuple[str, str, bool]]:

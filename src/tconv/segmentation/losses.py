@@ -60,13 +60,13 @@ class Loss:
 
     def cross_entropy(self, scores: Tensor, classes: Tensor) -> Tensor:
         """Mean over the pixels, by the weights of their classes."""
-        total = F.cross_entropy(scores, classes, self.weights, ignore_index=IGNORED, reduction="sum")
+        total = F.cross_entropy(scores, classes, self._weights(), ignore_index=IGNORED, reduction="sum")
         return shared.total(total) / self._mass(classes)
 
     def focal(self, scores: Tensor, classes: Tensor) -> Tensor:
         """Cross-entropy in which a pixel counts (1 - p)**gamma, where p is what its class gets."""
         plain = F.cross_entropy(scores, classes, ignore_index=IGNORED, reduction="none")
-        weighted = F.cross_entropy(scores, classes, self.weights, ignore_index=IGNORED, reduction="none")
+        weighted = F.cross_entropy(scores, classes, self._weights(), ignore_index=IGNORED, reduction="none")
         return shared.total(((1 - torch.exp(-plain)) ** self.gamma * weighted).sum()) / self._mass(classes)
 
     def dice(self, scores: Tensor, classes: Tensor) -> Tensor:
@@ -79,11 +79,16 @@ class Loss:
         sizes = shared.total(probabilities.sum(axes) + truth.sum(axes))
         present = shared.total(truth.sum(axes).float()) > 0
         dice = 2 * overlap / sizes.clamp(min=1e-6)
-        weights = present.to(dice.dtype) if self.weights is None else present * self.weights
+        of_classes = self._weights()
+        weights = present.to(dice.dtype) if of_classes is None else present * of_classes
         return 1 - (dice * weights).sum() / weights.sum().clamp(min=1e-6) if present.any() else scores.sum() * 0
 
     def _mass(self, classes: Tensor) -> Tensor:
         """Pixels that count in all processes, by weight; never 0."""
-        kept = classes[classes != IGNORED]
-        mass = kept.new_tensor(kept.numel(), dtype=torch.float32) if self.weights is None else self.weights[kept].sum()
+        kept, weights = classes[classes != IGNORED], self._weights()
+        mass = kept.new_tensor(kept.numel(), dtype=torch.float32) if weights is None else weights[kept].sum()
         return shared.total(mass).clamp(min=1e-6)
+
+    def _weights(self) -> Tensor | None:
+        """As scores are: sums of them are larger than half precision can hold."""
+        return None if self.weights is None else self.weights.float()

@@ -2,6 +2,9 @@
 
 A loss that divides by what all processes have, and batch norm over what all processes see, give each process the
 gradient of the whole batch; averaging them, as DistributedDataParallel does, keeps it.
+
+Sums are float32 at least, whatever is added up: float16 ends at 65,504, fewer than the pixels of a batch, and bfloat16
+counts to 256.
 """
 
 from __future__ import annotations
@@ -38,34 +41,44 @@ def processes() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def wide(x: Tensor) -> Tensor:
+    """The numbers in a dtype that sums can be made in: half precision as float32, others as they are."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
 def total(x: Tensor) -> Tensor:
-    """The sum of x over all processes; x itself where there is one."""
+    """The sum of x over all processes, `wide`; x itself where there is one process."""
+    x = wide(x)
     if processes() == 1:
         return x
     return _apply(x)
 
 
 class SharedNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch norm over the batches of all processes, on any device; PyTorch's own is for GPUs alone."""
+    """Batch norm over the batches of all processes, on any device; PyTorch's own is for GPUs alone.
+
+    As there, statistics are computed in float32 or wider, and the result has the dtype of the input.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, *size) -> the same shape."""
+        """(batch, channels, *size) -> the same shape and dtype."""
         if not self.training or processes() == 1:
             return super().forward(x)
         axes = [0, *range(2, x.dim())]
-        count = total(x.new_tensor([x.numel() / x.shape[1]]))
-        mean = total(x.sum(axes)) / count
-        centred = x - _spread(mean, x)
+        numbers = wide(x)
+        count = total(torch.tensor([x.numel() // x.shape[1]], device=x.device))
+        mean = total(numbers.sum(axes)) / count
+        centred = numbers - _spread(mean, x)
         variance = total(centred.square().sum(axes)) / count
         self._remember(mean.detach(), (variance * count / (count - 1)).detach())
         y = centred * _spread((variance + self.eps).rsqrt() * self.weight, x) + _spread(self.bias, x)
-        return y
+        return y.to(x.dtype)
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
         assert self.momentum is not None
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
+        for kept, now in ((self.running_mean, mean), (self.running_var, variance)):
+            kept.copy_(wide(kept).lerp(now.to(wide(kept).dtype), self.momentum))
         self.num_batches_tracked += 1
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -82,7 +95,7 @@ def share_norms(model: nn.Module) -> nn.Module:
     for name, layer in model.named_children():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             shared = SharedNorm(layer.num_features, layer.eps, layer.momentum)
-            shared.load_state_dict(layer.state_dict())
+            shared.to(layer.weight).load_state_dict(layer.state_dict())
             setattr(model, name, shared)
         else:
             share_norms(layer)

@@ -1,0 +1,89 @@
+// What the Python face needs for every operation: arrays that come and go, the names of activations.
+#pragma once
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <limits>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "lent.hpp"
+#include "problem.hpp"
+
+namespace tconv {
+
+namespace nb = nanobind;
+
+void bind_norm(nb::module_& m);
+void bind_stamps(nb::module_& m);
+
+template <class T>
+using Exchanged = nb::ndarray<T, nb::device::cpu>;  // anybody's: it comes and goes as a DLPack capsule
+
+template <class T, class... Kind>
+View<T> view(const nb::ndarray<T, Kind...>& array) {
+    return {array.data(), {array.shape_ptr(), array.ndim()}, {array.stride_ptr(), array.ndim()}};
+}
+
+inline void expect(bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument(what);
+}
+
+// The axes of (batch, channels, *size) as they lie in memory, the outermost first.
+inline std::size_t axis_at(std::size_t place, std::size_t ndim, bool last) {
+    return !last || place == 0 ? place : place + 1 < ndim ? place + 1 : 1;
+}
+
+// Whether an array lies in memory in that order and without gaps.
+template <class T>
+bool without_gaps(const View<T>& array, bool last) {
+    Index step = 1;
+    for (std::size_t place = array.shape.size(); place-- > 0;) {
+        const std::size_t axis = axis_at(place, array.shape.size(), last);
+        if (array.shape[axis] != 1 && array.strides[axis] != step) return false;
+        step *= array.shape[axis];
+    }
+    return true;
+}
+
+// A new array; a large one in lent memory.
+template <class T>
+Exchanged<T> lent(const std::vector<std::size_t>& shape, bool last) {
+    const std::size_t ndim = shape.size();
+    std::vector<Index> strides(ndim);
+    std::size_t size = 1;
+    for (std::size_t place = ndim; place-- > 0;) {
+        const std::size_t axis = axis_at(place, ndim, last);
+        strides[axis] = static_cast<Index>(size);
+        const bool fits = !__builtin_mul_overflow(size, shape[axis], &size);
+        expect(fits && size < std::numeric_limits<Index>::max() / sizeof(T), "too large");
+    }
+    const auto bytes = static_cast<Index>(size * sizeof(T));
+    void* data = nullptr;
+    nb::capsule owner;
+    if (bytes < worth_lending) {
+        auto memory = std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(bytes));
+        owner = nb::capsule(data = memory.get(), [](void* small) noexcept { delete[] static_cast<std::byte*>(small); });
+        memory.release();
+    } else {
+        auto memory = std::make_unique<Bytes>(borrow(bytes));
+        data = memory->data();
+        owner = nb::capsule(memory.get(), [](void* lent) noexcept {
+            const std::unique_ptr<Bytes> back(static_cast<Bytes*>(lent));
+            give_back(std::move(*back));
+        });
+        memory.release();
+    }
+    return Exchanged<T>(data, ndim, shape.data(), owner, strides.data());
+}
+
+inline Activation activation_of(const std::string& name) {
+    static const char* const names[] = {"", "relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"};
+    for (int i = 0; i < 7; ++i)
+        if (name == names[i]) return static_cast<Activation>(i);
+    throw std::invalid_argument("unknown activation " + name);
+}
+
+}  // namespace tconv
