@@ -92,6 +92,20 @@ class Engine(Protocol):
     ) -> Prepared:
         """The layer; the arguments are those of `tconv.prepare`, with tensors. Raises RefusedError."""
 
+    def normalise(
+        self,
+        input: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        groups: int,
+        eps: float,
+        activation: str | tuple[str, float] | None = None,
+    ) -> Tensor:
+        """torch.nn.functional.group_norm, then an activation as `tconv.prepare` names them; in the input's layout.
+
+        Raises RefusedError.
+        """
+
     def pays_with_gradients(self, call: Call) -> bool:
         """Whether forward and backward together are faster with the engine than with PyTorch's operator."""
 

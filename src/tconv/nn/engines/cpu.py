@@ -12,7 +12,7 @@ from torch import Tensor, get_num_threads
 from tconv.errors import TconvError
 from tconv.geometry import Geometry
 from tconv.layer import Layer, prepare_lent
-from tconv.native import _core
+from tconv.native import _core, active
 from tconv.nn import private
 from tconv.nn.engine import Call, RefusedError, Source
 from tconv.nn.engines.layouts import by_channels
@@ -110,6 +110,27 @@ class Cpu:
         except TconvError as error:
             raise RefusedError(str(error)) from error
         return CpuLayer(layer, weight.dtype, weight.dim() > 3 and by_channels(weight, 1))
+
+    def normalise(
+        self,
+        input: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        groups: int,
+        eps: float,
+        activation: str | tuple[str, float] | None = None,
+    ) -> Tensor:
+        """See `tconv.nn.engine.Engine`."""
+        name, slope = activation if isinstance(activation, tuple) else (activation or "", 0.01)
+        if input.dtype not in DTYPES or input.dim() < 2 or groups < 1 or input.shape[1] % groups or not input.numel():
+            raise RefusedError(f"no group norm of {groups} groups for shape {tuple(input.shape)}, {input.dtype}")
+        dense = input if input.is_contiguous() or by_channels(input, 1) else input.contiguous()
+        tensors = [t if t is None else private.to_dlpack(t.detach().contiguous()) for t in (weight, bias)]
+        run = _core.group_norm_f32 if input.dtype == torch.float32 else _core.group_norm_f64
+        capsule: Any = run(
+            private.to_dlpack(dense.detach()), *tensors, groups, eps, name, slope, active(), False, get_num_threads(), True
+        )
+        return private.from_dlpack(capsule)
 
     def pays_with_gradients(self, call: Call) -> bool:
         """See `tconv.nn.engine.Engine`; so measured, on the layers of many models."""

@@ -8,16 +8,15 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.fx import Node
 
 from tconv.errors import TconvError
 from tconv.nn import private
 from tconv.nn.engine import Engine, Prepared, RefusedError, refusal
-from tconv.nn.engines.layouts import by_channels
 from tconv.nn.folding import laws, trial
 from tconv.nn.folding.extract import Origin, function_of
 from tconv.nn.folding.joining import join
 from tconv.nn.folding.laws import Conv, NoFoldError, Transposed
+from tconv.nn.folding.layout import lies_last
 from tconv.nn.folding.parts import Activation, Convolution, Step
 from tconv.nn.packing import PIXELS_FOR_FULL_CHECK, Stamps
 
@@ -50,7 +49,7 @@ class Folded(nn.Module):
         chain = [step.node for step in steps]
         self._parts = [step.part for step in steps]
         self._winograd = winograd
-        self._last = result_is_channels_last(chain[-1])
+        self.last = lies_last(chain[-1])
         self._weights = function_of(origin.made, origin.inputs, tuple(step.tensors for step in steps))
         self.by_steps = function_of([*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1])
         self._derived: Derived | None = None
@@ -78,7 +77,7 @@ class Folded(nn.Module):
             return derived.conv(x)
         assert derived.prepared is not None
         try:
-            y = derived.prepared.run(x, lambda: self._layer(sources)[:2], self._last)
+            y = derived.prepared.run(x, lambda: self._layer(sources)[:2], self.last)
         except RefusedError:
             return self.by_steps(x, *sources)  # which says what is wrong with it
         return y if derived.phases is None else _add_phases(y, derived.phases)
@@ -99,7 +98,7 @@ class Folded(nn.Module):
         derived = self._derived
         if derived is None or derived.prepared is None:
             return False
-        return "winograd" in derived.prepared.way(shape, self._last)
+        return "winograd" in derived.prepared.way(shape, self.last)
 
     def source(self, sources: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:
         """Weight and bias of the one layer."""
@@ -188,8 +187,3 @@ def _add_phases(y: Tensor, phases: Tensor) -> Tensor:
 def _named(activation: Activation) -> str | tuple[str, float]:
     return (activation.name, activation.slope) if activation.name == "leaky_relu" else activation.name
 
-
-def result_is_channels_last(node: Node) -> bool:
-    """The memory layout that PyTorch gives the result of a node."""
-    example: Any = private.example_of(node)
-    return example.dim() > 3 and by_channels(example, 1)

@@ -12,17 +12,22 @@ from torch.fx import GraphModule, Node
 
 from tconv.nn.engine import PLAIN, Engine, engine_for
 from tconv.nn.folding.cat import CatInto
-from tconv.nn.folding.chain import Folded, result_is_channels_last
+from tconv.nn.folding.chain import Folded
 from tconv.nn.folding.extract import is_pure, origin_of
 from tconv.nn.folding.laws import NoFoldError
+from tconv.nn.folding.layout import FOLD, is_free, lies_last, memory_format
+from tconv.nn.folding.norm import FoldedNorm
 from tconv.nn.folding.parts import (
     Activation,
     BatchNorm,
     Convolution,
+    GroupNorm,
     Nearest,
+    Parametric,
     Shuffle,
     Step,
     TransposedConvolution,
+    is_by_one,
     is_cat,
     is_identity,
     read,
@@ -30,7 +35,7 @@ from tconv.nn.folding.parts import (
 from tconv.nn.folding.writes import Writes
 from tconv.nn.private import example_of, hint
 
-Fold: TypeAlias = Folded | CatInto
+Fold: TypeAlias = Folded | CatInto | FoldedNorm
 
 
 @dataclass
@@ -65,7 +70,7 @@ class Folding:
         self._met[name] += 1
         fold.name = name if self._met[name] == 1 else f"{name} ({self._met[name]})"
         self.folds[fold.name] = fold
-        return f"_folded_{len(self.folds)}"
+        return f"{FOLD}{len(self.folds)}"
 
 
 class Graph:
@@ -87,27 +92,37 @@ class Graph:
     def fold(self) -> None:
         """Fold all that folds."""
         steps = {n: step for n in self._nodes.nodes if (step := read(n)) is not None}
-        if not any(isinstance(s.part, Convolution | TransposedConvolution | Nearest) for s in steps.values()):
+        if not any(isinstance(s.part, Convolution | TransposedConvolution | GroupNorm) for s in steps.values()):
             return
-        for node in [n for n in self._nodes.nodes if is_identity(n)]:
-            node.replace_all_uses_with(node.args[0])
-            self._nodes.erase_node(node)
+        self._leave_out([n for n in self._nodes.nodes if is_identity(n)])
         try:
             self._writes = Writes(self._module)
         except Exception as error:  # of operators that cannot run without memory: of anybody, hence anything
             self._folding.skipped.append(("graph", f"what it writes cannot be told: {_first_line(error)}"))
             return
+        copies = [n for n in self._nodes.nodes if is_by_one(n)]
+        self._leave_out([n for n in copies if len(n.all_input_nodes[0].users) == 1 and self._writes.alone(n.all_input_nodes[0])])
         for node in list(self._nodes.nodes):
             if node not in self._erased:
                 self._chain_from(node)
         for node in list(self._nodes.nodes):
             if (found := is_cat(node)) is not None:
                 self._cat(node, *found)
+        for node in reversed(list(self._nodes.nodes)):  # so that a norm finds what reads its result folded
+            if node not in self._erased:
+                self._norm(node)
         for node in reversed(list(self._nodes.nodes)):  # weights that nobody computes with any more
             if not node.users and is_pure(node):
                 self._nodes.erase_node(node)
         self._nodes.lint()
         self._module.recompile()
+
+    def _leave_out(self, nodes: list[Node]) -> None:
+        """Hand on the inputs of nodes that hand them on themselves."""
+        for node in nodes:
+            node.replace_all_uses_with(node.all_input_nodes[0])
+            self._nodes.erase_node(node)
+            self._erased.add(node)
 
     def _chain_from(self, node: Node) -> None:
         """Fold the longest chain that begins at `node`."""
@@ -132,7 +147,7 @@ class Graph:
         if step is None or not self._may_begin(step):
             return []
         chain, kinds = [step], [type(step.part)]
-        while len(node.users) == 1 and Activation not in kinds:
+        while len(node.users) == 1 and not {Activation, Parametric} & set(kinds):
             node = next(iter(node.users))
             step = read(node)
             if step is None or step.input is not chain[-1].node or chain[-1].node in step.tensors:
@@ -201,11 +216,34 @@ class Graph:
             folded = self._writer(part, node)
             if folded is None:
                 continue
-            fold = CatInto(f"cat + {folded.name}", folded, place, result_is_channels_last(node))
+            last = lies_last(node) or (folded.last and is_free(self._module, node))
+            fold = CatInto(f"cat + {folded.name}", folded, place, last)
             name = self._folding.add(fold.name, fold)
             others = [other for n, other in enumerate(parts) if n != place]
             self._replace(name, fold, [part, node], [*part.args, *others])
             return
+
+    def _norm(self, node: Node) -> None:
+        """Fold a norm over groups of channels, with the activation after it."""
+        step = read(node)
+        if step is None or not isinstance(step.part, GroupNorm) or not self._fits(step):
+            return
+        chain = [step]
+        if len(node.users) == 1:
+            user = next(iter(node.users))
+            following = read(user)
+            if following is not None and following.input is node and isinstance(following.part, Activation | Parametric):
+                chain += [following] * self._fits(following)
+        origin = origin_of(tensor for step in chain for tensor in step.tensors)
+        engine = engine_for(example_of(step.input).device.type)
+        last = chain[-1].node
+        if origin is None or engine is None:
+            return
+        if self._writes.interfere(node, last, [last], [step.input, *origin.inputs]):
+            return
+        layout = None if is_free(self._module, last) else memory_format(last)
+        fold = FoldedNorm(self._folding.title(chain), chain, origin, engine, layout)
+        self._replace(self._folding.add(fold.name, fold), fold, [s.node for s in chain], [step.input, *origin.inputs])
 
     def _alike(self, node: Node, parts: list[Node]) -> bool:
         examples = [example_of(part) for part in (node, *parts)]
@@ -235,9 +273,9 @@ class Graph:
 # What may follow in a chain, by what it has come to.
 _AFTER: dict[str, tuple[type, ...]] = {
     "upsampled": (Convolution,),
-    "convolved": (BatchNorm, Shuffle, Activation),
-    "transposed": (BatchNorm, Convolution, Activation),
-    "shuffled": (BatchNorm, Activation),
+    "convolved": (BatchNorm, Shuffle, Activation, Parametric),
+    "transposed": (BatchNorm, Convolution, Activation, Parametric),
+    "shuffled": (BatchNorm, Activation, Parametric),
 }
 
 

@@ -16,6 +16,7 @@ from tconv.nn.folding.parts import (
     BatchNorm,
     Convolution,
     Nearest,
+    Parametric,
     Part,
     Shuffle,
     TransposedConvolution,
@@ -91,11 +92,24 @@ def _next(joined: Joined, part: Part, tensors: tuple[Tensor | None, ...]) -> Joi
         return Joined(laws.norm_after(linear, Norm(mean, variance, weight, bias, part.eps)))
     if isinstance(part, Shuffle) and isinstance(linear, Conv) and linear.weight.dim() == 4:
         return Joined(laws.shuffle_after(linear, part.scale))
-    if isinstance(part, Activation) and not (isinstance(linear, Transposed) and linear.phase_bias is not None):
-        return Joined(linear if isinstance(linear, Transposed) else laws.turned(linear), part)
+    if isinstance(part, Activation | Parametric) and not (
+        isinstance(linear, Transposed) and linear.phase_bias is not None
+    ):
+        return Joined(linear if isinstance(linear, Transposed) else laws.turned(linear), activation_of(part, tensors))
     if isinstance(part, Convolution) and isinstance(linear, Transposed):
         return Joined(laws.conv_after(linear, conv_of(part, tensors)))
     raise NoFoldError(f"{type(part).__name__} is not folded here")
+
+
+def activation_of(part: Activation | Parametric, tensors: tuple[Tensor | None, ...]) -> Activation:
+    """The activation, with the slope that its parameter has now. Raises NoFoldError where channels have their own."""
+    if isinstance(part, Activation):
+        return part
+    (slope,) = tensors
+    assert slope is not None
+    if slope.numel() != 1:
+        raise NoFoldError(f"a PReLU with {slope.numel()} slopes is not folded; with one it is")
+    return Activation("leaky_relu", float(slope))
 
 
 def conv_of(part: Convolution, tensors: tuple[Tensor | None, ...]) -> Conv:

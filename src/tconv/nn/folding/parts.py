@@ -6,6 +6,7 @@ there is to know; which spelling a model used, module or function, in place or n
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -68,6 +69,10 @@ class Activation(NamedTuple):
     slope: float = 0.01
 
 
+class Parametric(NamedTuple):
+    """A leaky ReLU whose slope is a parameter: PReLU."""
+
+
 class GroupNorm(NamedTuple):
     """A group norm, or an instance norm: as many groups as channels, told by 0."""
 
@@ -75,7 +80,9 @@ class GroupNorm(NamedTuple):
     eps: float
 
 
-Part: TypeAlias = Convolution | TransposedConvolution | BatchNorm | Nearest | Shuffle | Activation | GroupNorm
+Part: TypeAlias = (
+    Convolution | TransposedConvolution | BatchNorm | Nearest | Shuffle | Activation | Parametric | GroupNorm
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,7 @@ _ACTIVATIONS: dict[Any, str] = {
     **dict.fromkeys((F.sigmoid, torch.sigmoid, torch.sigmoid_, Tensor.sigmoid, Tensor.sigmoid_), "sigmoid"),
     F.silu: "silu",
 }
+_BY = (operator.truediv, operator.mul, torch.div, torch.true_divide, torch.mul, Tensor.div, Tensor.mul)
 _DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
 
 
@@ -124,6 +132,15 @@ def is_identity(node: Node) -> bool:
         return False
     given = dict(zip(("input", "p", "training", "inplace"), node.args, strict=False)) | dict(node.kwargs)
     return given.get("training", True) is False
+
+
+def is_by_one(node: Node) -> bool:
+    """Whether a node makes a copy of its input: divides floating-point numbers by one, or multiplies them."""
+    if _function(node) not in _BY or len(node.args) != 2 or node.kwargs or not isinstance(node.args[0], Node):
+        return False
+    x, y = example_of(node.args[0]), example_of(node)
+    kinds = [(t.dtype, t.shape) for t in (x, y) if isinstance(t, Tensor) and t.is_floating_point()]
+    return type(node.args[1]) in (int, float) and node.args[1] == 1 and len(kinds) == 2 and kinds[0] == kinds[1]
 
 
 def is_cat(node: Node) -> tuple[list[Node], int] | None:
@@ -246,6 +263,10 @@ def _activation(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
     return Step(Activation(_ACTIVATIONS[_function(node)]), node, input) if set(given) <= {"inplace"} else None
 
 
+def _prelu(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
+    return _with_tensors(Parametric(), node, input, given, ("weight",)) if given.get("weight") is not None else None
+
+
 def _leaky_relu(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
     slope = given.get("negative_slope", 0.01)
     return Step(Activation("leaky_relu", float(slope)), node, input) if isinstance(slope, int | float) else None
@@ -268,6 +289,7 @@ _READERS: dict[Any, tuple[tuple[str, ...], _Reader]] = {
     F.interpolate: (_INTERPOLATE, _interpolate),
     **dict.fromkeys((F.pixel_shuffle, torch.pixel_shuffle), (("input", "upscale_factor"), _shuffle)),
     **dict.fromkeys(_ACTIVATIONS, (("input", "inplace"), _activation)),
+    **dict.fromkeys((F.prelu, torch.prelu), (("input", "weight"), _prelu)),
     **dict.fromkeys((F.leaky_relu, F.leaky_relu_), (("input", "negative_slope", "inplace"), _leaky_relu)),
     **dict.fromkeys((F.gelu,), (("input", "approximate"), _gelu)),
 }

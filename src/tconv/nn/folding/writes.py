@@ -40,6 +40,12 @@ class Writes:
         memory = set().union(*(self._memory.get(node, {INPUTS}) for node in read))
         return any(self._written.get(node, set()) & memory for node in between)
 
+    def alone(self, node: Node) -> bool:
+        """Whether the memory of a node's result is no other node's, and no input's."""
+        memory = self._memory.get(node, {INPUTS})
+        others = (held for other, held in self._memory.items() if other is not node)
+        return INPUTS not in memory and not any(memory & held for held in others)
+
     def stand_in(self, new: Node, old: Node) -> None:
         """Let a new node read and write what an old one did, at its place."""
         self._order[new] = self._order[old]
