@@ -17,6 +17,7 @@ from torch.fx import GraphModule, Node
 
 from tconv.nn import private
 from tconv.nn.folding.graph import Fold, Folding, Graph
+from tconv.nn.inductor import compiled_around_folds
 
 log = logging.getLogger("tconv")
 
@@ -67,9 +68,9 @@ class Backend:
         self.graphs += 1
         if private.autocast():
             log.info("graph %d: nothing is folded under autocast", self.graphs)
-            return self._remaining(_copied(module), inputs)
+            return self._runs(module)
         folding = Folding(self._name, self._wanted, self.winograd, self.alone)
-        plain, folded = _copied(module), _copied(module)
+        folded = _copied(module)
         Graph(folded, inputs, folding).fold()
         for name, fold in folding.folds.items():
             fold.wanted = name not in self.losers
@@ -79,8 +80,8 @@ class Backend:
         self.folds |= folding.folds
         self.skipped |= dict(folding.skipped)
         if not folding.folds:
-            return self._remaining(plain, inputs)
-        as_written, run = self._remaining(plain, inputs, "eager"), self._remaining(folded, inputs)
+            return self._runs(module)
+        as_written, run = _eager(module), self._runs(folded)
 
         def either(*args: Any) -> Any:
             # Modes, transforms and tracers are shown PyTorch's operators, which they know.
@@ -88,15 +89,8 @@ class Backend:
 
         return either
 
-    def _remaining(self, module: GraphModule, inputs: Sequence[Any], rest: Rest | None = None) -> Callable[..., Any]:
-        if (rest or self.rest) == "eager":
-            module = _copied(module)  # without the nodes that it had before
-            for node in module.graph.nodes:
-                node.meta.clear()  # which refers to the first inputs and the weights
-            return module.forward
-        from tconv.nn.inductor import compiled_around_folds
-
-        return compiled_around_folds(module, inputs)
+    def _runs(self, module: GraphModule) -> Callable[..., Any]:
+        return _eager(module) if self.rest == "eager" else compiled_around_folds(_bare(module))
 
     def _name(self, node: Node) -> str:
         """A layer's name in the model; or that of the function, with the name of the module that calls it."""
@@ -117,6 +111,19 @@ class Backend:
 
 def _called(node: Node) -> str:
     return str(getattr(node.target, "__name__", node.target)).removesuffix("_")
+
+
+def _eager(module: GraphModule) -> Callable[..., Any]:
+    run: Callable[..., Any] = _bare(module).forward
+    return run
+
+
+def _bare(module: GraphModule) -> GraphModule:
+    """A copy without the nodes that a graph had before, and without what refers to its first inputs and the weights."""
+    copied = _copied(module)
+    for node in copied.graph.nodes:
+        node.meta.clear()
+    return copied
 
 
 def _copied(module: GraphModule) -> GraphModule:

@@ -17,7 +17,7 @@ from torch.compiler import is_compiling, is_exporting
 
 from tconv.nn import packing
 from tconv.nn.engine import PLAIN, Call, Ints, RefusedError, Settings, engine_for, refusal, route
-from tconv.nn.operator import OPERATOR, OWN, ConvTranspose, computed, own
+from tconv.nn.operator import OPERATOR, OWN, ConvTranspose, by_pytorch, computed, own
 from tconv.nn.private import watched
 
 engine_for("cpu")  # now, for TorchDynamo captures no import
@@ -137,7 +137,7 @@ def one_requires_grad(input: Tensor, weight: Tensor, bias: Tensor | None) -> boo
 def _routed(call: Call, seen: bool) -> Tensor:
     engine, reason, by_choice = route(call)
     if engine is None:
-        return OWN[call.weight.dim() - 2](*call[:3], *call.settings) if by_choice else own(reason, *call)
+        return by_pytorch(*call) if by_choice else own(reason, *call)
     if seen:  # modes and profilers see an operator
         return OPERATOR(call.input, call.weight, call.bias, *call.settings)
     if call.needs_gradients:

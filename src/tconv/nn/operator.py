@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, library
 from torch.utils.flop_counter import conv_flop_count, register_flop_formula
 
+from tconv.geometry.countable import check_countable
 from tconv.nn import packing
 from tconv.nn.engine import Call, RefusedError, Settings, StrictError, engine_for, refusal, strict
 from tconv.nn.engines.layouts import by_channels
@@ -50,9 +51,22 @@ def computed(call: Call) -> Tensor:
     return prepared.run(input, lambda: (weight, bias))
 
 
+def by_pytorch(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
+    """PyTorch's own operator, but for numbers that it would let wrap.
+
+    Raises:
+        SizeOverflowError: a size does not fit into 64 bits.
+    """
+    ndim = weight.dim() - 2
+    stride, padding, output_padding, _, dilation = settings
+    if input.dim() >= ndim and all(len(n) == ndim for n in (stride, padding, output_padding, dilation)):
+        check_countable(input.shape[-ndim:], weight.shape[2:], stride, padding, output_padding, dilation)
+    return OWN[ndim](input, weight, bias, *settings)
+
+
 def own(reason: str, input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
     """PyTorch's own operator, because of `reason`: an error if TCONV_STRICT=1, after those that PyTorch raises."""
-    y = OWN[weight.dim() - 2](input, weight, bias, *settings)
+    y = by_pytorch(input, weight, bias, settings)
     if strict():
         raise StrictError(f"TCONV_STRICT is set, and PyTorch's own operator would run: {reason}")
     return y
