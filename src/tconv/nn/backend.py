@@ -96,7 +96,8 @@ class Backend:
             return module.forward
         from tconv.nn.inductor import compiled_around_folds
 
-        return compiled_around_folds(module, inputs)
+        run: Callable[..., Any] = compiled_around_folds(module, inputs)
+        return run
 
     def _name(self, node: Node) -> str:
         """A layer's name in the model; or that of the function, with the name of the module that calls it."""

@@ -51,7 +51,9 @@ class Folded(nn.Module):
         self._winograd = winograd
         self.last = lies_last(chain[-1])
         self._weights = function_of(origin.made, origin.inputs, tuple(step.tensors for step in steps))
-        self.by_steps = function_of([*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1])
+        self.by_steps: Callable[..., Tensor] = function_of(
+            [*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1]
+        )
         self._derived: Derived | None = None
         self._met = False  # whether the weights were derived before
         self._seen: Stamps | None = None  # weights that were met once since
@@ -186,4 +188,3 @@ def _add_phases(y: Tensor, phases: Tensor) -> Tensor:
 
 def _named(activation: Activation) -> str | tuple[str, float]:
     return (activation.name, activation.slope) if activation.name == "leaky_relu" else activation.name
-

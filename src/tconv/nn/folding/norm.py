@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -23,7 +23,9 @@ class FoldedNorm(nn.Module):
     Nothing is derived from the tensors: what they hold at a call is what is used.
     """
 
-    def __init__(self, name: str, steps: Sequence[Step], origin: Origin, engine: Engine, layout: torch.memory_format | None):
+    def __init__(
+        self, name: str, steps: Sequence[Step], origin: Origin, engine: Engine, layout: torch.memory_format | None
+    ):
         """`layout`: that of the result, where somebody depends on it; None: the input's."""
         super().__init__()
         norm = steps[0].part
@@ -36,7 +38,9 @@ class FoldedNorm(nn.Module):
         self._layout = layout
         self._tensors = function_of(origin.made, origin.inputs, tuple(step.tensors for step in steps))
         chain = [step.node for step in steps]
-        self.by_steps = function_of([*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1])
+        self.by_steps: Callable[..., Tensor] = function_of(
+            [*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1]
+        )
 
     def forward(self, x: Tensor, *sources: Tensor) -> Tensor:
         """The steps on `x`, with the tensors made of `sources`."""
