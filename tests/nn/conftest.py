@@ -1,12 +1,34 @@
 from __future__ import annotations
 
-import pytest
+import gc
+from collections.abc import Iterator
 
-from tconv.nn import functional
+import pytest
+import torch
+import torch._dynamo
+import torch._inductor  # which is imported when TorchDynamo looks for backends, and frozen here with the rest
+
+from tconv.nn.engines.cpu import Cpu
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine alone: no fallback, and all calls with gradients too."""
     monkeypatch.setenv("TCONV_STRICT", "1")
-    monkeypatch.setattr(functional, "pays", lambda *_: True)
+    monkeypatch.setattr(Cpu, "pays_with_gradients", lambda *_: True)
+
+
+@pytest.fixture(scope="session")
+def frozen() -> None:
+    """A collection of garbage, as each capture ends with, looks at what tests make and not at all that was imported."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture
+def captures(frozen: None) -> Iterator[None]:
+    """For tests in which TorchDynamo captures: no graph outlives its test, and no guard counts against the next."""
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    yield
+    torch._dynamo.reset()

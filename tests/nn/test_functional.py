@@ -14,7 +14,8 @@ from torch.testing._internal.common_methods_invocations import op_db
 
 import tconv
 from tconv.nn import StrictError, functional
-from tconv.nn.reasons import refusal
+from tconv.nn.engine import refusal
+from tconv.nn.engines.cpu import Cpu
 
 OURS = {n: getattr(functional, f"conv_transpose{n}d") for n in (1, 2, 3)}
 THEIRS = {n: getattr(F, f"conv_transpose{n}d") for n in (1, 2, 3)}
@@ -118,7 +119,7 @@ BAD: dict[str, tuple[Any, ...]] = {
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("grad", [True, False])
 def test_errors_are_pytorchs(name: str, grad: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(functional, "pays", lambda *_: True)
+    monkeypatch.setattr(Cpu, "pays_with_gradients", lambda *_: True)
     arguments = [
         a.clone().requires_grad_(grad) if isinstance(a, torch.Tensor) and a.dtype.is_floating_point else a
         for a in BAD[name]

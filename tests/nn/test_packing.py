@@ -80,26 +80,27 @@ def test_a_change_is_noticed(name: str, engine: None) -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.int64, torch.uint8])
 def test_stamps_of_any_dtype_see_each_value_of_a_small_tensor(dtype: torch.dtype) -> None:
     tensor = torch.arange(12).to(dtype).view(3, 4).t()
-    stamps = packing.Stamps.of([None, tensor])
-    assert stamps.fit((None, tensor))
-    for others in [(None, tensor.clone()), (None, tensor.view_as(tensor)), (tensor, tensor), (None, None), (None,)]:
-        assert not stamps.fit(others)
+    stamps = packing.Stamps([None, tensor])
+    assert stamps.fit((None, tensor), True)
+    assert stamps.fit((None, tensor.view_as(tensor)), True)  # which has the memory and the version of the tensor
+    for others in [(None, tensor.clone()), (tensor, tensor), (None, None), (None,)]:
+        assert not stamps.fit(others, True)
     values = tensor.numpy()
     for place in np.ndindex(values.shape):
         before = values[place].copy()
         values[place] += 1
-        assert not stamps.fit((None, tensor))
+        assert not stamps.fit((None, tensor), True)
         values[place] = before
-        assert stamps.fit((None, tensor))
+        assert stamps.fit((None, tensor), True)
 
 
 def test_stamps_do_not_read_what_has_moved() -> None:
     tensor = torch.zeros(2**20)
-    stamps = packing.Stamps.of([tensor])
+    stamps = packing.Stamps([tensor])
     tensor.share_memory_()
-    assert not stamps.fit((tensor,))
+    assert not stamps.fit((tensor,), True)
     empty = torch.zeros(0)
-    assert packing.Stamps.of([empty]).fit((empty,))
+    assert packing.Stamps([empty]).fit((empty,), True)
 
 
 def test_to_another_dtype_and_back(engine: None) -> None:
@@ -113,12 +114,12 @@ def test_packed_once_and_gone_with_the_weight(engine: None, monkeypatch: pytest.
     monkeypatch.setattr(packing, "prepare", lambda *a: made.append(a) or prepare(*a))
     layer, x = ConvTranspose2d(4, 3, 2, 2), torch.randn(1, 4, 5, 5)
     gc.collect()
-    before = len(packing._packs)
+    before = len(packing._kept)
     with torch.no_grad():
         for _ in range(3):
             layer(x)
             layer(x[0])
-    assert len(made) == 1 and len(packing._packs) == before + 1
+    assert len(made) == 1 and len(packing._kept) == before + 1
     tied = ConvTranspose2d(4, 3, 2, 2)
     tied.weight, tied.bias = layer.weight, layer.bias
     copied = copy.deepcopy(layer)
@@ -128,7 +129,7 @@ def test_packed_once_and_gone_with_the_weight(engine: None, monkeypatch: pytest.
     assert len(made) == 2
     del made[:], layer, tied, copied
     gc.collect()
-    assert len(packing._packs) == before
+    assert len(packing._kept) == before
 
 
 def test_inference_tensors_are_packed_each_time(engine: None) -> None:

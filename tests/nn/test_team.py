@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tconv.nn import team
+from tconv.nn.engines import team
 
 COUNT = """
 import os, torch, tconv.nn

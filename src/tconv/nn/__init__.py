@@ -14,6 +14,7 @@ that says why. Threads are PyTorch's: `torch.set_num_threads`.
 
 from tconv.nn import functional
 from tconv.nn.acceleration import AccelerateError, accelerate
+from tconv.nn.engine import StrictError
 from tconv.nn.explanation import explain
 from tconv.nn.fold import fold
 from tconv.nn.modules import (
@@ -27,7 +28,6 @@ from tconv.nn.modules import (
 from tconv.nn.patching import install, patched, uninstall
 from tconv.nn.refreshing import refresh
 from tconv.nn.report import Report, report
-from tconv.nn.engine import StrictError
 from tconv.nn.restoration import restore
 
 __all__ = [

@@ -174,7 +174,9 @@ def _measured(
                 layout.use(True)
             best.install()
     report.steady = race.steady
-    report.graph_breaks = {why: n - breaks.get(why, 0) for why, n in private.graph_breaks().items() if n > breaks.get(why, 0)}
+    report.graph_breaks = {
+        why: n - breaks.get(why, 0) for why, n in private.graph_breaks().items() if n > breaks.get(why, 0)
+    }
     report.seconds = time.perf_counter() - start
     return report
 
@@ -197,9 +199,7 @@ def _progress() -> Iterator[Callable[[str], object]]:
         sys.stderr.flush()
 
 
-def _chosen(
-    kind: str, race: Race, attempts: list[Attempt], runnable: list[Attempt]
-) -> tuple[Report, Attempt | None]:
+def _chosen(kind: str, race: Race, attempts: list[Attempt], runnable: list[Attempt]) -> tuple[Report, Attempt | None]:
     """The fastest of the attempts that run and are right, if it is faster than the model as it is; and the report."""
     notes = []
     for attempt in attempts:
@@ -207,7 +207,9 @@ def _chosen(
         if attempt.failure:
             notes.append(Row("kept", "", kind, f"{layout}: {attempt.failure}"))
         elif attempt not in runnable and attempt.changes:
-            notes.append(Row("kept", "", kind, f"{layout}: the result differs by {attempt.error:.1e} of its largest value"))
+            notes.append(
+                Row("kept", "", kind, f"{layout}: the result differs by {attempt.error:.1e} of its largest value")
+            )
     if not runnable:
         rows = [row for attempt in attempts[:1] for row in attempt.rows()]
         return Report(kind, [_undone(row) for row in rows] + notes, graphs=attempts[0].backend.graphs), None

@@ -27,8 +27,8 @@ class Layout:
     """The weights of a model in two memory layouts, as they were and channels-last, of which one is in use."""
 
     def __init__(self, model: nn.Module):
-        weights = [p for p in model.parameters() if by_format(p) is not None]
-        self._both = [(p, p.data, p.data.contiguous(memory_format=by_format(p))) for p in weights]
+        weights = [(p, wanted) for p in model.parameters() if (wanted := by_format(p)) is not None]
+        self._both = [(p, p.data, p.data.contiguous(memory_format=wanted)) for p, wanted in weights]
         self.differs = any(own.data_ptr() != last.data_ptr() for _, own, last in self._both)
 
     def use(self, last: bool) -> None:
@@ -73,7 +73,9 @@ class Attempt:
         for name, fold in self.backend.folds.items():
             result = self.results.get(name)
             told = "" if result is None else str(result)
-            rows.append(Row("folded", name, FOLD, told) if fold.wanted else Row("skipped", name, FOLD, f"not used: {told}"))
+            rows.append(
+                Row("folded", name, FOLD, told) if fold.wanted else Row("skipped", name, FOLD, f"not used: {told}")
+            )
         return rows + [Row("skipped", name, FOLD, reason) for name, reason in self.backend.skipped.items()]
 
 
@@ -113,10 +115,12 @@ class Race:
             self._example.run()
             look = trial.Trial(self._tolerance, time.perf_counter() + self._budget / 3, min(0.05, self._once))
             with trial.running(look):
-                self._progress(f"comparing {len(attempt.backend.folds)} folds{', channels-last weights' * attempt.last}")
+                self._progress(
+                    f"comparing {len(attempt.backend.folds)} folds{', channels-last weights' * attempt.last}"
+                )
                 self._example.run()
             attempt.results = look.results
-            attempt.backend.losers |= {name for name, fold in attempt.backend.folds.items() if not fold.wanted}
+            attempt.backend.decided |= {name: fold.wanted for name, fold in attempt.backend.folds.items()}
             result, seconds = self._timed()
             attempt.seconds.append(seconds)
             if self.steady:
@@ -142,7 +146,9 @@ class Race:
 
     def comparison(self, attempt: Attempt) -> Comparison:
         """The whole, before and after."""
-        return Comparison(median(self.before[1:] or self.before), median(attempt.seconds[1:] or attempt.seconds), attempt.error)
+        return Comparison(
+            median(self.before[1:] or self.before), median(attempt.seconds[1:] or attempt.seconds), attempt.error
+        )
 
     def _as_it_is(self, modules: Sequence[nn.Module], layout: Layout) -> None:
         for module in modules:
@@ -155,4 +161,3 @@ class Race:
         if torch.cuda.is_available() and torch.cuda.is_initialized():
             torch.cuda.synchronize()
         return result, time.perf_counter() - start
-

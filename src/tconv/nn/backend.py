@@ -34,7 +34,7 @@ class Backend:
         rest: who runs what is not folded.
         wanted: whether a layer may be folded, by its name in the model and itself; default: all may.
         alone: try single convolutions of stride 1 on the engine, too, not only those that gain by a rule.
-        losers: names of folds that are not to be used, as they were not faster.
+        decided: whether a fold is used, by name, where that was measured; others are by their rule.
         graphs: how many graphs were captured.
         folds: all that was folded, by name; of a name that several graphs have, the latest.
         skipped: what was not folded, with the reason.
@@ -44,7 +44,7 @@ class Backend:
     rest: Rest = "eager"
     wanted: Callable[[str, nn.Module], bool] | None = None
     alone: bool = False
-    losers: set[str] = field(default_factory=set)
+    decided: dict[str, bool] = field(default_factory=dict)
     graphs: int = 0
     folds: dict[str, Fold] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Backend:
         folded = _copied(module)
         Graph(folded, inputs, folding).fold()
         for name, fold in folding.folds.items():
-            fold.wanted = name not in self.losers
+            fold.wanted = self.decided.get(name, fold.by_rule)
             log.info("graph %d: folded %s", self.graphs, name)
         for name, reason in folding.skipped:
             log.info("graph %d: not folded: %s: %s", self.graphs, name, reason)

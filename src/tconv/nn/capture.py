@@ -19,9 +19,9 @@ from tconv.nn.backend import Backend
 class Captured:
     """A model's call as TorchDynamo captures it for tconv.
 
-    It lies where `nn.Module.compile` would put it, so that the model keeps its class and its forward: copies and pickles
-    leave it out, and subclasses and mixins that the model is given later are captured anew. In somebody else's graph,
-    in an export and in a trace the model runs as it is written.
+    It lies where `nn.Module.compile` would put it, so that the model keeps its class and its forward: copies and
+    pickles leave it out, and subclasses and mixins that the model is given later are captured anew. In somebody else's
+    graph, in an export and in a trace the model runs as it is written.
     """
 
     def __init__(self, model: nn.Module, backend: Backend):

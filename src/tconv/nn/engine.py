@@ -1,8 +1,9 @@
 """What an engine is to PyTorch's tensors, and the one decision who computes a call.
 
-An engine computes transposed convolutions of one kind of device: `tconv.nn.engines.cpu` is the compiled core. Functions,
-layers, folds and `explain` ask `route`, which names the engine or says why PyTorch's own operator runs; nothing else
-decides. Only `RefusedError` sends a call back to PyTorch: any other exception is an engine's fault, and surfaces.
+An engine computes transposed convolutions of one kind of device: `tconv.nn.engines.cpu` is the compiled core.
+Functions, layers, folds and `explain` ask `route`, which names the engine or says why PyTorch's own operator runs;
+nothing else decides. Only `RefusedError` sends a call back to PyTorch: any other exception is an engine's fault, and
+surfaces.
 """
 
 from __future__ import annotations

@@ -139,7 +139,8 @@ def _routed(call: Call, seen: bool) -> Tensor:
     if engine is None:
         return by_pytorch(*call) if by_choice else own(reason, *call)
     if seen:  # modes and profilers see an operator
-        return OPERATOR(call.input, call.weight, call.bias, *call.settings)
+        y: Tensor = OPERATOR(call.input, call.weight, call.bias, *call.settings)
+        return y
     if call.needs_gradients:
         return _apply(call.input, call.weight, call.bias, *call.settings)
     try:
@@ -150,6 +151,10 @@ def _routed(call: Call, seen: bool) -> Tensor:
 
 def _traced(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
     """The call in a graph. A graph that is exported shall run without tconv, and so holds PyTorch's operator."""
-    if not (is_exporting() or torch.is_autocast_enabled("cpu")) and refusal(input=input, weight=weight, bias=bias) is None:
-        return OPERATOR(input, weight, bias, *settings)
+    if (
+        not (is_exporting() or torch.is_autocast_enabled("cpu"))
+        and refusal(input=input, weight=weight, bias=bias) is None
+    ):
+        y: Tensor = OPERATOR(input, weight, bias, *settings)
+        return y
     return OWN[weight.dim() - 2](input, weight, bias, *settings)

@@ -145,7 +145,7 @@ class ConvTranspose(torch.autograd.Function):
 OPERATOR: Any = torch.ops.tconv.conv_transpose
 
 
-@register_flop_formula(OPERATOR)  # type: ignore[untyped-decorator]
+@register_flop_formula(OPERATOR)
 def _flops(input: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
     """As PyTorch's FlopCounterMode counts its own transposed convolution."""
     return int(conv_flop_count(list(input), list(weight), list(out_shape), transposed=True))

@@ -18,7 +18,7 @@ from tconv.errors import TconvError
 from tconv.geometry import Geometry
 from tconv.native import _core
 from tconv.nn import private
-from tconv.nn.engine import Engine, Prepared, RefusedError, Settings
+from tconv.nn.engine import Engine, Ints, Prepared, RefusedError, Settings
 
 # So many input pixels, and all values of the weights are compared at each call, which then costs less than 2 % of it: a
 # value is compared in 0.25 ns and used once for each pixel, in 10 ps with two threads (AMD EPYC, Zen 4). Below, some 60
@@ -45,7 +45,7 @@ class Stamps:
 # The numbers of a call, the id of its bias, its tensors as they were, and the layer.
 Kept: TypeAlias = tuple[Settings, int, Stamps, Prepared]
 
-# By the id of the weight, which hardly ever has more than one entry: a look at each takes less time than to hash a call.
+# By the id of the weight, which hardly ever has more than one entry: a look at each is faster than to hash a call.
 _kept: dict[int, tuple[Kept, ...]] = {}
 atexit.register(_kept.clear)  # before the compiled core goes
 
@@ -77,10 +77,10 @@ def prepare(engine: Engine, weight: Tensor, bias: Tensor | None, settings: Setti
     return prepared
 
 
-def geometry_of(kernel: tuple[int, ...], *numbers: tuple[int, ...]) -> Geometry:
+def geometry_of(kernel: Ints, stride: Ints, padding: Ints, output_padding: Ints, dilation: Ints) -> Geometry:
     """`Geometry.from_torch` for an engine, which refuses what it refuses: PyTorch then says what it makes of that."""
     try:
-        return Geometry.from_torch(kernel, *numbers)
+        return Geometry.from_torch(kernel, stride, padding, output_padding, dilation)
     except TconvError as error:
         raise RefusedError(str(error)) from error
 

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
-from torch.utils import dlpack
 
 _C: Any = torch._C
+_dlpack: Any = torch.utils.dlpack
 
 
 def _yes() -> bool:
@@ -30,8 +30,8 @@ def _zero() -> int:
 
 
 # The capsule functions spare a microsecond a call over the public ones, which look at the device and its streams too.
-to_dlpack: Callable[[Tensor], Any] = getattr(_C, "_to_dlpack", dlpack.to_dlpack)
-from_dlpack: Callable[[Any], Tensor] = getattr(_C, "_from_dlpack", dlpack.from_dlpack)
+to_dlpack: Callable[[Tensor], Any] = getattr(_C, "_to_dlpack", _dlpack.to_dlpack)
+from_dlpack: Callable[[Any], Tensor] = getattr(_C, "_from_dlpack", _dlpack.from_dlpack)
 
 # The bases of PyTorch's layers; without them, none is found.
 ConvBase: TypeAlias = nn.modules.conv._ConvNd
@@ -100,9 +100,10 @@ def watched() -> bool:
 
 def compiled(function: Callable[..., Any], backend: Callable[..., Any]) -> Callable[..., Any]:
     """`function` as TorchDynamo captures it, for `backend`; its graphs are nobody else's."""
-    if "isolate_recompiles" in (torch.compile.__kwdefaults__ or {}):  # PyTorch 2.13
-        return torch.compile(function, backend=backend, isolate_recompiles=True)
-    return torch.compile(function, backend=backend)
+    make: Any = torch.compile
+    isolated = {"isolate_recompiles": True} if "isolate_recompiles" in (make.__kwdefaults__ or {}) else {}  # 2.13
+    result: Callable[..., Any] = make(function, backend=backend, **isolated)
+    return result
 
 
 # Guards on the hooks of every captured module, which TorchDynamo leaves out by default; and what it cannot capture, or
@@ -135,7 +136,7 @@ def graph_breaks() -> dict[str, int]:
 
 
 def example_of(node: torch.fx.Node) -> Any:
-    """What a node of TorchDynamo's graph stands for: a tensor without memory, a number, or None where it says nothing."""
+    """What a node of TorchDynamo's graph stands for: a tensor without memory, a number, or None if it says nothing."""
     return node.meta.get("example_value")
 
 

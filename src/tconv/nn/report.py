@@ -81,7 +81,9 @@ class Report:
         parts = [f"{n} layer{'s' * (n > 1)} replaced" for n in (counts["replaced"],) if n]
         parts += [f"{n} part{'s' * (n > 1)} folded" for n in (counts["folded"],) if n]
         if not self.changed:
-            result = f"not faster: {self.whole}" if self.whole is not None else "nothing that tconv makes faster was found"
+            result = (
+                f"not faster: {self.whole}" if self.whole is not None else "nothing that tconv makes faster was found"
+            )
             return f"tconv: {self.model} stays as it was, {result}; tconv.nn.report(model) says more"
         if self.whole is None:
             last = [row.text for row in self.rows if row.action == "whole"]
@@ -93,7 +95,9 @@ class Report:
         lines = [str(row) for row in self.rows]
         if self.graphs:
             breaks = sum(self.graph_breaks.values())
-            lines.append(f"captured  {self.graphs} graph{'s' * (self.graphs > 1)}, {breaks} breaks, {self.seconds:.1f} s in all")
+            lines.append(
+                f"captured  {self.graphs} graph{'s' * (self.graphs > 1)}, {breaks} breaks, {self.seconds:.1f} s in all"
+            )
             lines += [f"break     {_first_line(why)} ({count})" for why, count in self.graph_breaks.items()]
         if not self.steady:
             lines.append("unsteady  two runs of the model as it was differ; each fold was compared for itself")
@@ -103,7 +107,8 @@ class Report:
         head = "".join(f"<th style='text-align:left'>{title}</th>" for title in ("", "part", "kind", "result"))
         cells = ((row.action, row.name or "(model)", row.kind, row.text) for row in self.rows)
         rows = "".join(
-            "<tr>" + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells
+            "<tr>" + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in cells
         )
         breaks = "".join(f"<li>{escape(_first_line(why))} ({n})</li>" for why, n in self.graph_breaks.items())
         listed = f"<p>Graph breaks:</p><ul>{breaks}</ul>" if breaks else ""

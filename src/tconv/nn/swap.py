@@ -88,8 +88,8 @@ def swap_faster(model: nn.Module, example: Example, wanted: Filter | None) -> li
     def race(name: str, call: Call) -> None:
         layer = layers[name]
         kind = next(kind for kind in type(layer).__mro__ if kind in TO_THEIRS)
-        forwards = (partial(cls.forward, layer) for cls in (TO_THEIRS[kind], kind))
-        results[name] = compare(*forwards, call, layer)
+        theirs, ours = (partial(cls.forward, layer) for cls in (TO_THEIRS[kind], kind))
+        results[name] = compare(theirs, ours, call, layer)
 
     at_first_calls(model, example.run, layers, race)
     for row in rows:

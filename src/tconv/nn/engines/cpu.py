@@ -104,9 +104,9 @@ class Cpu:
         winograd: bool = False,
     ) -> CpuLayer:
         """See `tconv.nn.engine.Engine`."""
-        arrays: Any = weight.detach().numpy(), None if bias is None else bias.detach().numpy()
+        array, biases = weight.detach().numpy(), None if bias is None else bias.detach().numpy()
         try:
-            layer = prepare_lent(*arrays, geometry, groups, activation, winograd)
+            layer = prepare_lent(array, biases, geometry, groups, activation, winograd)
         except TconvError as error:
             raise RefusedError(str(error)) from error
         return CpuLayer(layer, weight.dtype, weight.dim() > 3 and by_channels(weight, 1))
@@ -126,9 +126,18 @@ class Cpu:
             raise RefusedError(f"no group norm of {groups} groups for shape {tuple(input.shape)}, {input.dtype}")
         dense = input if input.is_contiguous() or by_channels(input, 1) else input.contiguous()
         tensors = [t if t is None else private.to_dlpack(t.detach().contiguous()) for t in (weight, bias)]
-        run = _core.group_norm_f32 if input.dtype == torch.float32 else _core.group_norm_f64
+        run: Any = _core.group_norm_f32 if input.dtype == torch.float32 else _core.group_norm_f64
         capsule: Any = run(
-            private.to_dlpack(dense.detach()), *tensors, groups, eps, name, slope, active(), False, get_num_threads(), True
+            private.to_dlpack(dense.detach()),
+            *tensors,
+            groups,
+            eps,
+            name,
+            slope,
+            active(),
+            False,
+            get_num_threads(),
+            True,
         )
         return private.from_dlpack(capsule)
 

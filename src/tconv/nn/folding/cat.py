@@ -21,47 +21,48 @@ class CatInto(nn.Module):
         """`last`: whether PyTorch's result is channels-last in memory."""
         super().__init__()
         self.name = name
-        self.folded = folded
-        self.wanted = True
+        self.part = folded
+        self.engine = folded.engine
+        self.wanted = self.by_rule = True
         self._place = place
         self._last = last
 
     def forward(self, x: Tensor, *tensors: Tensor) -> Tensor:
         """torch.cat; `tensors` are the sources of the fold, then the other parts."""
         if (race := trial.current()) is not None:
-            if self.folded.name not in race.results:
-                self.folded(x, *tensors[: self.folded.sources])
-            self.wanted = race.wanted(self.name, self.folded.engine, self.copied, self.written, (x, *tensors))
-        return self.written(x, *tensors) if self.wanted else self.copied(x, *tensors)
+            if self.part.name not in race.results:
+                self.part(x, *tensors[: self.part.sources])
+            self.wanted = race.wanted(self, (x, *tensors))
+        return self.folded(x, *tensors) if self.wanted else self.by_steps(x, *tensors)
 
-    def copied(self, x: Tensor, *tensors: Tensor) -> Tensor:
+    def by_steps(self, x: Tensor, *tensors: Tensor) -> Tensor:
         """The fold, and torch.cat."""
         sources, others = self._split(tensors)
-        y = self.folded(x, *sources)
+        y = self.part(x, *sources)
         return torch.cat([*others[: self._place], y, *others[self._place :]], 1)
 
-    def written(self, x: Tensor, *tensors: Tensor) -> Tensor:
+    def folded(self, x: Tensor, *tensors: Tensor) -> Tensor:
         """The fold, written into the result."""
         sources, others = self._split(tensors)
-        prepared = self.folded.prepared(x, sources) if self.folded.wanted else None
+        prepared = self.part.prepared(x, sources) if self.part.wanted else None
         if prepared is None:
-            return self.copied(x, *tensors)
+            return self.by_steps(x, *tensors)
         like = others[0]
         widths = [other.shape[1] for other in others]
-        widths.insert(self._place, self.folded.out_channels)
+        widths.insert(self._place, self.part.out_channels)
         shape = (x.shape[0], sum(widths), *like.shape[2:])
-        out = self.folded.engine.empty(shape, like, self._last)
+        out = self.part.engine.empty(shape, like, self._last)
         parts = list(torch.split(out, widths, 1))
         try:
-            prepared.run_into(x, parts.pop(self._place), lambda: self.folded.source(sources))
+            prepared.run_into(x, parts.pop(self._place), lambda: self.part.source(sources))
         except RefusedError:
-            return self.copied(x, *tensors)  # torch.cat says what does not fit
+            return self.by_steps(x, *tensors)  # torch.cat says what does not fit
         for part, other in zip(parts, others, strict=True):
             if part.shape != other.shape:  # copy_ would broadcast
-                return self.copied(x, *tensors)
+                return self.by_steps(x, *tensors)
             part.copy_(other)
         return out
 
     def _split(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        count = self.folded.sources
+        count = self.part.sources
         return tensors[:count], tensors[count:]

@@ -44,14 +44,16 @@ class Folded(nn.Module):
         self.sources = len(origin.inputs)
         self.name = name
         self.engine = engine
-        self.wanted = True
+        self.wanted = self.by_rule = True
         self.out_channels = int(private.example_of(steps[-1].node).shape[1])
         chain = [step.node for step in steps]
         self._parts = [step.part for step in steps]
         self._winograd = winograd
         self.last = lies_last(chain[-1])
         self._weights = function_of(origin.made, origin.inputs, tuple(step.tensors for step in steps))
-        self.by_steps = function_of([*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1])
+        self.by_steps: Callable[..., Tensor] = function_of(
+            [*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1]
+        )
         self._derived: Derived | None = None
         self._met = False  # whether the weights were derived before
         self._seen: Stamps | None = None  # weights that were met once since
@@ -59,7 +61,7 @@ class Folded(nn.Module):
     def forward(self, x: Tensor, *sources: Tensor) -> Tensor:
         """The result of the steps on `x`, whose weights are made of `sources`."""
         if (race := trial.current()) is not None:
-            self.wanted = race.wanted(self.name, self.engine, self.by_steps, self.folded, (x, *sources))
+            self.wanted = race.wanted(self, (x, *sources))
         return self.folded(x, *sources) if self.wanted else self.by_steps(x, *sources)
 
     def folded(self, x: Tensor, *sources: Tensor) -> Tensor:
@@ -186,4 +188,3 @@ def _add_phases(y: Tensor, phases: Tensor) -> Tensor:
 
 def _named(activation: Activation) -> str | tuple[str, float]:
     return (activation.name, activation.slope) if activation.name == "leaky_relu" else activation.name
-

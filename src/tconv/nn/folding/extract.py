@@ -14,7 +14,7 @@ from torch.fx.node import map_arg
 
 from tconv.nn.private import WEIGHT_NORM
 
-# What parametrisations such as weight norm and spectral norm compute weights with: always the same from the same tensors.
+# What parametrisations such as weight norm and spectral norm compute weights with: the same from the same tensors.
 _PURE: set[Any] = {
     *(operator.add, operator.sub, operator.mul, operator.truediv, operator.neg, operator.getitem),
     *(torch.add, torch.sub, torch.mul, torch.div, torch.neg, torch.exp, torch.sqrt, torch.rsqrt, torch.square),
@@ -60,7 +60,7 @@ def origin_of(tensors: Iterable[Node | None]) -> Origin | None:
 
 
 def function_of(nodes: Sequence[Node], inputs: Sequence[Node], results: Any) -> Callable[..., Any]:
-    """`nodes`, in their order, as a function of `inputs` that returns `results`: a node, or a tuple of nodes and None."""
+    """`nodes`, in their order, as a function of `inputs` that returns `results`: a node, or nodes and None."""
     graph = Graph()
     known: dict[Node, Node] = {node: graph.placeholder(f"x{n}") for n, node in enumerate(inputs)}
     for node in nodes:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from tconv.nn.engine import PLAIN, Engine, engine_for
+from tconv.nn.engine import PLAIN, engine_for
 from tconv.nn.folding.cat import CatInto
 from tconv.nn.folding.chain import Folded
 from tconv.nn.folding.extract import is_pure, origin_of
@@ -100,8 +100,7 @@ class Graph:
         except Exception as error:  # of operators that cannot run without memory: of anybody, hence anything
             self._folding.skipped.append(("graph", f"what it writes cannot be told: {_first_line(error)}"))
             return
-        copies = [n for n in self._nodes.nodes if is_by_one(n)]
-        self._leave_out([n for n in copies if len(n.all_input_nodes[0].users) == 1 and self._writes.alone(n.all_input_nodes[0])])
+        self._leave_out([n for n in self._nodes.nodes if is_by_one(n) and self._is_read_once(n.all_input_nodes[0])])
         for node in list(self._nodes.nodes):
             if node not in self._erased:
                 self._chain_from(node)
@@ -111,11 +110,19 @@ class Graph:
         for node in reversed(list(self._nodes.nodes)):  # so that a norm finds what reads its result folded
             if node not in self._erased:
                 self._norm(node)
-        for node in reversed(list(self._nodes.nodes)):  # weights that nobody computes with any more
-            if not node.users and is_pure(node):
-                self._nodes.erase_node(node)
+        self._sweep()
         self._nodes.lint()
         self._module.recompile()
+
+    def _is_read_once(self, node: Node) -> bool:
+        """Whether only one other node reads the result of a node, which has memory of its own."""
+        return len(node.users) == 1 and self._writes.alone(node)
+
+    def _sweep(self) -> None:
+        """Leave out weights that nobody computes with any more."""
+        for node in reversed(list(self._nodes.nodes)):
+            if not node.users and is_pure(node):
+                self._nodes.erase_node(node)
 
     def _leave_out(self, nodes: list[Node]) -> None:
         """Hand on the inputs of nodes that hand them on themselves."""
@@ -136,7 +143,7 @@ class Graph:
                 if len(chain) > 1 and isinstance(chain[-1].part, Convolution | Shuffle | BatchNorm):
                     self._folding.skipped.append((names, str(reason)))
                 chain = chain[:-1]
-        if not chain or (len(chain) == 1 and not self._pays_alone(chain[0], folded)):
+        if not chain or (len(chain) == 1 and not self._may_stand_alone(chain[0], folded)):
             return
         name = self._folding.add(self._folding.title(chain), folded)
         self._replace(name, folded, [step.node for step in chain], [chain[0].input, *sources])
@@ -198,13 +205,16 @@ class Graph:
         folded.derive(values)
         return folded, origin.inputs
 
-    def _pays_alone(self, step: Step, folded: Folded) -> bool:
-        """Whether a single step is worth a fold: it is a transposed convolution, or Winograd's algorithm takes it."""
+    def _may_stand_alone(self, step: Step, folded: Folded) -> bool:
+        """Whether a single step may be a fold: a transposed convolution, or a convolution of stride 1 that gains by
+        Winograd's algorithm, or that is to be tried.
+        """
         if isinstance(step.part, TransposedConvolution):
             return True
         if not isinstance(step.part, Convolution) or set(step.part.stride) != {1}:
             return False
-        return self._folding.alone or folded.by_winograd([hint(size) for size in example_of(step.input).shape])
+        folded.by_rule = folded.by_winograd([hint(size) for size in example_of(step.input).shape])
+        return folded.by_rule or self._folding.alone
 
     def _cat(self, node: Node, parts: list[Node], dim: int) -> None:
         """Let the first part that a fold makes, and nobody else reads, be written into the result."""
@@ -232,7 +242,11 @@ class Graph:
         if len(node.users) == 1:
             user = next(iter(node.users))
             following = read(user)
-            if following is not None and following.input is node and isinstance(following.part, Activation | Parametric):
+            if (
+                following is not None
+                and following.input is node
+                and isinstance(following.part, Activation | Parametric)
+            ):
                 chain += [following] * self._fits(following)
         origin = origin_of(tensor for step in chain for tensor in step.tensors)
         engine = engine_for(example_of(step.input).device.type)

@@ -18,7 +18,17 @@ FOLD = "_folded_"  # how the names of folds in a graph begin
 
 # Operators that take any layout, and pass it on to their results.
 _EITHER: set[Any] = {
-    *(operator.add, operator.iadd, operator.sub, operator.mul, torch.add, torch.mul, Tensor.add, Tensor.add_, Tensor.mul),
+    *(
+        operator.add,
+        operator.iadd,
+        operator.sub,
+        operator.mul,
+        torch.add,
+        torch.mul,
+        Tensor.add,
+        Tensor.add_,
+        Tensor.mul,
+    ),
     *(F.max_pool2d, F.max_pool3d, F.avg_pool2d, F.avg_pool3d, torch.max_pool2d, torch.max_pool3d),
     *(F.pad, F.interpolate, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d),
 }

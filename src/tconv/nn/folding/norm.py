@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -23,25 +23,29 @@ class FoldedNorm(nn.Module):
     Nothing is derived from the tensors: what they hold at a call is what is used.
     """
 
-    def __init__(self, name: str, steps: Sequence[Step], origin: Origin, engine: Engine, layout: torch.memory_format | None):
+    def __init__(
+        self, name: str, steps: Sequence[Step], origin: Origin, engine: Engine, layout: torch.memory_format | None
+    ):
         """`layout`: that of the result, where somebody depends on it; None: the input's."""
         super().__init__()
         norm = steps[0].part
         assert isinstance(norm, GroupNorm)
         self.name = name
         self.engine = engine
-        self.wanted = True
+        self.wanted = self.by_rule = True
         self._norm = norm
         self._activation = steps[1].part if len(steps) > 1 else None
         self._layout = layout
         self._tensors = function_of(origin.made, origin.inputs, tuple(step.tensors for step in steps))
         chain = [step.node for step in steps]
-        self.by_steps = function_of([*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1])
+        self.by_steps: Callable[..., Tensor] = function_of(
+            [*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1]
+        )
 
     def forward(self, x: Tensor, *sources: Tensor) -> Tensor:
         """The steps on `x`, with the tensors made of `sources`."""
         if (race := trial.current()) is not None:
-            self.wanted = race.wanted(self.name, self.engine, self.by_steps, self.folded, (x, *sources))
+            self.wanted = race.wanted(self, (x, *sources))
         return self.folded(x, *sources) if self.wanted else self.by_steps(x, *sources)
 
     def folded(self, x: Tensor, *sources: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ Part: TypeAlias = (
 
 @dataclass(frozen=True)
 class Step:
-    """A node as a part: the node of its input, and those of its tensors, in the order of `Part`'s law; None if absent."""
+    """A node as a part: the node of its input, and those of its tensors in the order of the law; None if absent."""
 
     part: Part
     node: Node
@@ -140,7 +140,8 @@ def is_by_one(node: Node) -> bool:
         return False
     x, y = example_of(node.args[0]), example_of(node)
     kinds = [(t.dtype, t.shape) for t in (x, y) if isinstance(t, Tensor) and t.is_floating_point()]
-    return type(node.args[1]) in (int, float) and node.args[1] == 1 and len(kinds) == 2 and kinds[0] == kinds[1]
+    by: Any = node.args[1]
+    return type(by) in (int, float) and by == 1 and len(kinds) == 2 and kinds[0] == kinds[1]
 
 
 def is_cat(node: Node) -> tuple[list[Node], int] | None:
@@ -217,9 +218,7 @@ def _instance_norm(node: Node, input: Node, given: dict[str, Any]) -> Step | Non
     return _with_tensors(GroupNorm(0, eps), node, input, given, ("weight", "bias"))
 
 
-def _with_tensors(
-    part: Part, node: Node, input: Node, given: dict[str, Any], names: tuple[str, ...]
-) -> Step | None:
+def _with_tensors(part: Part, node: Node, input: Node, given: dict[str, Any], names: tuple[str, ...]) -> Step | None:
     tensors = tuple(given.get(name) for name in names)
     if not all(t is None or isinstance(t, Node) for t in tensors):
         return None
@@ -280,7 +279,9 @@ _Reader: TypeAlias = Callable[[Node, Node, dict[str, Any]], Step | None]
 
 _READERS: dict[Any, tuple[tuple[str, ...], _Reader]] = {
     **dict.fromkeys((torch.conv1d, torch.conv2d, torch.conv3d, F.conv1d, F.conv2d, F.conv3d), (_CONV, _conv)),
-    **dict.fromkeys((torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d), (_TRANSPOSED, _transposed)),
+    **dict.fromkeys(
+        (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d), (_TRANSPOSED, _transposed)
+    ),
     **dict.fromkeys((F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d), (_TRANSPOSED, _transposed)),
     **dict.fromkeys((OPERATOR, OPERATOR.default), (_TRANSPOSED, _transposed)),
     F.batch_norm: (_NORM, _batch_norm),
@@ -293,4 +294,3 @@ _READERS: dict[Any, tuple[tuple[str, ...], _Reader]] = {
     **dict.fromkeys((F.leaky_relu, F.leaky_relu_), (("input", "negative_slope", "inplace"), _leaky_relu)),
     **dict.fromkeys((F.gelu,), (("input", "approximate"), _gelu)),
 }
-

@@ -6,12 +6,30 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Protocol
 
 from torch import Tensor
 
 from tconv.nn.comparison import Comparison, compare
 from tconv.nn.engine import Engine
+
+
+class Fold(Protocol):
+    """What is compared.
+
+    Attributes:
+        name: of the fold.
+        by_rule: whether it is used where nothing was measured.
+        engine: what computes it.
+    """
+
+    name: str
+    by_rule: bool
+    engine: Engine
+    by_steps: Callable[..., Tensor]
+
+    def folded(self, x: Tensor, *tensors: Tensor) -> Tensor:
+        """What `by_steps` computes, in another way."""
 
 
 class Trial:
@@ -20,7 +38,7 @@ class Trial:
     Attributes:
         results: what came of each.
         tolerance: the largest error, relative to the largest value, that a fold may have.
-        deadline: of `time.perf_counter`; folds that are first met afterwards are not compared, and stay.
+        deadline: of `time.perf_counter`; folds that are first met afterwards are not compared.
     """
 
     def __init__(self, tolerance: float, deadline: float, seconds: float):
@@ -29,21 +47,15 @@ class Trial:
         self.deadline = deadline
         self._seconds = seconds
 
-    def wanted(
-        self,
-        name: str,
-        engine: Engine,
-        old: Callable[..., Tensor],
-        new: Callable[..., Tensor],
-        arguments: tuple[Tensor, ...],
-    ) -> bool:
-        """Whether the fold called `name` is to be used: compared on the arguments of its first call."""
-        result = self.results.get(name)
+    def wanted(self, fold: Fold, arguments: tuple[Tensor, ...]) -> bool:
+        """Whether a fold is to be used: compared on the arguments of its first call; by rule, if there is no time."""
+        result = self.results.get(fold.name)
         if result is None:
             if time.perf_counter() > self.deadline:
-                return True
-            result = compare(old, new, (arguments, {}), seconds=self._seconds, synchronise=engine.synchronise)
-            self.results[name] = result
+                return fold.by_rule
+            pair, synchronise = (fold.by_steps, fold.folded), fold.engine.synchronise
+            result = compare(*pair, (arguments, {}), seconds=self._seconds, synchronise=synchronise)
+            self.results[fold.name] = result
         return result.faster and result.error <= self.tolerance
 
 

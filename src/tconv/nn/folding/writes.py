@@ -18,7 +18,7 @@ class Writes:
     """The memory that each node of a graph reads from and writes to, told by running it on tensors without memory.
 
     Tensors without memory share storages and version counters as real ones do: what a node wrote, in place, through a
-    view, into an `out`, or in a custom operator, is what has another version afterwards. No list of operators is needed.
+    view, into an `out`, or in a custom operator, has another version afterwards. No list of operators is needed.
 
     Raises:
         Exception: of any kind, if the graph cannot be run so.
