@@ -52,7 +52,7 @@ def test_python() -> None:
         exec(compile(code, "README.md", "exec"), {})
     promised = re.findall(r"^print\(.*\)\s+# (.*?)(?:: a .*)?$", code, re.MULTILINE)
     assert len(promised) == 3
-    lines = [line for line in printed.getvalue().splitlines() if not line.startswith(("replaced ", "folded "))]
+    lines = [line for line in printed.getvalue().splitlines() if not line.startswith("tconv: ")]
     assert lines == [text.strip() for text in promised]
 
 

@@ -28,7 +28,7 @@ def compiled_around_folds(module: GraphModule) -> Callable[..., Any]:
         piece += folds
     split = split_module(module, nn.Module(), lambda node: pieces[node])
     for name, part in list(split.named_children()):
-        if not any(_is_fold(node) for node in part.graph.nodes):
+        if isinstance(part, GraphModule) and not any(map(_is_fold, part.graph.nodes)):
             setattr(split, name, _Compiled(part))
     run: Callable[..., Any] = split.forward
     return run

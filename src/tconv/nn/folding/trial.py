@@ -26,7 +26,10 @@ class Fold(Protocol):
     name: str
     by_rule: bool
     engine: Engine
-    by_steps: Callable[..., Tensor]
+
+    @property
+    def by_steps(self) -> Callable[..., Tensor]:
+        """What the model computes without the fold."""
 
     def folded(self, x: Tensor, *tensors: Tensor) -> Tensor:
         """What `by_steps` computes, in another way."""
