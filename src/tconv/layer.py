@@ -134,7 +134,7 @@ class Layer:
         shape, fits = signature._results.get(input_shape) or signature._result(input_shape)
         if not fits:
             refuse(shape, self.dtype)
-        return self._packed.result(input, shape, last, source, *workers)
+        return self._packed.result(input, shape, last, source, workers[0], workers[1])
 
     def result_shape(self, input_shape: Shape) -> Shape:
         """(batch, out_channels, *out_size) for an input of this shape, or without the batch; raises what a call would.
@@ -181,10 +181,10 @@ class Layer:
             return
         x = readable(x, core)
         if self.dtype is core and y.flags.aligned:
-            self._packed.run(x, y, source, *workers)
+            self._packed.run(x, y, source, workers[0], workers[1])
             return
         wide = np.empty(y.shape, core)
-        self._packed.run(x, wide, source, *workers)
+        self._packed.run(x, wide, source, workers[0], workers[1])
         with np.errstate(over="ignore"):  # beyond float16 lies Inf, as in PyTorch
             y[...] = wide.astype(self.dtype, copy=False)  # the one rounding
 
