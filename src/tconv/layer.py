@@ -66,7 +66,6 @@ class Layer:
         self.exchanged = len(signature.weight) if core is self.dtype else 0
         self._more = activation, slope, keeps, winograd
         if core:
-            weight, bias = signature.readable(weight, bias)
             self._packed = native.pack(signature.geometry, weight, bias, signature.groups, *self._more)
         else:
             self._weight, self._bias = weight.astype(self.dtype), None if bias is None else bias.astype(self.dtype)
@@ -207,8 +206,7 @@ class Layer:
 def run_once(signature: Signature, weight: Array, bias: Array | None, x: Array, out: Array | None) -> Array:
     """The result of a layer that is not kept; its weights are packed after everything has been judged."""
     y = signature.result(x, out)
-    if signature.core_dtype:
-        weight, bias = signature.readable(weight, bias)
+    weight, bias = signature.readable(weight, bias)
     keeps = out is not None  # which may lie on the weight
     Layer(signature, weight, bias, keeps=keeps)._run(x, y, lambda: (weight, bias))
     return y
@@ -292,7 +290,7 @@ def _prepared(
     name, slope = _activation(activation, weight.dtype)
     shapes = weight.shape, None if bias is None else bias.shape
     signature = Signature(geometry, int(groups), *shapes, weight.dtype.type)
-    return Layer(signature, weight, bias, name, slope, keeps, bool(winograd))
+    return Layer(signature, *signature.readable(weight, bias), name, slope, keeps, bool(winograd))
 
 
 def _strides(shape: Shape, channels_last: bool) -> Shape:
