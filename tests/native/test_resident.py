@@ -1,4 +1,4 @@
-"""The promise about memory, measured: in a process of its own, and not under sanitizers, which take memory themselves."""
+"""The promise about memory, measured in a process of its own; not under sanitizers, which take memory themselves."""
 
 from __future__ import annotations
 
