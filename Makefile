@@ -39,7 +39,7 @@ test-tensorflow: .venv/tensorflow.stamp  ## the Keras dialect against TensorFlow
 
 sanitize: .venv/sanitize.stamp  ## every backend under AddressSanitizer and UndefinedBehaviorSanitizer (GCC)
 	$(SANITIZED) tests/native/sanitized.py
-	$(SANITIZED_TESTS) tests/native tests/test_fuzz.py $(patsubst %,--ignore=tests/native/test_%.py,build cross processes)
+	$(SANITIZED_TESTS) tests/native tests/test_fuzz.py $(patsubst %,--ignore=tests/native/test_%.py,build cross processes resident)
 	set -e; backends="$$($(SANITIZED) -c 'from tconv import native; print(*native.backends())')"; \
 	for backend in $$backends; do \
 	    export TCONV_BACKEND=$$backend; echo "TCONV_BACKEND=$$backend"; \

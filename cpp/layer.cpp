@@ -140,22 +140,24 @@ auto Layer<T>::by_program(Way way, const View<const T>& x, const View<T>& y, Use
     const bool rows_of_channels = way == Way::channels || (y.strides[1] == 1 && y.shape[1] > 1);
     const LaneOrder order = rows_of_channels ? LaneOrder::phase_then_channel : LaneOrder::channel_then_phase;
     const Grouping grouping = way == Way::channels ? Grouping::single : Grouping::alike;
-    const bool by_channels = Depthwise<T>::along_channels(constants_, x, y);
+    const bool by_channels = Depthwise<T>::along_channels(constants_, x, y), woven = way == Way::pixels_woven;
     const auto key = [way](bool variant) { return 2 * static_cast<int>(way) + variant; };
+    const auto cells = [&](const Form& form) { return the_program<CellLanes<T>>(form, *kernels_, grouping, order); };
     switch (way) {
         case Way::depthwise:
-            return use(constants_, x, y, key(by_channels), [&] { return the_program<Depthwise<T>>(constants_, *kernels_, by_channels); });
+            return use(constants_, x, y, key(by_channels),
+                       [&] { return the_program<Depthwise<T>>(constants_, *kernels_, by_channels); });
         case Way::winograd:
             return use(constants_, x, y, key(false), [&] { return the_program<Winograd<T>>(constants_, *kernels_); });
         case Way::pixels:
         case Way::pixels_woven:
-            return use(constants_, x, y, key(false), [&] { return the_program<Pixels<T>>(constants_, *kernels_, way == Way::pixels_woven); });
+            return use(constants_, x, y, key(false), [&] { return the_program<Pixels<T>>(constants_, *kernels_, woven); });
         case Way::point:
             return as_point(constants_.taps(), x, y, [&](const View<const T>& in, const View<T>& out) {
-                return use(point_, in, out, key(rows_of_channels), [&] { return the_program<CellLanes<T>>(point_, *kernels_, grouping, order); });
+                return use(point_, in, out, key(rows_of_channels), [&] { return cells(point_); });
             });
         default:
-            return use(constants_, x, y, key(rows_of_channels), [&] { return the_program<CellLanes<T>>(constants_, *kernels_, grouping, order); });
+            return use(constants_, x, y, key(rows_of_channels), [&] { return cells(constants_); });
     }
 }
 
@@ -180,7 +182,7 @@ auto Layer<T>::ready(int key, const Constants<T>& layer, const Call& call, Make 
 template <class T>
 bool Layer<T>::run(Way way, const Call& call) const {
     if (way == Way::reference) return run_reference(call), true;
-    return by_program(way, call.x, call.y, [&](const Constants<T>& layer, const View<const T>& x, const View<T>& y, int key, auto program) {
+    return by_program(way, call.x, call.y, [&](const Constants<T>& layer, const auto& x, const auto& y, int key, auto program) {
         const auto found = ready(key, layer, call, program);
         if (!found) return false;
         const auto& axes = constants_.axes;
@@ -202,7 +204,7 @@ typename Layer<T>::Account Layer<T>::account(const View<const T>& x, const View<
     static const char* const names[] = {"reference", "depthwise", "winograd", "cells", "pixels", "pixels", "cells", "cells", "cells"};
     for (Way way = choose(x, y, may_winograd_);; way = instead_of(way, x, y)) {
         if (way == Way::reference) return {names[0], 0};
-        const Index bytes = by_program(way, x, y, [&](const Constants<T>&, const View<const T>& in, const View<T>& out, int, auto program) {
+        const Index bytes = by_program(way, x, y, [&](const Constants<T>&, const auto& in, const auto& out, int, auto program) {
             const auto made = program();
             const bool admitted = packs_.admit(made->packed_weights() * static_cast<Index>(sizeof(T)));
             return admitted ? made->workspace_bytes(in, out) : Index{-1};

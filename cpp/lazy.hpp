@@ -1,5 +1,6 @@
 // Things made when they are first needed. Nobody waits for anybody: a lock held by another thread while the process forks
-// would never be released in the child. Several who come first may each make one; one of them stays.
+// would never be released in the child (the only one that may be waited for is that of fork.hpp). Several who come first
+// may each make one; one of them stays.
 #pragma once
 #include <algorithm>
 #include <atomic>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -103,7 +104,7 @@ def axes(draw: st.DrawFn) -> tuple[Axis, int]:
 @pytest.fixture
 def time_limit() -> Iterator[None]:
     """A call that hangs in the core cannot be interrupted: the process ends, and says where it was."""
-    faulthandler.dump_traceback_later(300, exit=True)
+    faulthandler.dump_traceback_later(300, exit=True, file=sys.__stderr__)
     yield
     faulthandler.cancel_dump_traceback_later()
 

@@ -231,4 +231,5 @@ def test_numbers_that_64_bits_cannot_count(numbers: Any, message: str) -> None:
 def test_numbers_that_64_bits_can_count() -> None:
     check_countable((1, 2), (3, 3), (2**29, 2**40), (0, 0), (5, 2**39), (1, 2**59))
     check_countable((3,), (2,), (1,), (-5,), (-1,), (0,))  # which others refuse
+    check_countable((3, 3), (2, 2), (1,), (2**40,), (), (1, 1, 1))
     check_countable((2**31,), (2**14,), (2**29,), (2**60,), (0,), (2**29,))

@@ -66,7 +66,6 @@ class Layer:
         self.exchanged = len(signature.weight) if core is self.dtype else 0
         self._more = activation, slope, keeps, winograd
         if core:
-            weight, bias = signature.readable(weight, bias)
             self._packed = native.pack(signature.geometry, weight, bias, signature.groups, *self._more)
         else:
             self._weight, self._bias = weight.astype(self.dtype), None if bias is None else bias.astype(self.dtype)
@@ -134,7 +133,7 @@ class Layer:
         shape, fits = signature._results.get(input_shape) or signature._result(input_shape)
         if not fits:
             refuse(shape, self.dtype)
-        return self._packed.result(input, shape, last, source, *workers)
+        return self._packed.result(input, shape, last, source, workers[0], workers[1])
 
     def result_shape(self, input_shape: Shape) -> Shape:
         """(batch, out_channels, *out_size) for an input of this shape, or without the batch; raises what a call would.
@@ -181,10 +180,10 @@ class Layer:
             return
         x = readable(x, core)
         if self.dtype is core and y.flags.aligned:
-            self._packed.run(x, y, source, *workers)
+            self._packed.run(x, y, source, workers[0], workers[1])
             return
         wide = np.empty(y.shape, core)
-        self._packed.run(x, wide, source, *workers)
+        self._packed.run(x, wide, source, workers[0], workers[1])
         with np.errstate(over="ignore"):  # beyond float16 lies Inf, as in PyTorch
             y[...] = wide.astype(self.dtype, copy=False)  # the one rounding
 
@@ -207,8 +206,7 @@ class Layer:
 def run_once(signature: Signature, weight: Array, bias: Array | None, x: Array, out: Array | None) -> Array:
     """The result of a layer that is not kept; its weights are packed after everything has been judged."""
     y = signature.result(x, out)
-    if signature.core_dtype:
-        weight, bias = signature.readable(weight, bias)
+    weight, bias = signature.readable(weight, bias)
     keeps = out is not None  # which may lie on the weight
     Layer(signature, weight, bias, keeps=keeps)._run(x, y, lambda: (weight, bias))
     return y
@@ -292,7 +290,7 @@ def _prepared(
     name, slope = _activation(activation, weight.dtype)
     shapes = weight.shape, None if bias is None else bias.shape
     signature = Signature(geometry, int(groups), *shapes, weight.dtype.type)
-    return Layer(signature, weight, bias, name, slope, keeps, bool(winograd))
+    return Layer(signature, *signature.readable(weight, bias), name, slope, keeps, bool(winograd))
 
 
 def _strides(shape: Shape, channels_last: bool) -> Shape:

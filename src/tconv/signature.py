@@ -36,9 +36,10 @@ class Signature:
         return Signature, (self.geometry, self.groups, self.weight, self.bias, self.dtype.type)
 
     def readable(self, weight: Array, bias: Array | None) -> tuple[Array, Array | None]:
-        """The numbers as the compiled core reads them: the arrays themselves where they can be, else copies."""
-        assert self.core_dtype
+        """The numbers as the compiled core, if it runs, can read them: the arrays themselves, or copies."""
         core = self.core_dtype
+        if core is None:
+            return weight, bias
         return _contiguous(weight, core), None if bias is None else _contiguous(bias, core)
 
     def result(self, x: Array, out: Array | None) -> Array:

@@ -1,4 +1,4 @@
-"""Run by test_packs.py: how much memory 32 MiB of weights take, beside their own array, in all ways of computing.
+"""Run by test_resident.py: how much memory 32 MiB of weights take, beside their own array, in all ways of computing.
 
 Prints a line per layer: its name, and the most that the process had grown by after any call, in MiB.
 """

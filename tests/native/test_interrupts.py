@@ -32,7 +32,7 @@ assert (y == layer(x[..., :2])).all() and y[0, 0, 0] == 512
 
 @pytest.mark.parametrize(
     ("workers", "shape", "threads"),
-    [("own", "1,512,9000", "1"), ("own", "1,512,9000", "2"), ("team", "2,512,9000", "2"), ("own", "512,9000", "2")],
+    [("own", "1,512,9000", "1"), ("own", "1,512,9000", "2"), ("team", "2,512,9000", "2")],
 )
 def test_the_reference_can_be_interrupted(workers: str, shape: str, threads: str) -> None:
     environment = {**os.environ, "TCONV_BACKEND": "reference"}

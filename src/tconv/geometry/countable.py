@@ -16,7 +16,7 @@ def check_countable(
 ) -> None:
     """Refuse numbers, one per axis, whose output size does not fit into 64 bits. PyTorch's own operator lets them wrap.
 
-    Whatever else may be wrong with them is left to those who compute.
+    Whatever else may be wrong with them, such as too few numbers, is left to those who compute.
 
     Raises:
         SizeOverflowError: a number, the full canvas or the output is 2**62 or more; the message names it.
@@ -29,7 +29,7 @@ def check_countable(
     if max(*stride, *output_padding, *dilation, *padding, *in_size, *kernel) < SMALL:
         return
     for axis, (n, k, s, p, op, d) in enumerate(
-        zip(in_size, kernel, stride, padding, output_padding, dilation, strict=True)
+        zip(in_size, kernel, stride, padding, output_padding, dilation, strict=False)
     ):
         full = s * (n - 1) + d * (k - 1) + 1
         named = {"stride": s, "padding": p, "output_padding": op, "dilation": d, "canvas size": full}
