@@ -46,13 +46,6 @@ def smp_linknet() -> Made:
     return Linknet("resnet18", encoder_weights=None, classes=2), torch.randn(1, 3, 256, 256)
 
 
-def smp_unetplusplus() -> Made:
-    know_torchvision()
-    from segmentation_models_pytorch import UnetPlusPlus
-
-    return UnetPlusPlus("resnet18", encoder_weights=None, classes=2), torch.randn(1, 3, 256, 256)
-
-
 def yolo() -> Made:
     know_torchvision()
     os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.gettempdir())  # it writes its settings when it is imported
@@ -125,7 +118,6 @@ IMAGES = {
     "sd_tiny_vae": Entry("diffusers", "AutoencoderTiny's decode; 1 x 4 x 32 x 32", tiny_vae, method="decode"),
     "smp_unet": Entry(SMP, "Unet, ResNet-18; 1 x 3 x 256 x 256", smp_unet),
     "smp_linknet": Entry(SMP, "Linknet, ResNet-18; 1 x 3 x 256 x 256", smp_linknet),
-    "smp_unetplusplus": Entry(SMP, "UnetPlusPlus, ResNet-18; 1 x 3 x 256 x 256", smp_unetplusplus),
     "yolo_seg": Entry("ultralytics", "yolo11n-seg; 1 x 3 x 320 x 320", yolo),
     "depth_anything": Entry("transformers", "DepthAnything, DINOv2-S; 1 x 3 x 252 x 252", depth_anything),
     "sam_mask_decoder": Entry("transformers", "SamModel on a known embedding; two clicks", sam_decoder),

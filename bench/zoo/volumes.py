@@ -35,13 +35,6 @@ def basic_unet() -> Made:
     return BasicUNet(3, 1, 2), torch.randn(1, 1, 64, 64, 64)
 
 
-def dynunet() -> Made:
-    from monai.networks.nets import DynUNet
-
-    strides = (1, 2, 2, 2, 2)
-    return DynUNet(3, 1, 3, (3,) * 5, strides, strides[1:], res_block=True), torch.randn(1, 1, 64, 64, 64)
-
-
 def segresnet() -> Made:
     from monai.networks.nets import SegResNet
 
@@ -75,7 +68,6 @@ NNUNET = "dynamic-network-architectures"
 VOLUMES = {
     "monai_unet": Entry("monai", "UNet, 16 to 256 channels, two residual units; 1 x 1 x 96 x 96 x 96", unet),
     "monai_basicunet": Entry("monai", "BasicUNet as it is; 1 x 1 x 64 x 64 x 64", basic_unet),
-    "monai_dynunet": Entry("monai", "DynUNet, five stages, residual; 1 x 1 x 64 x 64 x 64", dynunet),
     "monai_segresnet": Entry("monai", "SegResNet, 16 channels; 1 x 1 x 80 x 80 x 80", segresnet),
     "monai_unetr": Entry("monai", "UNETR, ViT-S; 1 x 1 x 64 x 64 x 64", unetr),
     "nnunet_plain": Entry(NNUNET, "PlainConvUNet, 32 to 320 channels, five stages; 1 x 1 x 64 x 64 x 64", plain),
