@@ -1,6 +1,6 @@
 # Each target sets up what it needs: a virtual environment in .venv, the compiled core, the packages of one extra.
 .DEFAULT_GOAL := help
-.PHONY: help demo gallery bench test test-slow test-tensorflow sanitize sanitize-threads cross-aarch64 lint clean
+.PHONY: help demo gallery bench bench-models test test-slow test-tensorflow sanitize sanitize-threads cross-aarch64 lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,6 +27,9 @@ gallery: .venv/demo.stamp  ## the figures of docs/gallery, as SVG and GIF
 
 bench: .venv/bench.stamp  ## time tconv and its peers on 61 published layers; writes bench/results
 	$(BIN)/tconv bench -o bench/results
+
+bench-models: .venv/models.stamp  ## time tconv and its peers on released models (in .venv-models); writes bench/results
+	.venv-models/bin/python bench/models.py
 
 test: .venv/test.stamp lint  ## linter, type check and all fast tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
@@ -76,7 +79,7 @@ lint: .venv/test.stamp
 	$(BIN)/mypy
 
 clean:  ## remove everything that the targets above made
-	rm -rf .venv .venv-tensorflow .venv-sanitize build out .coverage
+	rm -rf .venv .venv-tensorflow .venv-sanitize .venv-models build out .coverage
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -88,6 +91,12 @@ clean:  ## remove everything that the targets above made
 .venv/bench.stamp: $(CORE) | $(BIN)/python
 	$(INSTALL) '.[bench,segmentation]'
 	touch $@ .venv/demo.stamp
+
+.venv/models.stamp: $(CORE) | $(BIN)/python
+	$(PYTHON) -m venv .venv-models
+	.venv-models/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	    --editable '.[models]'
+	touch $@
 
 .venv/test.stamp: $(CORE) | $(BIN)/python
 	$(INSTALL) '.[test]'

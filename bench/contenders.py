@@ -1,0 +1,112 @@
+"""The ways to run a model. Each takes an entry, its model and its example, and returns a run."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import calling
+import torch
+from torch import nn
+from zoo import Entry, Example
+
+import tconv.nn
+
+Run: TypeAlias = Callable[[], Any]
+Way: TypeAlias = Callable[[Entry, nn.Module, Example], Run]
+
+
+def eager(entry: Entry, model: nn.Module, example: Example) -> Run:
+    return calling.runner(entry, calling.called(entry, model), example)
+
+
+def channels_last(entry: Entry, model: nn.Module, example: Example) -> Run:
+    return eager(entry, model, calling.channels_last(model, example))
+
+
+def compiled(entry: Entry, model: nn.Module, example: Example) -> Run:
+    """Inductor, with the weights as constants. Nothing is taken from an earlier run, so that its seconds are true."""
+    torch._inductor.config.freezing = True
+    torch._inductor.config.fallback_random = True
+    torch._inductor.config.force_disable_caches = True
+    return calling.runner(entry, torch.compile(calling.called(entry, model)), example)
+
+
+def onnx_bytes(flat: calling.Flat) -> bytes:
+    """By the exporter that traces; where that fails, by the one that captures."""
+    buffer = io.BytesIO()
+    names = [f"x{n}" for n in range(len(flat.inputs))]
+    try:
+        torch.onnx.export(flat, flat.inputs, buffer, dynamo=False, opset_version=17, input_names=names)
+    except Exception:
+        buffer = io.BytesIO()
+        torch.onnx.export(flat, flat.inputs, buffer, dynamo=True, input_names=names)
+    return buffer.getvalue()
+
+
+def onnx_runtime(entry: Entry, model: nn.Module, example: Example) -> Run:
+    import onnxruntime
+
+    flat = calling.Flat(entry, model, example).eval()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(onnx_bytes(flat), options)
+    wanted = {node.name for node in session.get_inputs()}
+    feed = {f"x{n}": x.numpy() for n, x in enumerate(flat.inputs) if f"x{n}" in wanted}
+    return lambda: [torch.from_numpy(y) for y in session.run(None, feed)]
+
+
+def openvino(entry: Entry, model: nn.Module, example: Example) -> Run:
+    """From ONNX; where that fails, from PyTorch."""
+    import openvino as ov
+
+    flat = calling.Flat(entry, model, example).eval()
+    core = ov.Core()
+    config = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            path.write_bytes(onnx_bytes(flat))
+            program = core.compile_model(path, "CPU", config)
+        feed: Any = {f"x{n}": x.numpy() for n, x in enumerate(flat.inputs)}
+        feed = {port.any_name: feed[port.any_name] for port in program.inputs}
+    except Exception:
+        shapes = [list(x.shape) for x in flat.inputs]
+        program = core.compile_model(ov.convert_model(flat, example_input=flat.inputs, input=shapes), "CPU", config)
+        feed = [x.numpy() for x in flat.inputs]
+    return lambda: [torch.from_numpy(y) for y in program(feed).to_tuple()]
+
+
+def swapped(entry: Entry, model: nn.Module, example: Example) -> Run:
+    """tconv's layers in the places of PyTorch's, and nothing else."""
+    tconv.nn.accelerate(model, mode="training")
+    return eager(entry, model, example)
+
+
+def folded(entry: Entry, model: nn.Module, example: Example) -> Run:
+    """Everything folded that folds, faster or not."""
+    tconv.nn.accelerate(model)
+    return eager(entry, model, example)
+
+
+def accelerated(entry: Entry, model: nn.Module, example: Example, winograd: bool = True) -> Run:
+    method: dict[str, Any] = {"method": entry.method} if entry.method else {}
+    tconv.nn.accelerate(model, example, winograd=winograd, **method)
+    return eager(entry, model, example)
+
+
+CONTENDERS: dict[str, Way] = {
+    "torch": eager,
+    "torch_cl": channels_last,
+    "compile": compiled,
+    "onnxruntime": onnx_runtime,
+    "openvino": openvino,
+    "swapped": swapped,
+    "folded": folded,
+    "tconv_direct": partial(accelerated, winograd=False),
+    "tconv": accelerated,
+}
