@@ -52,6 +52,9 @@ _profiler: Callable[[], bool] = getattr(getattr(_C, "_autograd", None), "_profil
 _is_excluded: Callable[[Any], bool] | None = getattr(_C, "_dispatch_tls_is_dispatch_key_excluded", None)
 _AUTOCAST = getattr(getattr(_C, "DispatchKey", None), "AutocastCPU", None)
 
+# Whether there are hooks on all modules of the process, on which TorchDynamo sets no guards.
+hooks_on_all: Callable[[], bool] = getattr(nn.modules.module, "_has_any_global_hook", _no)
+
 
 def autocast() -> bool:
     """Whether autocast chooses the dtypes of CPU operators."""
