@@ -8,6 +8,8 @@ import torch
 import torch._dynamo
 import torch._inductor  # which is imported when TorchDynamo looks for backends, and frozen here with the rest
 
+from tconv.nn import comparison
+from tconv.nn.comparison import Comparison
 from tconv.nn.engines.cpu import Cpu
 
 
@@ -32,3 +34,17 @@ def captures(frozen: None) -> Iterator[None]:
     torch.manual_seed(0)
     yield
     torch._dynamo.reset()
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every comparison finds the new faster: what is tested must not depend on the machine's mood."""
+    monkeypatch.setattr(comparison, "SECONDS", 0)
+    monkeypatch.setattr(Comparison, "faster", True)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No comparison finds the new faster."""
+    monkeypatch.setattr(comparison, "SECONDS", 0)
+    monkeypatch.setattr(Comparison, "faster", False)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 import tconv.nn
 from tconv.nn.capture import captured
 
+# What measuring may cost in tests: what is measured is the machine's mood, and not asked about.
+QUICK: dict[str, Any] = {"seconds": 0.3, "forwards": 1000}
 TOLERANCES = {torch.float16: 2e-2, torch.bfloat16: 6e-2}
 
 
@@ -119,3 +121,17 @@ def close(actual: Tensor, expected: Tensor) -> None:
     if expected.device.type != "meta":
         tolerance = TOLERANCES.get(expected.dtype, 1e-4)
         torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance / 4, equal_nan=True)
+
+
+def state(model: nn.Module) -> Any:
+    """All that must be as before: types, attributes, modes, parameters' identity and memory layout."""
+    return [
+        (
+            name,
+            type(m).__name__,  # PyTorch makes a new class for each parametrised layer, and so does tconv
+            m.training,
+            sorted(vars(m)),
+            [(k, id(p), p.stride()) for k, p in m._parameters.items() if p is not None],
+        )
+        for name, m in model.named_modules()
+    ]

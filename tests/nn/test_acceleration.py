@@ -1,35 +1,27 @@
-"""`accelerate`, `restore` and `patched` on models as people write them."""
+"""`accelerate` on models as people write them."""
 
 from __future__ import annotations
 
+import collections
 import copy
+import logging
 import pickle
-from contextlib import nullcontext
-from dataclasses import replace
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from nn.judge import QUICK, Body, agree, close, randomised, state
 from torch import Tensor, nn
 
 import tconv.nn
-from tconv.nn import acceleration, attempt, comparison
+from tconv.nn import acceleration
+from tconv.nn.capture import captured
 from tconv.nn.comparison import Comparison
 
-
-@pytest.fixture
-def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every comparison finds the new faster: what is tested must not depend on the machine's mood."""
-    monkeypatch.setattr(comparison, "SECONDS", 0)
-    monkeypatch.setattr(Comparison, "faster", True)
-
-
-@pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No comparison finds the new faster."""
-    monkeypatch.setattr(comparison, "SECONDS", 0)
-    monkeypatch.setattr(Comparison, "faster", False)
+pytestmark = pytest.mark.usefixtures("captures")
 
 
 class Net(nn.Module):
@@ -47,230 +39,258 @@ class Net(nn.Module):
         return F.conv_transpose2d(self.normed(x), self.weight)
 
 
-def state(model: nn.Module) -> Any:
-    """All that must be as before: types, attributes, parameters' identity and memory layout."""
-    return [
-        (name, type(m), sorted(vars(m)), [(k, id(p), p.stride()) for k, p in m._parameters.items() if p is not None])
-        for name, m in model.named_modules()
-    ]
-
-
-def comparable(state: Any) -> Any:
-    """PyTorch makes a new class for each parametrised layer, and so do we: those are compared by name."""
-    return [(name, kind.__name__, *rest) for name, kind, *rest in state]
-
-
 @torch.no_grad()
-@pytest.mark.parametrize("with_example", [False, True])
-def test_accelerate_and_restore(with_example: bool, fast: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_accelerate_with_an_example_and_restore(fast: None, capsys: pytest.CaptureFixture[str]) -> None:
     model, x = Net().eval(), torch.randn(1, 4, 6, 6)
     before, expected, keys = state(model), model(x), list(model.state_dict())
-    assert tconv.nn.accelerate(model, x if with_example else None) is model
-    assert type(model.up) is tconv.nn.ConvTranspose2d and isinstance(model.normed, tconv.nn.ConvTranspose2d)
-    assert isinstance(model.up, nn.ConvTranspose2d) and list(model.state_dict()) == keys
+    assert tconv.nn.accelerate(model, x, **QUICK) is model
+    out, err = capsys.readouterr()
+    assert re.fullmatch(r"tconv: Net: [\d.]+ -> [\d.]+ ms \([\d.]+x\), error \d.*, 4 parts folded\n", out) and not err
+    assert type(model.up) is nn.ConvTranspose2d and list(model.state_dict()) == keys
     torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in lines[:2]] == [["replaced", "up"], ["replaced", "normed"]]
-    assert sum(line.startswith("folded") for line in lines) == 2
-    if with_example:
-        assert " ms (" in lines[0] and "error " in lines[0] and lines[-1].startswith("whole     (model)  Net  ")
-    restored = tconv.nn.restore(model)
-    assert comparable(state(restored)) == comparable(before)
+    report = tconv.nn.report(model)
+    assert [row.name for row in report.rows if row.action == "folded"] == [
+        "up + relu",
+        "up + relu (2)",
+        "normed",
+        "conv_transpose2d",
+    ]
+    assert report.error < 1e-4 and report.speed > 0 and report.steady and report.graphs >= 1 and not report.graph_breaks
+    assert state(tconv.nn.restore(model)) == before
     torch.testing.assert_close(model(x), expected, rtol=0, atol=0)
 
 
 @torch.no_grad()
-def test_what_is_not_faster_is_taken_back(slow: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_accelerate_without_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     model, x = Net().eval(), torch.randn(1, 4, 6, 6)
-    before = state(model)
-    with pytest.warns(
-        UserWarning, match="^accelerate changed nothing in Net: no layer that tconv makes faster was found"
-    ):
-        tconv.nn.accelerate(model, x)
-    assert comparable(state(model)) == comparable(before)
-    assert "skipped   up  ConvTranspose2d  not faster: " in capsys.readouterr().out
+    before, expected = state(model), model(x)
+    tconv.nn.accelerate(model)
+    text = "2 layers replaced, what folds is folded when the model first runs"
+    assert capsys.readouterr().out == f"tconv: Net: {text}\n"
+    assert type(model.up) is tconv.nn.ConvTranspose2d and isinstance(model.normed, tconv.nn.ConvTranspose2d)
+    torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
+    running = captured(model)
+    assert running is not None and len(running.backend.folds) == 4
+    assert state(tconv.nn.restore(model)) == before
+
+
+class Takes(Body):
+    def forward(self, x: Tensor, scale: float = 1.0, *, other: Tensor | None = None) -> Tensor:
+        y = self.body(x) * scale
+        return y if other is None else y + other.mean()
+
+
+T = torch.linspace(-1, 1, 108).view(1, 3, 6, 6)
+FORMS: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
+    "tensor": (T, (T,), {}),
+    "tuple": ((T, 2.0), (T, 2.0), {}),
+    "dict": ({"x": T, "other": T}, (), {"x": T, "other": T}),
+    "UserDict": (collections.UserDict({"x": T, "scale": 3.0}), (), {"x": T, "scale": 3.0}),
+    "pair": (((T,), {"other": T}), (T,), {"other": T}),
+    "pair with a UserDict": (((T, 2.0), collections.UserDict(other=T)), (T, 2.0), {"other": T}),
+}
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("better", [False, True])
-def test_the_faster_layout_stays(
-    better: bool, fast: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def compare(old: Any, new: Any, call: Any, gradients: bool = False) -> Comparison:
-        last = isinstance(new, nn.Module) and any(p.dim() == 4 and not p.is_contiguous() for p in new.parameters())
-        return Comparison(1, 0.5 if last == better else 0.6, 0)
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_of_examples(name: str, fast: None) -> None:
+    example, args, kwargs = FORMS[name]
+    model = randomised(Takes())
+    twin = copy.deepcopy(model)
+    tconv.nn.accelerate(model, example, **QUICK)
+    assert captured(model) is not None
+    close(model(*args, **kwargs), twin(*args, **kwargs))
 
-    monkeypatch.setattr(attempt, "compare", compare)
-    model, x = (
-        nn.Sequential(nn.ConvTranspose2d(4, 8, 4, 2, 1), nn.ReLU(), nn.Conv2d(8, 4, 3)).eval(),
-        torch.randn(1, 4, 6, 6),
-    )
-    before, expected = state(model), model(x)
-    tconv.nn.accelerate(model, x)
-    assert (
-        model[0].weight.is_contiguous() != better
-        and model[0].weight.is_contiguous(memory_format=torch.channels_last) == better
-    )
-    assert ("channels-last weights: " in capsys.readouterr().out) == better
-    y = model(x)
-    assert y.is_contiguous(memory_format=torch.channels_last) == better
-    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
-    assert comparable(state(tconv.nn.restore(model))) == comparable(before)
+
+class Codec(nn.Module):
+    """Has no forward: its users call `encode` and `decode`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = Body(), nn.Sequential(nn.ConvTranspose2d(4, 3, 4, 2, 1), nn.Tanh())
+        self.quant = nn.Conv2d(4, 4, 1)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encoder(x)
+
+    def decode(self, z: Tensor, gain: float = 1.0) -> Tensor:
+        return self.decoder(self.quant(z)) * gain
+
+
+@torch.no_grad()
+def test_a_method(fast: None) -> None:
+    """The modules that the method calls are captured; the others are as before."""
+    model, z = randomised(Codec()), torch.randn(1, 4, 6, 6)
+    twin = copy.deepcopy(model)
+    tconv.nn.accelerate(model, {"z": z, "gain": 2.0}, method="decode", **QUICK)
+    assert captured(model.decoder) is not None and captured(model.encoder) is captured(model) is None
+    close(model.decode(z, 2.0), twin.decode(z, 2.0))
+    assert "decoder.0 + 1" in [row.name for row in tconv.nn.report(model).rows if row.action == "folded"]
+    tconv.nn.restore(model)
+    assert captured(model.decoder) is None
+    with pytest.raises(AttributeError, match="'Codec' object has no attribute 'sample'"):
+        tconv.nn.accelerate(model, z, method="sample", **QUICK)
+
+
+OUTPUTS: dict[str, Callable[[Tensor], Any]] = {
+    "dict": lambda y: {"y": y, "names": {"a"}},
+    "nested": lambda y: [(y, None), {"n": 3, "s": y.sum()}],
+    "integers": lambda y: y.argmax(1),
+    "half": lambda y: y.half(),
+    "nothing": lambda y: None,
+    "not finite": lambda y: torch.where(y > 0, torch.inf, torch.nan),
+    "string": lambda y: "text",
+}
+
+
+class Gives(Body):
+    def __init__(self, wrap: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.wrap = wrap
+
+    def forward(self, x: Tensor) -> Any:
+        return self.wrap(self.body(x))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_outputs(name: str, fast: None) -> None:
+    model, x = randomised(Gives(OUTPUTS[name])), torch.randn(1, 3, 6, 6)
+    twin = copy.deepcopy(model)
+    tconv.nn.accelerate(model, x, **QUICK)
+    assert tconv.nn.report(model).steady and captured(model) is not None
+    agree(model, twin, x)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("with_example", [False, True])
-def test_what_the_filter_leaves_alone_is_not_folded(
-    with_example: bool, fast: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_the_filter_leaves_alone_is_not_folded(with_example: bool, fast: None) -> None:
     def block() -> nn.Module:
         return nn.Sequential(nn.Conv2d(4, 4, 3, 1, 1), nn.BatchNorm2d(4), nn.ConvTranspose2d(4, 4, 2, 2), nn.ReLU())
 
-    model = nn.Sequential(block(), block()).eval()
-    x = torch.randn(1, 4, 5, 5) if with_example else None
-    tconv.nn.accelerate(model, x, filter=lambda name, layer: name.startswith("1") and max(layer.kernel_size) < 4)
-    done = [row.split()[1:4] for row in capsys.readouterr().out.splitlines() if row.startswith(("folded", "replaced"))]
-    assert [names[0] for names in done] == ["1.2", "1.0", "1.2"]
+    model, x = nn.Sequential(block(), block()).eval(), torch.randn(1, 4, 5, 5)
+    expected = model(x)
+    options = QUICK if with_example else {}
+    tconv.nn.accelerate(model, x if with_example else None, filter=lambda name, layer: name.startswith("1"), **options)
+    torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
+    running = captured(model)
+    assert running is not None and [*running.backend.folds] == ["1.0 + 1", "1.2 + 3"]
+    assert type(model[0][2]) is nn.ConvTranspose2d
 
 
 @pytest.mark.parametrize("mode", ["inference", "training"])
-def test_an_example_that_does_not_fit_leaves_the_model_as_it_was(mode: str, fast: None) -> None:
+def test_an_example_that_fails_leaves_all_as_it_was(mode: str, fast: None) -> None:
     model = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, 2), nn.Conv2d(4, 4, 3), nn.ReLU())
     before = state(model)
     with pytest.raises(RuntimeError, match="channels"):
         tconv.nn.accelerate(model, torch.randn(1, 3, 5, 5), mode=mode)
-    assert state(model) == before
+    assert state(model) == before and torch.is_grad_enabled()
+    with pytest.raises(LookupError, match="is not accelerated"):
+        tconv.nn.report(model)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("mode", ["inference", "training"])
-def test_lazy_layers_take_their_shapes_from_the_example(
-    mode: str, fast: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_lazy_layers_take_their_shapes_from_the_example(mode: str, fast: None) -> None:
     model = nn.Sequential(nn.LazyConvTranspose2d(4, 2, 2), nn.LazyConv2d(4, 3), nn.ReLU())
-    tconv.nn.accelerate(model, torch.randn(1, 3, 5, 5), mode=mode)
-    assert isinstance(model[0], tconv.nn.ConvTranspose2d) and model[0].weight.shape == (3, 4, 2, 2)
-
-
-@torch.no_grad()
-def test_the_layout_alone_may_be_faster(
-    fast: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    compare = attempt.compare
-    monkeypatch.setattr(attempt, "compare", lambda old, new, *more: replace(compare(old, new, *more), after=1e-9))
-    model = nn.Sequential(nn.Conv2d(4, 4, 3, 2), nn.Sigmoid()).eval()
-    tconv.nn.accelerate(model, torch.randn(1, 4, 9, 9))
-    assert "whole     (model)  Sequential  " in capsys.readouterr().out
-    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
-
-
-class Flat(nn.Module):
-    """Asks for the layout that it was written for, as many classifiers do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.up = nn.ConvTranspose2d(4, 4, 2, 2)
-        self.conv = nn.Conv2d(4, 4, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(self.up(x)).view(len(x), -1)
-
-
-@torch.no_grad()
-def test_a_model_that_needs_its_layout_keeps_it(fast: None, capsys: pytest.CaptureFixture[str]) -> None:
-    model, x = Flat().eval(), torch.randn(2, 4, 5, 5)
-    expected = model(x)
-    tconv.nn.accelerate(model, x)
-    rows = capsys.readouterr().out
-    assert "kept      (model)  Flat  the layout of its weights; channels-last ones fail: view size is not" in rows
-    assert "replaced  up  " in rows and "whole     (model)  Flat  " in rows and model.up.weight.is_contiguous()
-    torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("winograd", [False, True])
-def test_winograds_algorithm_is_a_choice(
-    winograd: bool, fast: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1)).to(memory_format=torch.channels_last).eval()
-    x = torch.randn(1, 32, 40, 40)
-    expected = model(x)
-    with nullcontext() if winograd else pytest.warns(UserWarning, match="changed nothing"):
-        tconv.nn.accelerate(model, x, winograd=winograd)
-    assert ("folded    0  fold" in capsys.readouterr().out) == winograd
-    torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
+    tconv.nn.accelerate(model, torch.randn(1, 3, 5, 5), mode=mode, **QUICK)
+    assert model[0].weight.shape == (3, 4, 2, 2) and isinstance(model[0], nn.ConvTranspose2d)
 
 
 @torch.no_grad()
 def test_the_root_may_be_the_layer(fast: None, capsys: pytest.CaptureFixture[str]) -> None:
-    layer = nn.ConvTranspose1d(4, 4, 2)
-    assert type(tconv.nn.accelerate(layer, torch.ones(1, 4, 5))) is tconv.nn.ConvTranspose1d
-    assert capsys.readouterr().out.startswith("replaced  (model)  ConvTranspose1d  ")
+    layer, x = nn.ConvTranspose1d(4, 4, 2), torch.ones(1, 4, 5)
+    expected = layer(x)
+    tconv.nn.accelerate(layer, x, strict=True, **QUICK)
+    torch.testing.assert_close(layer(x), expected)
+    assert [row.name for row in tconv.nn.report(layer).rows if row.action == "folded"] == ["conv_transpose1d"]
+    assert type(tconv.nn.accelerate(layer, strict=True)) is tconv.nn.ConvTranspose1d
     assert type(tconv.nn.restore(layer)) is nn.ConvTranspose1d
+    tconv.nn.accelerate(tconv.nn.ConvTranspose1d(4, 4, 2), strict=True)
 
 
-def test_a_models_own_tconv_layers_stay(capsys: pytest.CaptureFixture[str]) -> None:
-    model = nn.Sequential(tconv.nn.ConvTranspose2d(4, 4, 2), nn.ConvTranspose2d(4, 4, 2))
-    tconv.nn.accelerate(model, strict=True)
-    assert "kept      0  ConvTranspose2d  it is tconv's already" in capsys.readouterr().out
-    tconv.nn.restore(model)
-    assert type(model[0]) is tconv.nn.ConvTranspose2d and type(model[1]) is nn.ConvTranspose2d
-
-
-def test_twice_is_as_once(capsys: pytest.CaptureFixture[str]) -> None:
-    model = nn.Sequential(nn.ConvTranspose2d(4, 4, 2), nn.ReLU())
+@torch.no_grad()
+def test_twice_is_as_once(fast: None) -> None:
+    model, x = nn.Sequential(nn.ConvTranspose2d(4, 4, 2), nn.ReLU()).eval(), torch.randn(1, 4, 5, 5)
+    before, expected = state(model), model(x)
     tconv.nn.accelerate(model)
+    tconv.nn.accelerate(model, x, **QUICK)
     tconv.nn.accelerate(model)
-    assert type(tconv.nn.restore(model)[0]) is nn.ConvTranspose2d
-    capsys.readouterr()
+    torch.testing.assert_close(model(x), expected)
+    assert state(tconv.nn.restore(model)) == before
+
+
+@torch.no_grad()
+def test_one_line_and_a_logger(
+    fast: None, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tconv")
+    model = randomised(Body())
+    tconv.nn.accelerate(model, torch.randn(1, 3, 6, 6), **QUICK)
+    report = tconv.nn.report(model)
+    out, err = capsys.readouterr()
+    assert out == report.line() + "\n" and not err
+    logged = [record.getMessage() for record in caplog.records if record.name == "tconv"]
+    assert [str(row) for row in report.rows] == logged[-len(report.rows) :]
+    assert "graph 1: folded conv + norm + relu" in logged
 
 
 class Own(nn.ConvTranspose2d):
     """Somebody's subclass."""
 
 
-def test_skipped_with_a_reason_and_strict(capsys: pytest.CaptureFixture[str]) -> None:
-    layers = {
-        "mine": Own(4, 4, 2),
-        "lazy": nn.LazyConvTranspose2d(4, 2),
-        "f16": nn.ConvTranspose2d(4, 4, 2).half(),
-        "far": nn.ConvTranspose2d(4, 4, 2, device="meta"),
-        "out": nn.ConvTranspose2d(4, 4, 2),
-        "good": nn.ConvTranspose2d(4, 4, 2),
-    }
-    model = nn.ModuleDict(layers)
-    tconv.nn.accelerate(model, mode="training", filter=lambda name, layer: name != "out")
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[-1] for line in lines[:5]] == [
-        f"its type {Own.__module__}.Own is not exactly torch.nn's",
-        "its type torch.nn.modules.conv.LazyConvTranspose2d is not exactly torch.nn's",
-        "the weight has dtype torch.float16; the engine takes torch.float32 and torch.float64",
-        "the weight is on meta; the engine computes on the CPU",
-        "the filter leaves it alone",
-    ]
-    assert lines[5] == "replaced  good  ConvTranspose2d"
-    tconv.nn.restore(model)
-    with pytest.raises(acceleration.AccelerateError, match=r"^strict: mine: its type .*; the model is as before$"):
+def test_strict_word_by_word(fast: None) -> None:
+    model = nn.ModuleDict({"mine": Own(4, 4, 2), "good": nn.ConvTranspose2d(4, 4, 2)})
+    reason = f"its type {Own.__module__}.Own is not exactly torch.nn's"
+    with pytest.raises(acceleration.AccelerateError) as error:
         tconv.nn.accelerate(model, mode="training", strict=True)
+    assert str(error.value) == f"strict: mine: {reason}; the model is as before"
     assert type(model["good"]) is nn.ConvTranspose2d
-    with pytest.raises(
-        acceleration.AccelerateError, match=r"^strict: there is no transposed convolution; the model is as"
-    ):
+    with pytest.raises(acceleration.AccelerateError) as error:
         tconv.nn.accelerate(nn.Linear(2, 2), strict=True)
-    with pytest.raises(ValueError, match=r"^mode 'test' is unknown; choose 'inference' or 'training'$"):
-        tconv.nn.accelerate(model, mode="test")
-    with pytest.raises(TypeError, match=r"^filter 'up' must be a function of a layer's name and the layer$"):
-        tconv.nn.accelerate(model, filter="up")
+    assert str(error.value) == "strict: there is no transposed convolution; the model is as before"
 
 
-def test_training_mode_keeps_gradients_optimiser_and_hooks(fast: None, capsys: pytest.CaptureFixture[str]) -> None:
-    torch.manual_seed(0)
+def test_strict_with_an_example(fast: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = nn.Sequential(nn.ConvTranspose2d(4, 4, 2), nn.BatchNorm2d(4), nn.ReLU()).eval(), torch.ones(1, 4, 5, 5)
+    tconv.nn.accelerate(model, x, strict=True, **QUICK)
+    monkeypatch.setattr(Comparison, "faster", False)
+    with pytest.raises(acceleration.AccelerateError, match=r"^strict: 0: .*; the model is as before$"):
+        tconv.nn.accelerate(model, x, strict=True, **QUICK)
+    assert captured(model) is None
+
+
+def test_wrong_arguments() -> None:
+    model: Any = nn.Sequential(nn.ConvTranspose2d(4, 4, 2))
+    wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"mode": "test"}, ValueError, "mode 'test' is unknown; choose 'inference' or 'training'"),
+        ({"filter": "up"}, TypeError, "filter 'up' must be a function of a layer's name and the layer"),
+        (
+            {"method": "decode"},
+            TypeError,
+            "method 'decode' needs an example: what it calls is only known once it is called",
+        ),
+        ({"tolerance": 0}, ValueError, "tolerance 0 must be greater than 0"),
+        ({"seconds": -1.5}, ValueError, "seconds -1.5 must be greater than 0"),
+        ({"forwards": 0}, ValueError, "forwards 0 must be greater than 0"),
+        ({"tolerance": float("nan")}, ValueError, "tolerance nan must be greater than 0"),
+        ({"rest": "onnx"}, ValueError, "rest 'onnx' is unknown; choose 'eager' or 'inductor'"),
+    ]
+    for arguments, kind, text in wrong:
+        with pytest.raises(kind) as error:
+            tconv.nn.accelerate(model, **arguments)
+        assert str(error.value) == text
+        assert captured(model) is None
+
+
+def test_training_mode_keeps_gradients_optimiser_and_hooks(fast: None) -> None:
     model = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, 2), nn.BatchNorm2d(4), nn.ReLU())
     other, x = copy.deepcopy(model), torch.randn(2, 4, 6, 6)
     calls: list[int] = []
     model[0].register_forward_hook(lambda *_: calls.append(1))
     optimisers = [torch.optim.SGD(m.parameters(), 0.1) for m in (model, other)]
     tconv.nn.accelerate(model, x, mode="training")
+    assert type(model[0]) is tconv.nn.ConvTranspose2d and captured(model) is None
     assert model.training and torch.equal(model[1].running_mean, other[1].running_mean)  # the example left no trace
     assert all(p.grad is None for p in model.parameters())
     calls.clear()
@@ -282,62 +302,47 @@ def test_training_mode_keeps_gradients_optimiser_and_hooks(fast: None, capsys: p
             optimiser.step()
         assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-5)
     assert len(calls) == 3
-    model.eval()
     with torch.no_grad():
-        torch.testing.assert_close(model(x), other.eval()(x), rtol=1e-4, atol=1e-5)
-    capsys.readouterr()
+        torch.testing.assert_close(model.eval()(x), other.eval()(x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*is deprecated:FutureWarning")
-@torch.no_grad()
-def test_the_old_weight_norm(fast: None, capsys: pytest.CaptureFixture[str]) -> None:
-    """HiFi-GAN's: a hook computes the weight before each call, and may be removed later."""
-    model = nn.Sequential(nn.utils.weight_norm(nn.ConvTranspose1d(8, 4, 16, 8, 4)), nn.LeakyReLU(0.1)).eval()
+@pytest.mark.filterwarnings("ignore:.*torch.nn.utils.parametrizations.spectral_norm:FutureWarning")
+@pytest.mark.parametrize("norm", ["weight_norm", "spectral_norm"])
+@pytest.mark.parametrize("mode", ["inference", "training"])
+def test_the_old_norms_where_gradients_are_on(norm: str, mode: Any, fast: None) -> None:
+    """A hook computes the weight before each call: such models cannot be copied, and need not be."""
+    model = nn.Sequential(getattr(nn.utils, norm)(nn.ConvTranspose1d(8, 4, 16, 8, 4)), nn.LeakyReLU(0.1))
     x = torch.randn(1, 8, 20)
-    expected = model(x)
-    tconv.nn.accelerate(model, x)
-    torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
-    model[0].weight_g.mul_(2)
-    torch.testing.assert_close(model(x), type(model).forward(model, x), rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(model(x), expected)
-    nn.utils.remove_weight_norm(model[0])
-    assert model(x).shape == expected.shape
-    capsys.readouterr()
-
-
-def test_removing_a_parametrisation_leaves_a_tconv_layer(capsys: pytest.CaptureFixture[str]) -> None:
-    layer = nn.utils.parametrizations.weight_norm(nn.ConvTranspose2d(4, 3, 4, 2, 1))
-    model = tconv.nn.accelerate(nn.Sequential(layer))
-    nn.utils.parametrize.remove_parametrizations(layer, "weight")
-    assert type(layer) is tconv.nn.ConvTranspose2d
-    assert type(tconv.nn.restore(model)[0]) is nn.ConvTranspose2d
-    capsys.readouterr()
+    model(x).sum().backward()
+    expected = model.eval()(x).detach()
+    tconv.nn.accelerate(model, x, mode=mode, **QUICK)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
+        getattr(nn.utils, f"remove_{norm}")(model[0])
+        torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
-def test_data_parallel_copies_and_pickles(capsys: pytest.CaptureFixture[str]) -> None:
+def test_copies_and_pickles_are_not_accelerated(fast: None) -> None:
     model, x = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, 2), nn.ReLU()).eval(), torch.randn(1, 4, 6, 6)
     expected = model(x)
-    tconv.nn.accelerate(model)
+    tconv.nn.accelerate(model, x, **QUICK)
     for other in (nn.DataParallel(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         torch.testing.assert_close(other(x), expected, rtol=1e-4, atol=1e-5)
-    copied = tconv.nn.restore(copy.deepcopy(model))
-    assert type(copied[0]) is nn.ConvTranspose2d and type(model[0]) is tconv.nn.ConvTranspose2d
-    capsys.readouterr()
+    copied = copy.deepcopy(model)
+    with pytest.raises(LookupError, match=r"copies are not accelerated with their model$"):
+        tconv.nn.report(copied)
+    tconv.nn.accelerate(copied, x, **QUICK)
+    assert captured(copied) is not None
 
 
 @torch.no_grad()
-def test_patched_reaches_functional_callers(engine: None) -> None:
-    model, x = Net().eval(), torch.randn(1, 4, 6, 6)
-    expected = model(x)
-    calls: list[Any] = []
-    original = tconv.nn.functional.compute
-    with tconv.nn.patched(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tconv.nn.functional, "compute", lambda *a: calls.append(a) or original(*a))
-        y = model(x)
-    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
-    assert len(calls) == 4
-    model(x)
-    assert len(calls) == 4
-    with tconv.nn.patched():
-        assert torch.add(x, 1).shape == x.shape
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, "meta"], ids=str)
+def test_what_no_engine_takes_is_left(kind: Any, fast: None) -> None:
+    model, x = Net().eval().to(kind), torch.randn(1, 4, 6, 6).to(kind)
+    before, expected = state(model), model(x)
+    tconv.nn.accelerate(model, x, **QUICK)
+    tconv.nn.accelerate(model)
+    close(model(x), expected)
+    assert state(tconv.nn.restore(model)) == before

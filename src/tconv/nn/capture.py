@@ -21,7 +21,7 @@ class Captured:
 
     It lies where `nn.Module.compile` would put it, so that the model keeps its class and its forward: copies and
     pickles leave it out, and subclasses and mixins that the model is given later are captured anew. In somebody else's
-    graph, in an export and in a trace the model runs as it is written.
+    graph, in an export, in a trace and while hooks on all modules are registered the model runs as it is written.
     """
 
     def __init__(self, model: nn.Module, backend: Backend):
@@ -33,7 +33,7 @@ class Captured:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The model's result."""
-        if is_compiling() or private.scripting():
+        if is_compiling() or private.scripting() or private.hooks_on_all():
             return self.model._call_impl(*args, **kwargs)
         # A replica of nn.DataParallel has the attributes of its model, this one among them, and other weights.
         caller = sys._getframe(1).f_locals.get("self", self.model)

@@ -52,6 +52,8 @@ _profiler: Callable[[], bool] = getattr(getattr(_C, "_autograd", None), "_profil
 _is_excluded: Callable[[Any], bool] | None = getattr(_C, "_dispatch_tls_is_dispatch_key_excluded", None)
 _AUTOCAST = getattr(getattr(_C, "DispatchKey", None), "AutocastCPU", None)
 
+_hooks_on_all: Callable[[], Any] = getattr(nn.modules.module, "_has_any_global_hook", _no)
+
 
 def autocast() -> bool:
     """Whether autocast chooses the dtypes of CPU operators."""
@@ -79,6 +81,11 @@ def transformed() -> bool:
 def forward_mode() -> bool:
     """Whether forward-mode differentiation is on."""
     return getattr(forward_ad, "_current_level", 0) >= 0
+
+
+def hooks_on_all() -> bool:
+    """Whether there are hooks on all modules of the process, on which TorchDynamo sets no guards."""
+    return bool(_hooks_on_all())
 
 
 def intercepted() -> bool:

@@ -1,0 +1,99 @@
+"""`torch.compile(model, backend="tconv")`."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from nn.judge import Body, close, randomised
+
+from tconv.nn.backend import Backend, tconv
+
+pytestmark = pytest.mark.usefixtures("captures")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("options", [None, {"winograd": False}, {"rest": "eager"}])
+def test_the_backend_is_found_by_its_name(options: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tconv")
+    model = randomised(Body())
+    x = torch.randn(1, 3, 6, 6)
+    close(torch.compile(model, backend="tconv", options=options)(x), model(x))
+    assert [record.message for record in caplog.records if record.name == "tconv"] == [
+        "graph 1: folded conv2d + batch_norm + relu"
+    ]
+
+
+@torch.no_grad()
+def test_it_goes_with_the_options_of_torch_compile() -> None:
+    model = randomised(Body())
+    compiled = torch.compile(model, backend="tconv", fullgraph=True, dynamic=True)
+    for size in (5, 6, 8):
+        x = torch.randn(1, 3, size, size)
+        close(compiled(x), model(x))
+
+
+def test_gradients_go_through() -> None:
+    model = randomised(Body())
+    compiled = torch.compile(model, backend="tconv")
+    results = []
+    for each in (compiled, model):
+        x = torch.ones(1, 3, 6, 6, requires_grad=True)
+        each(x).sum().backward()
+        results.append(x.grad)
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
+
+
+def test_unknown_options() -> None:
+    bad: Any = torch.fx.symbolic_trace(torch.nn.Identity())
+    with pytest.raises(
+        ValueError, match=r"^option 'fast' is unknown to the backend tconv; it takes the options 'winograd' and 'rest'$"
+    ):
+        tconv(bad, [], options={"fast": True})
+    with pytest.raises(ValueError, match=r"^mode 'max-autotune' is unknown to the backend tconv; it takes the options"):
+        tconv(bad, [], mode="max-autotune")
+    with pytest.raises(TypeError, match=r"^winograd 'yes' must be True or False$"):
+        tconv(bad, [], options={"winograd": "yes"})
+    with pytest.raises(ValueError, match=r"^rest 'onnx' is unknown; choose 'eager' or 'inductor'$"):
+        tconv(bad, [], options={"rest": "onnx"})
+
+
+NAMED = """
+import torch
+assert "tconv" in torch._dynamo.list_backends(()), torch._dynamo.list_backends(())
+"""
+
+
+def test_importing_tconv_is_not_needed() -> None:
+    subprocess.run([sys.executable, "-c", NAMED], check=True, timeout=120)
+
+
+def test_a_backend_anew_has_the_settings_and_met_nothing() -> None:
+    backend = Backend(winograd=False, wanted=lambda name, module: False, alone=True)
+    backend.graphs, backend.losers = 3, {"a"}
+    new = backend.anew()
+    assert (new.winograd, new.wanted, new.alone, new.graphs, new.losers) == (False, backend.wanted, True, 0, set())
+
+
+@torch.no_grad()
+def test_a_fold_that_loses_runs_as_it_is_written() -> None:
+    model = randomised(Body())
+    backend = Backend(losers={"conv2d + batch_norm + relu"})
+    compiled = torch.compile(model, backend=backend)
+    x = torch.randn(1, 3, 6, 6)
+    assert torch.equal(compiled(x), model(x))
+    assert [fold.wanted for fold in backend.folds.values()] == [False]
+
+
+@torch.no_grad()
+def test_what_is_not_wanted_is_not_folded() -> None:
+    model = randomised(Body())
+    backend = Backend(wanted=lambda name, module: name != "conv")
+    backend.know(model)
+    x = torch.randn(1, 3, 6, 6)
+    close(torch.compile(model, backend=backend)(x), model(x))
+    assert backend.graphs == 1 and not backend.folds
