@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +56,7 @@ class CatInto(nn.Module):
         out = self.part.engine.empty(shape, like, self._last)
         parts = list(torch.split(out, widths, 1))
         try:
-            prepared.run_into(x, parts.pop(self._place), lambda: self.part.source(sources))
+            prepared.run_into(x, parts.pop(self._place), partial(self.part.derivation.weights, sources))
         except RefusedError:
             return self.by_steps(x, *tensors)  # torch.cat says what does not fit
         for part, other in zip(parts, others, strict=True):

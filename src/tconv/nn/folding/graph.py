@@ -13,7 +13,7 @@ from torch.fx import GraphModule, Node
 from tconv.nn.engine import PLAIN, engine_for
 from tconv.nn.folding.cat import CatInto
 from tconv.nn.folding.chain import Folded
-from tconv.nn.folding.extract import is_pure, origin_of
+from tconv.nn.folding.extract import Origin, is_pure, origin_of
 from tconv.nn.folding.laws import NoFoldError
 from tconv.nn.folding.layout import FOLD, is_free, lies_last, memory_format
 from tconv.nn.folding.norm import FoldedNorm
@@ -32,10 +32,11 @@ from tconv.nn.folding.parts import (
     is_identity,
     read,
 )
+from tconv.nn.folding.split import FoldedSplit
 from tconv.nn.folding.writes import Writes
 from tconv.nn.private import example_of, hint
 
-Fold: TypeAlias = Folded | CatInto | FoldedNorm
+Fold: TypeAlias = Folded | CatInto | FoldedNorm | FoldedSplit
 
 
 @dataclass
@@ -101,6 +102,9 @@ class Graph:
             self._folding.skipped.append(("graph", f"what it writes cannot be told: {_first_line(error)}"))
             return
         self._leave_out([n for n in self._nodes.nodes if is_by_one(n) and self._is_read_once(n.all_input_nodes[0])])
+        for node in list(self._nodes.nodes):
+            if node not in self._erased:
+                self._split_at(node)
         for node in list(self._nodes.nodes):
             if node not in self._erased:
                 self._chain_from(node)
@@ -192,18 +196,23 @@ class Graph:
             NoFoldError: it is none; its weights are computed from more than parameters; somebody writes in between.
         """
         first, last = chain[0], chain[-1]
-        engine = engine_for(example_of(first.input).device.type)
+        engine, origin, values = self._origin(chain)
+        if self._writes.interfere(first.node, last.node, [s.node for s in chain], [first.input, *origin.inputs]):
+            raise NoFoldError("what it reads is written to in between")
+        folded = Folded(self._folding.title(chain), chain, origin, engine, self._folding.winograd)
+        folded.derivation.derive(values)
+        return folded, origin.inputs
+
+    def _origin(self, chain: Sequence[Step]) -> tuple[Engine, Origin, tuple[Tensor, ...]]:
+        """The engine for some steps, where their tensors come from, and what these are now."""
+        engine = engine_for(example_of(chain[0].input).device.type)
         origin = origin_of(tensor for step in chain for tensor in step.tensors)
         if engine is None or origin is None:
             raise NoFoldError("its weights are computed from what is no parameter")
-        if self._writes.interfere(first.node, last.node, [s.node for s in chain], [first.input, *origin.inputs]):
-            raise NoFoldError("what it reads is written to in between")
         values = tuple(self._values[node] for node in origin.inputs)
         if not all(type(value) in PLAIN for value in values):
             raise NoFoldError("its weights are no plain tensors")
-        folded = Folded(self._folding.title(chain), chain, origin, engine, self._folding.winograd)
-        folded.derive(values)
-        return folded, origin.inputs
+        return engine, origin, values
 
     def _may_stand_alone(self, step: Step, folded: Folded) -> bool:
         """Whether a single step may be a fold: a transposed convolution, or a convolution of stride 1 that gains by
@@ -215,6 +224,36 @@ class Graph:
             return False
         folded.by_rule = folded.by_winograd([hint(size) for size in example_of(step.input).shape])
         return folded.by_rule or self._folding.alone
+
+    def _split_at(self, node: Node) -> None:
+        """Fold a convolution of a `cat` that holds an upsampled map, with the norm and the activation after it."""
+        found = is_cat(node)
+        if found is None or len(node.users) != 1 or len(found[0]) < 2 or not self._alike(node, found[0]):
+            return
+        parts, dim = found
+        steps = self._longest(next(iter(node.users)))
+        ups = [(place, read(part)) for place, part in enumerate(parts) if len(part.users) == 1]
+        ups = [(place, up) for place, up in ups if up is not None and isinstance(up.part, Nearest) and self._fits(up)]
+        if dim not in (1, 1 - example_of(node).dim()) or not ups or not steps or steps[0].input is not node:
+            return
+        steps = [s for s in steps if not isinstance(s.part, Shuffle)]
+        conv = steps[0].part
+        if not isinstance(conv, Convolution) or set(conv.stride) != {1} or conv.groups != 1:
+            return
+        (place, up), last = ups[0], steps[-1].node
+        others = [part for n, part in enumerate(parts) if n != place]
+        try:
+            engine, origin, values = self._origin(steps)
+            own = [up.node, node, *(step.node for step in steps)]
+            if self._writes.interfere(up.node, last, own, [up.input, *others, *origin.inputs]):
+                raise NoFoldError("what it reads is written to in between")
+            title = self._folding.title([up, *steps])
+            fold = FoldedSplit(title, up, node, place, steps, origin, engine, self._folding.winograd)
+            fold.derive(values)
+        except NoFoldError as reason:
+            self._folding.skipped.append((self._folding.title([up, *steps]), str(reason)))
+            return
+        self._replace(self._folding.add(title, fold), fold, own, [up.input, *others, *origin.inputs])
 
     def _cat(self, node: Node, parts: list[Node], dim: int) -> None:
         """Let the first part that a fold makes, and nobody else reads, be written into the result."""

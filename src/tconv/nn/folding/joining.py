@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+import torch
 from torch import Tensor
 
 from tconv.geometry import Geometry
@@ -89,6 +90,8 @@ def _next(joined: Joined, part: Part, tensors: tuple[Tensor | None, ...]) -> Joi
     if isinstance(part, BatchNorm):
         mean, variance, weight, bias = tensors
         assert mean is not None and variance is not None
+        if not part.shifts:
+            mean, bias = torch.zeros_like(mean), None
         return Joined(laws.norm_after(linear, Norm(mean, variance, weight, bias, part.eps)))
     if isinstance(part, Shuffle) and isinstance(linear, Conv) and linear.weight.dim() == 4:
         return Joined(laws.shuffle_after(linear, part.scale))
@@ -115,6 +118,9 @@ def activation_of(part: Activation | Parametric, tensors: tuple[Tensor | None, .
 def conv_of(part: Convolution, tensors: tuple[Tensor | None, ...]) -> Conv:
     """A convolution as a value, in float64."""
     weight, bias = _double(tensors)
+    if part.only:
+        weight = torch.cat([weight[:, first:end] for first, end in part.only], 1)
+    bias = bias if part.biased else None
     pads: list[Pair] = []
     for axis, (kernel, dilation) in enumerate(zip(weight.shape[2:], part.dilation, strict=True)):
         total = dilation * (kernel - 1)

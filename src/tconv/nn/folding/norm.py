@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tconv.nn import private
 from tconv.nn.engine import Engine, RefusedError
 from tconv.nn.folding import trial
+from tconv.nn.folding.derived import spelled
 from tconv.nn.folding.extract import Origin, function_of
 from tconv.nn.folding.joining import activation_of
 from tconv.nn.folding.laws import NoFoldError
@@ -67,5 +68,4 @@ class FoldedNorm(nn.Module):
     def _named(self, tensors: list[Any]) -> str | tuple[str, float] | None:
         if not isinstance(self._activation, Activation | Parametric):
             return None
-        activation = activation_of(self._activation, tensors[0])
-        return (activation.name, activation.slope) if activation.name == "leaky_relu" else activation.name
+        return spelled(activation_of(self._activation, tensors[0]))

@@ -23,13 +23,18 @@ Ints: TypeAlias = tuple[int, ...]
 
 
 class Convolution(NamedTuple):
-    """A convolution; padding may be "same" or "valid"."""
+    """A convolution; padding may be "same" or "valid".
+
+    `only`: on these input channels alone, each pair from the first to before the second; `biased`: with its bias.
+    """
 
     ndim: int
     stride: Ints
     padding: Ints | str
     dilation: Ints
     groups: int
+    only: tuple[tuple[int, int], ...] = ()
+    biased: bool = True
 
 
 class TransposedConvolution(NamedTuple):
@@ -44,9 +49,10 @@ class TransposedConvolution(NamedTuple):
 
 
 class BatchNorm(NamedTuple):
-    """A batch norm in evaluation mode."""
+    """A batch norm in evaluation mode; `shifts`: with what it adds, or only with what it multiplies by."""
 
     eps: float
+    shifts: bool = True
 
 
 class Nearest(NamedTuple):

@@ -1,0 +1,124 @@
+"""One layer derived from the tensors of several steps, and derived again when those change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tconv.errors import TconvError
+from tconv.nn.engine import Engine, Prepared, RefusedError, refusal
+from tconv.nn.folding import laws
+from tconv.nn.folding.joining import join
+from tconv.nn.folding.laws import Conv, NoFoldError, Transposed
+from tconv.nn.folding.parts import Activation, Convolution, Part
+from tconv.nn.packing import PIXELS_FOR_FULL_CHECK, Stamps
+
+
+class Derived(NamedTuple):
+    """The one layer of some steps, made from tensors as they were: what an engine prepared, or a convolution."""
+
+    stamps: Stamps
+    prepared: Prepared | None = None
+    conv: Callable[[Tensor], Tensor] | None = None
+    phases: Tensor | None = None  # a bias that differs between phases, (out_channels, *stride)
+
+
+class Derivation:
+    """The one layer that some parts are, derived from the tensors ("sources") that their weights are made of.
+
+    What is derived is kept with stamps. Where a source has changed there is no layer, and it is derived once more when
+    the same sources are met again: weights that change at every call, as those that another network computes, cost
+    nothing.
+    """
+
+    def __init__(self, parts: Sequence[Part], tensors: Callable[..., tuple[Any, ...]], engine: Engine, winograd: bool):
+        """`tensors`: makes those of each part of the sources."""
+        self._parts = parts
+        self._tensors = tensors
+        self._engine = engine
+        self._winograd = winograd
+        self.now: Derived | None = None
+        self._met = False  # whether the sources were derived from before
+        self._seen: Stamps | None = None  # sources that were met once since
+
+    def derived(self, x: Tensor, sources: tuple[Tensor, ...]) -> Derived | None:
+        """What is derived from `sources` as they are now, if it is known, or is to be known from now on."""
+        derived = self.now
+        pixels = x.numel() // max(1, x.shape[1])
+        if derived is not None and derived.stamps.fit(sources, pixels >= PIXELS_FOR_FULL_CHECK):
+            return None if derived.prepared is None and derived.conv is None else derived
+        if self._met and not (self._seen is not None and self._seen.fit(sources, False)):
+            self._seen = Stamps(sources) if refusal(**_named_weights(sources)) is None else None
+            return None
+        try:
+            return self.derive(sources)
+        except NoFoldError:  # a new bias, say, that no longer lets the fold be exact
+            return None
+
+    def derive(self, sources: tuple[Tensor, ...]) -> Derived:
+        """Derive the layer from `sources`, and keep it until they are gone. Raises NoFoldError if there is none."""
+        self._met, self._seen = True, None
+        reason = refusal(**_named_weights(sources))
+        if reason is not None or any(tensor.is_inference() for tensor in sources):
+            raise NoFoldError(reason or "PyTorch does not count the writes to inference tensors")
+        stamps = Stamps(sources, self._forget)
+        self.now = Derived(stamps)  # should there be no layer, then not again for the same tensors
+        weight, bias, linear, activation = self.layer(sources)
+        if isinstance(linear, Conv):
+            self.now = Derived(stamps, conv=_convolution(linear, weight, bias))
+            return self.now
+        named = None if activation is None else spelled(activation)
+        try:
+            prepared = self._engine.prepare(weight, bias, linear.geometry, linear.groups, named, self._winograd)
+        except RefusedError as refused:
+            raise NoFoldError(str(refused)) from refused
+        phases = None if linear.phase_bias is None else linear.phase_bias.to(weight.dtype)
+        self.now = Derived(stamps, prepared, phases=phases)
+        return self.now
+
+    def _forget(self, _: object) -> None:
+        self.now = None
+
+    @torch.no_grad()
+    def layer(self, sources: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None, Conv | Transposed, Activation | None]:
+        """Weight and bias in the tensors' own dtype, and the layer that they belong to."""
+        tensors = self._tensors(*sources)
+        try:
+            joined = join(list(zip(self._parts, tensors, strict=True)))
+        except TconvError as error:  # numbers that are no transposed convolution
+            raise NoFoldError(str(error)) from error
+        linear, dtype = joined.linear, sources[0].dtype
+        if isinstance(linear, Conv) and set(linear.stride) == {1}:
+            linear = laws.turned(linear)  # which the engine runs
+        weight = linear.weight.to(dtype)
+        if isinstance(linear, Conv):  # which PyTorch runs, with a weight laid out as the model's
+            pairs = zip(self._parts, tensors, strict=True)
+            weight = torch.empty_like(next(t[0] for part, t in pairs if isinstance(part, Convolution))).copy_(weight)
+        return weight, None if linear.bias is None else linear.bias.to(dtype), linear, joined.activation
+
+    def weights(self, sources: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias of the layer."""
+        weight, bias, *_ = self.layer(sources)
+        return weight, bias
+
+
+def _named_weights(sources: tuple[Tensor, ...]) -> dict[str, Tensor | None]:
+    return {f"weight {number}": tensor for number, tensor in enumerate(sources)}
+
+
+def _convolution(conv: Conv, weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """A convolution with another weight, computed by PyTorch."""
+    run: Any = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[weight.dim()]
+    padding = [lo for lo, _ in conv.padding]
+    if any(lo != hi for lo, hi in conv.padding):
+        raise NoFoldError(f"PyTorch's convolution takes no padding that differs between sides: {conv.padding}")
+    return lambda x: run(x, weight, bias, conv.stride, padding, conv.dilation, conv.groups)
+
+
+def spelled(activation: Activation) -> str | tuple[str, float]:
+    """The activation as `tconv.prepare` takes it."""
+    return (activation.name, activation.slope) if activation.name == "leaky_relu" else activation.name
