@@ -113,7 +113,7 @@ class Race:
             self._progress(f"capturing{', channels-last weights' * attempt.last}")
             # Graphs are captured in a run of their own, so that the time of none is held against a fold's.
             self._example.run()
-            look = trial.Trial(self._tolerance, time.perf_counter() + self._budget / 3, min(0.05, self._once))
+            look = trial.Trial(self._tolerance, time.perf_counter() + self._budget / 5, min(0.05, self._once))
             with trial.running(look):
                 self._progress(
                     f"comparing {len(attempt.backend.folds)} folds{', channels-last weights' * attempt.last}"
@@ -134,7 +134,7 @@ class Race:
         """Run the whole in turns, as it is and in each attempt, until the time for it is over."""
         self._progress("comparing the whole")
         end = min(time.perf_counter() + self._budget / 3, self.last_moment)
-        while len(self.before) < 4 or time.perf_counter() < end:
+        while len(self.before) < 2 or time.perf_counter() < end:
             self.before.append(self._timed()[1])
             for attempt in attempts:
                 layout.use(attempt.last)

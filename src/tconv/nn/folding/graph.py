@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from tconv.nn.engine import PLAIN, engine_for
+from tconv.nn.engine import PLAIN, Engine, engine_for
 from tconv.nn.folding.cat import CatInto
 from tconv.nn.folding.chain import Folded
 from tconv.nn.folding.extract import Origin, is_pure, origin_of
@@ -102,18 +102,11 @@ class Graph:
             self._folding.skipped.append(("graph", f"what it writes cannot be told: {_first_line(error)}"))
             return
         self._leave_out([n for n in self._nodes.nodes if is_by_one(n) and self._is_read_once(n.all_input_nodes[0])])
-        for node in list(self._nodes.nodes):
-            if node not in self._erased:
-                self._split_at(node)
-        for node in list(self._nodes.nodes):
-            if node not in self._erased:
-                self._chain_from(node)
-        for node in list(self._nodes.nodes):
-            if (found := is_cat(node)) is not None:
-                self._cat(node, *found)
-        for node in reversed(list(self._nodes.nodes)):  # so that a norm finds what reads its result folded
-            if node not in self._erased:
-                self._norm(node)
+        # A norm looks at what reads its result, which is folded by then if the last are looked at first.
+        for find in (self._split_at, self._chain_from, self._cat_at, self._norm_at):
+            for node in reversed(list(self._nodes.nodes)) if find == self._norm_at else list(self._nodes.nodes):
+                if node not in self._erased:
+                    find(node)
         self._sweep()
         self._nodes.lint()
         self._module.recompile()
@@ -232,8 +225,8 @@ class Graph:
             return
         parts, dim = found
         steps = self._longest(next(iter(node.users)))
-        ups = [(place, read(part)) for place, part in enumerate(parts) if len(part.users) == 1]
-        ups = [(place, up) for place, up in ups if up is not None and isinstance(up.part, Nearest) and self._fits(up)]
+        read_parts = [(place, read(part)) for place, part in enumerate(parts) if len(part.users) == 1]
+        ups = [(place, up) for place, up in read_parts if up and isinstance(up.part, Nearest) and self._fits(up)]
         if dim not in (1, 1 - example_of(node).dim()) or not ups or not steps or steps[0].input is not node:
             return
         steps = [s for s in steps if not isinstance(s.part, Shuffle)]
@@ -255,8 +248,12 @@ class Graph:
             return
         self._replace(self._folding.add(title, fold), fold, own, [up.input, *others, *origin.inputs])
 
-    def _cat(self, node: Node, parts: list[Node], dim: int) -> None:
-        """Let the first part that a fold makes, and nobody else reads, be written into the result."""
+    def _cat_at(self, node: Node) -> None:
+        """Let the first part of a `cat` that a fold makes, and nobody else reads, be written into the result."""
+        found = is_cat(node)
+        if found is None:
+            return
+        parts, dim = found
         example = example_of(node)
         ndim = example.dim() if isinstance(example, Tensor) else 0
         if len(parts) < 2 or dim not in (1, 1 - ndim) or not self._alike(node, parts):
@@ -272,7 +269,7 @@ class Graph:
             self._replace(name, fold, [part, node], [*part.args, *others])
             return
 
-    def _norm(self, node: Node) -> None:
+    def _norm_at(self, node: Node) -> None:
         """Fold a norm over groups of channels, with the activation after it."""
         step = read(node)
         if step is None or not isinstance(step.part, GroupNorm) or not self._fits(step):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -36,7 +37,7 @@ _IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class FoldedSplit(nn.Module):
-    """The sum, called with the input of the upsampling, the other parts of the `cat`, and the sources of the weights."""
+    """The sum, called with the input of the upsampling, the other parts of the `cat`, and the weights' sources."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class FoldedSplit(nn.Module):
         ends = [0]
         for part in parts:
             ends.append(ends[-1] + int(private.example_of(part).shape[1]))
-        ranges = list(zip(ends, ends[1:], strict=False))
+        ranges = list(pairwise(ends))
         norms = [step.part for step in linear[1:]]
         above = conv.part._replace(only=(ranges.pop(place),), biased=False)
         beside = conv.part._replace(only=tuple(ranges))
