@@ -102,7 +102,7 @@ def test_nearest_and_conv(ndim: int, seed: int) -> None:
 
 
 def test_the_usual_case_is_kernel_4_stride_2_padding_1() -> None:
-    linear: Any = join([step(Nearest((2,), "nearest")), step(nn.Conv2d(3, 5, 3, padding=1))]).linear
+    linear: Any = join([step(Nearest((2, 2), "nearest")), step(nn.Conv2d(3, 5, 3, padding=1))]).linear
     assert linear.geometry == tconv.Geometry((4, 4), 2, 1, (1, 1))
 
 
@@ -181,11 +181,11 @@ def test_refusals_of_a_convolution_behind_a_transposed_one() -> None:
 
 
 def test_other_refusals() -> None:
-    up, three, two = nn.ConvTranspose2d(4, 4, 2, 2), nn.Conv2d(4, 4, 3, padding=1), Nearest((2,), "nearest")
+    up, three, two = nn.ConvTranspose2d(4, 4, 2, 2), nn.Conv2d(4, 4, 3, padding=1), Nearest((2, 2), "nearest")
     assert refusal(two, nn.Conv2d(4, 4, 3, 2)) == (
         "a convolution of stride (2, 2) behind nearest upsampling is no transposed convolution"
     )
-    assert refusal(Nearest((41,), "nearest"), three) == (
+    assert refusal(Nearest((41, 41), "nearest"), three) == (
         "PyTorch's nearest upsampling by 41 rounds some places to their neighbour"
     )
     assert refusal(Nearest((2, 2, 2), "nearest"), three) == "3 scales do not fit 2 axes"
