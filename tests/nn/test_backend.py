@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import subprocess
 import sys
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 from nn.judge import Body, close, randomised
 
+from tconv.nn import fold
 from tconv.nn.backend import Backend, tconv
 
 pytestmark = pytest.mark.usefixtures("captures")
@@ -46,6 +48,15 @@ def test_gradients_go_through() -> None:
         each(x).sum().backward()
         results.append(x.grad)
     torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
+
+
+def test_other_peoples_captures_read_generators_as_ever() -> None:
+    """What tconv changes in TorchDynamo holds within its own captures only."""
+    generator = random.Random(0)
+    model = randomised(Body())
+    fold(model)(torch.ones(1, 3, 6, 6))
+    compiled = torch.compile(lambda x: x + generator.random(), backend="eager", fullgraph=True)
+    assert compiled(torch.zeros(1)).item() == pytest.approx(random.Random(0).random())
 
 
 def test_unknown_options() -> None:

@@ -143,6 +143,8 @@ SOURCES: dict[str, tuple[Callable[[Any], Any], Callable[[], dict[str, Any]]]] = 
     "a buffer refilled": (lambda m: m.noise.normal_(), dict),
     "dropout": (lambda m: nn.functional.dropout(torch.ones(4, 1, 1), 0.5, True), dict),
     "random": (lambda m: random.random(), dict),
+    "a random.Random": (lambda m: m.r.random(), lambda: {"r": random.Random(0)}),
+    "a random.Random's choice": (lambda m: m.r.choice([1.0, 2.0, 3.0]), lambda: {"r": random.Random(0)}),
     "numpy.random": (lambda m: float(np.random.rand()), dict),
     "a numpy Generator": (lambda m: float(m.r.random()), lambda: {"r": np.random.default_rng(0)}),
     "a torch.Generator": (

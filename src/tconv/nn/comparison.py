@@ -129,8 +129,8 @@ def _with_gradients(
 def largest_error(expected: Any, actual: Any) -> float:
     """The largest difference between two results' numbers, relative to the largest number of their tensor.
 
-    Infinite where the results differ in number, shape, dtype or device of their tensors, in a whole number, or in which
-    numbers are finite.
+    Infinite where the results differ in number, shape, dtype or device of their tensors, in a whole number, or in a
+    number that is not finite.
     """
     old, new = tensors_in(expected), tensors_in(actual)
     if len(old) != len(new):
@@ -157,7 +157,7 @@ def _error(a: Tensor, b: Tensor, scale: float) -> float:
     if not _has_fractions(a):
         return 0.0 if torch.equal(a, b) else math.inf
     finite = a.isfinite()
-    if not torch.equal(finite, b.isfinite()) or not torch.equal(a[~finite].isnan(), b[~finite].isnan()):
+    if not torch.equal(finite, b.isfinite()) or not torch.equal(*(t[~finite].nan_to_num() for t in (a, b))):
         return math.inf
     difference = (a[finite] - b[finite]).abs()
     return float(difference.max()) / (scale or 1) if difference.numel() else 0.0

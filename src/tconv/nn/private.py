@@ -5,6 +5,7 @@ Tested with the oldest and the newest PyTorch that pyproject.toml allows. No oth
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeAlias
@@ -118,8 +119,42 @@ def compiled(function: Callable[..., Any], backend: Callable[..., Any]) -> Calla
 _SOUNDLY = {"skip_nnmodule_hook_guards": False, "suppress_errors": True}
 
 
+# On this thread, how many calls of `soundly`'s functions are under way.
+_calls = threading.local()
+
+
+def _leave_generators_alone() -> None:
+    """Let TorchDynamo leave a graph where a random.Random is drawn from, within `soundly`'s functions.
+
+    It would read such an object without a guard on its state: every later call would draw the numbers of the first.
+    """
+    kind: Any = getattr(torch._dynamo.variables.misc, "RandomVariable", None)
+    own: Any = getattr(kind, "is_supported_random_obj", None)
+    if own is None or own.__module__ == __name__:
+        return
+
+    def may_be_read(value: Any) -> bool:
+        return not getattr(_calls, "depth", 0) and bool(own(value))
+
+    kind.is_supported_random_obj = staticmethod(may_be_read)
+
+
 def soundly(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A captured `function` that notices changed hooks too, and that never fails because it was captured."""
+    """A captured `function` that notices changed hooks and generators too, and never fails because it was captured."""
+    _leave_generators_alone()
+    noticing = _noticing_hooks(function)
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        _calls.depth = getattr(_calls, "depth", 0) + 1
+        try:
+            return noticing(*args, **kwargs)
+        finally:
+            _calls.depth -= 1
+
+    return run
+
+
+def _noticing_hooks(function: Callable[..., Any]) -> Callable[..., Any]:
     config: Any = torch._dynamo.config
     change = getattr(config, "_make_closure_patcher", None)
     if change is None:
