@@ -7,9 +7,9 @@ The models are those of `pip install '.[models]'`, made from their settings; a f
 their papers. Every contender sits in a process of its own, and they take turns; times are medians over the rounds, of a
 batch of one image, volume or sentence. Errors are the largest ones, relative to the largest value of the tensor, over
 all tensors that a model returns, against the same model in double precision; where that fails, or where the model draws
-random numbers, against eager PyTorch. "Ready" is how long `accelerate`, `torch.compile` or a conversion takes, with the
-first run. Memory is the peak of a process that makes the model, gets ready and runs it once. "tconv_direct" is tconv
-without Winograd's algorithm.
+random numbers, against eager PyTorch (ONNX Runtime and OpenVINO draw others: their errors then say nothing). "Ready" is
+how long `accelerate`, `torch.compile` or a conversion takes, with the first run. Memory is the peak of a process that
+makes the model, gets ready and runs it once. "tconv_direct" is tconv without Winograd's algorithm.
 """
 
 from __future__ import annotations
