@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
@@ -75,15 +74,3 @@ def release(model: nn.Module) -> None:
     for module in model.modules():
         if captured(module) is not None:
             del vars(module)[private.CALL_SLOT]
-
-
-@contextmanager
-def paused(model: nn.Module) -> Iterator[None]:
-    """Within it, `model` and its parts run as they are written."""
-    held = [(module, found) for module in model.modules() if (found := captured(module)) is not None]
-    release(model)
-    try:
-        yield
-    finally:
-        for module, found in held:
-            vars(module)[private.CALL_SLOT] = found
