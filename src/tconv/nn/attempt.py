@@ -13,7 +13,7 @@ from torch import nn
 
 from tconv.nn import private
 from tconv.nn.backend import Backend
-from tconv.nn.capture import Captured
+from tconv.nn.capture import Captured, release
 from tconv.nn.comparison import Comparison, largest_error
 from tconv.nn.example import Example
 from tconv.nn.folding import trial
@@ -152,7 +152,7 @@ class Race:
 
     def _as_it_is(self, modules: Sequence[nn.Module], layout: Layout) -> None:
         for module in modules:
-            vars(module).pop(private.CALL_SLOT, None)
+            release(module)
         layout.use(False)
 
     def _timed(self) -> tuple[Any, float]:

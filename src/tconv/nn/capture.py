@@ -26,6 +26,7 @@ class Captured:
     def __init__(self, model: nn.Module, backend: Backend):
         self.model = model
         self.backend = backend
+        self.before = vars(model).get(private.CALL_SLOT)  # of the user's own `model.compile()`
         if not backend.knows_names:
             backend.know(model)
         self._compiled = private.soundly(private.compiled(_entry(model), backend))
@@ -70,7 +71,10 @@ def captured(model: nn.Module) -> Captured | None:
 
 
 def release(model: nn.Module) -> None:
-    """Run `model` and its parts as they are written."""
+    """Run `model` and its parts as they did before they were captured."""
     for module in model.modules():
-        if captured(module) is not None:
+        found = captured(module)
+        if found is not None and found.before is not None:
+            vars(module)[private.CALL_SLOT] = found.before
+        elif found is not None:
             del vars(module)[private.CALL_SLOT]
