@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any
 
 import torch
@@ -145,10 +144,8 @@ class Race:
                     self._as_it_is(modules, layout)
 
     def comparison(self, attempt: Attempt) -> Comparison:
-        """The whole, before and after."""
-        return Comparison(
-            median(self.before[1:] or self.before), median(attempt.seconds[1:] or attempt.seconds), attempt.error
-        )
+        """The whole, before and after: the least times, which other work on the machine disturbs least."""
+        return Comparison(min(self.before), min(attempt.seconds), attempt.error)
 
     def _as_it_is(self, modules: Sequence[nn.Module], layout: Layout) -> None:
         for module in modules:
