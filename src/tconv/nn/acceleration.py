@@ -152,7 +152,7 @@ def _measured(
     start, breaks = time.perf_counter(), private.graph_breaks()
     kind = type(model).__name__
     backend.alone = True
-    with no_trace(model), _progress() as progress:
+    with no_trace(model), private.quietly(), _progress() as progress:
         race = Race(example, tolerance, seconds, forwards, progress)
         modules = example.entered()
         layout = Layout(model)

@@ -5,6 +5,7 @@ Tested with the oldest and the newest PyTorch that pyproject.toml allows. No oth
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -173,6 +174,18 @@ def _noticing_hooks(function: Callable[..., Any]) -> Callable[..., Any]:
             revert()
 
     return run
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Within it, TorchDynamo does not warn of what it cannot capture: `graph_breaks` tells."""
+    logger = logging.getLogger("torch._dynamo")
+    level = logger.level
+    logger.setLevel(max(level, logging.ERROR))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def graph_breaks() -> dict[str, int]:
