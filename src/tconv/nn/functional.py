@@ -151,10 +151,7 @@ def _routed(call: Call, seen: bool) -> Tensor:
 
 def _traced(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
     """The call in a graph. A graph that is exported shall run without tconv, and so holds PyTorch's operator."""
-    if (
-        not (exporting() or torch.is_autocast_enabled("cpu"))
-        and refusal(input=input, weight=weight, bias=bias) is None
-    ):
+    if not (exporting() or torch.is_autocast_enabled("cpu")) and refusal(input=input, weight=weight, bias=bias) is None:
         y: Tensor = OPERATOR(input, weight, bias, *settings)
         return y
     return OWN[weight.dim() - 2](input, weight, bias, *settings)

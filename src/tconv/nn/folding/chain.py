@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tconv.nn import private
 from tconv.nn.engine import Engine, Prepared, RefusedError
 from tconv.nn.folding import trial
-from tconv.nn.folding.derived import Derivation
+from tconv.nn.folding.derived import shared
 from tconv.nn.folding.extract import Origin, function_of
 from tconv.nn.folding.layout import lies_last
 from tconv.nn.folding.parts import Step
@@ -24,8 +24,16 @@ class Folded(nn.Module):
     steps run as they are written.
     """
 
-    def __init__(self, name: str, steps: Sequence[Step], origin: Origin, engine: Engine, winograd: bool):
-        """`origin`: of the steps' tensors."""
+    def __init__(
+        self,
+        name: str,
+        steps: Sequence[Step],
+        origin: Origin,
+        values: Sequence[Tensor],
+        engine: Engine,
+        winograd: bool,
+    ):
+        """`origin`: of the steps' tensors; `values`: the graph's inputs that they are made of."""
         super().__init__()
         self.sources = len(origin.inputs)
         self.name = name
@@ -35,7 +43,7 @@ class Folded(nn.Module):
         chain = [step.node for step in steps]
         self.last = lies_last(chain[-1])
         tensors = function_of(origin.made, origin.inputs, tuple(step.tensors for step in steps))
-        self.derivation = Derivation([step.part for step in steps], tensors, engine, winograd)
+        self.derivation = shared([step.part for step in steps], tensors, values, engine, winograd)
         self.by_steps: Callable[..., Tensor] = function_of(
             [*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1]
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import Tensor
 from tconv.errors import TconvError
 from tconv.nn.engine import Engine, Prepared, RefusedError, refusal
 from tconv.nn.folding import laws
+from tconv.nn.folding.extract import code_of
 from tconv.nn.folding.joining import join
 from tconv.nn.folding.laws import Conv, NoFoldError, Transposed
 from tconv.nn.folding.parts import Activation, Convolution, Part
@@ -59,6 +61,13 @@ class Derivation:
         except NoFoldError:  # a new bias, say, that no longer lets the fold be exact
             return None
 
+    def made(self, sources: tuple[Tensor, ...]) -> Derived:
+        """What is derived from `sources`, which another graph may have done. Raises NoFoldError if there is no layer."""
+        now = self.now
+        if now is not None and now.stamps.fit(sources, True) and (now.prepared is not None or now.conv is not None):
+            return now
+        return self.derive(sources)
+
     def derive(self, sources: tuple[Tensor, ...]) -> Derived:
         """Derive the layer from `sources`, and keep it until they are gone. Raises NoFoldError if there is none."""
         self._met, self._seen = True, None
@@ -104,6 +113,31 @@ class Derivation:
         """Weight and bias of the layer."""
         weight, bias, *_ = self.layer(sources)
         return weight, bias
+
+
+# By all that decides what is derived. A model has a graph for each kind of input that it has met, and they share layers.
+_shared: WeakValueDictionary[Any, Derivation] = WeakValueDictionary()
+
+
+def shared(
+    parts: Sequence[Part],
+    tensors: Callable[..., tuple[Any, ...]],
+    values: Sequence[Tensor],
+    engine: Engine,
+    winograd: bool,
+) -> Derivation:
+    """The derivation of these parts from these sources: one for all graphs that ask for it.
+
+    Args:
+        parts, tensors, engine, winograd: those of `Derivation`; `tensors` is a `function_of`.
+        values: the sources.
+    """
+    sources = tuple((id(value), value.dtype, value.stride()) for value in values)
+    key = (tuple(parts), code_of(tensors), sources, engine.name, winograd)
+    found = _shared.get(key)
+    if found is None:
+        found = _shared[key] = Derivation(parts, tensors, engine, winograd)
+    return found
 
 
 def _named_weights(sources: tuple[Tensor, ...]) -> dict[str, Tensor | None]:

@@ -69,3 +69,10 @@ def function_of(nodes: Sequence[Node], inputs: Sequence[Node], results: Any) -> 
     graph.output(map_arg(results, lambda old: known[old]))
     run: Callable[..., Any] = GraphModule(nn.Module(), graph).forward
     return run
+
+
+def code_of(function: Callable[..., Any]) -> str:
+    """What a `function_of` computes, as text: the same for functions that compute the same."""
+    module: Any = getattr(function, "__self__", None)
+    assert isinstance(module, GraphModule)
+    return str(module.code)

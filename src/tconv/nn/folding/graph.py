@@ -192,8 +192,8 @@ class Graph:
         engine, origin, values = self._origin(chain)
         if self._writes.interfere(first.node, last.node, [s.node for s in chain], [first.input, *origin.inputs]):
             raise NoFoldError("what it reads is written to in between")
-        folded = Folded(self._folding.title(chain), chain, origin, engine, self._folding.winograd)
-        folded.derivation.derive(values)
+        folded = Folded(self._folding.title(chain), chain, origin, values, engine, self._folding.winograd)
+        folded.derivation.made(values)
         return folded, origin.inputs
 
     def _origin(self, chain: Sequence[Step]) -> tuple[Engine, Origin, tuple[Tensor, ...]]:
@@ -241,7 +241,7 @@ class Graph:
             if self._writes.interfere(up.node, last, own, [up.input, *others, *origin.inputs]):
                 raise NoFoldError("what it reads is written to in between")
             title = self._folding.title([up, *steps])
-            fold = FoldedSplit(title, up, node, place, steps, origin, engine, self._folding.winograd)
+            fold = FoldedSplit(title, up, node, place, steps, origin, values, engine, self._folding.winograd)
             fold.derive(values)
         except NoFoldError as reason:
             self._folding.skipped.append((self._folding.title([up, *steps]), str(reason)))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tconv.nn import private
 from tconv.nn.engine import Engine, RefusedError
 from tconv.nn.folding import trial
-from tconv.nn.folding.derived import Derivation
+from tconv.nn.folding.derived import Derivation, shared
 from tconv.nn.folding.extract import Origin, function_of
 from tconv.nn.folding.joining import activation_of
 from tconv.nn.folding.laws import NoFoldError
@@ -47,6 +47,7 @@ class FoldedSplit(nn.Module):
         place: int,
         steps: Sequence[Step],
         origin: Origin,
+        values: Sequence[Tensor],
         engine: Engine,
         winograd: bool,
     ):
@@ -72,10 +73,9 @@ class FoldedSplit(nn.Module):
         above = conv.part._replace(only=(ranges.pop(place),), biased=False)
         beside = conv.part._replace(only=tuple(ranges))
         unshifted = [norm._replace(shifts=False) for norm in norms if isinstance(norm, BatchNorm)]
-        self.above = Derivation(
-            [up.part, above, *unshifted], lambda *sources: ((), *tensors(*sources)), engine, winograd
-        )
-        self.beside = Derivation([beside, *norms], tensors, engine, winograd)
+        lower = function_of(origin.made, origin.inputs, ((), *(step.tensors for step in linear)))
+        self.above = shared([up.part, above, *unshifted], lower, values, engine, winograd)
+        self.beside = shared([beside, *norms], tensors, values, engine, winograd)
         chain = [up.node, cat, *(step.node for step in steps)]
         others = [part for n, part in enumerate(parts) if n != place]
         self.by_steps: Callable[..., Tensor] = function_of(
@@ -124,7 +124,7 @@ class FoldedSplit(nn.Module):
     def derive(self, sources: tuple[Tensor, ...]) -> None:
         """Derive both layers. Raises NoFoldError if there is none."""
         for derivation in (self.above, self.beside):
-            if derivation.derive(sources).prepared is None:
+            if derivation.made(sources).prepared is None:
                 raise NoFoldError("PyTorch's own convolution would run")
 
 
