@@ -22,6 +22,7 @@ using tconv::Strip;
 #include "cells.inl"
 #include "depthwise.inl"
 #include "winograd.inl"
+#include "winograd_line.inl"
 #include "activation.inl"
 #include "norm.inl"
 
@@ -70,6 +71,10 @@ constexpr tconv::Kernels<T> kernels() {
             blend<T>,
             spread_tile<T>,
             {{collect_tile<T, 2, 2>, collect_tile<T, 2, 3>}, {collect_tile<T, 3, 2>, collect_tile<T, 3, 3>}},
+            split_line<T>,
+            join_line<T>,
+            spread_line<T>,
+            collect_line<T>,
             activate<T>,
             moments<T>,
             column_moments<T>,

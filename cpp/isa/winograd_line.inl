@@ -1,0 +1,151 @@
+// The kernels of winograd_line.hpp: rows of positions as four planes and back, seven points of inputs, four outputs of the
+// products of seven points.
+namespace {
+
+// a0 b0 c0 d0 a1 b1 c1 d1 ... from four vectors become a, b, c and d: the even and the odd places, twice.
+template <class T, int... l>
+INLINED void deal(V<T> (&p)[4], std::integer_sequence<int, l...>) {
+    const V<T> even = __builtin_shufflevector(p[0], p[1], 2 * l...), odd = __builtin_shufflevector(p[0], p[1], 2 * l + 1 ...);
+    const V<T> more = __builtin_shufflevector(p[2], p[3], 2 * l...), rest = __builtin_shufflevector(p[2], p[3], 2 * l + 1 ...);
+    p[0] = __builtin_shufflevector(even, more, 2 * l...);
+    p[2] = __builtin_shufflevector(even, more, 2 * l + 1 ...);
+    p[1] = __builtin_shufflevector(odd, rest, 2 * l...);
+    p[3] = __builtin_shufflevector(odd, rest, 2 * l + 1 ...);
+}
+
+// Where lane l of two vectors that alternate comes from: of their first halves, and of their second.
+template <int lanes>
+constexpr int first_half(int l) {
+    return l / 2 + l % 2 * lanes;
+}
+template <int lanes>
+constexpr int second_half(int l) {
+    return first_half<lanes>(l) + lanes / 2;
+}
+
+// The reverse.
+template <class T, int... l>
+INLINED void undeal(V<T> (&p)[4], std::integer_sequence<int, l...>) {
+    constexpr int lanes = Vec<T>::lanes;
+    const V<T> even = __builtin_shufflevector(p[0], p[2], first_half<lanes>(l)...);
+    const V<T> more = __builtin_shufflevector(p[0], p[2], second_half<lanes>(l)...);
+    const V<T> odd = __builtin_shufflevector(p[1], p[3], first_half<lanes>(l)...);
+    const V<T> rest = __builtin_shufflevector(p[1], p[3], second_half<lanes>(l)...);
+    p[0] = __builtin_shufflevector(even, odd, first_half<lanes>(l)...);
+    p[1] = __builtin_shufflevector(even, odd, second_half<lanes>(l)...);
+    p[2] = __builtin_shufflevector(more, rest, first_half<lanes>(l)...);
+    p[3] = __builtin_shufflevector(more, rest, second_half<lanes>(l)...);
+}
+
+// Runs are copied in pieces of so many bytes: what a piece copies beyond its run is overwritten by the next run.
+template <class T, std::size_t bytes>
+INLINED void copy_run(T* to, const T* from, Index count) {
+    constexpr Index several = static_cast<Index>(bytes / sizeof(T));
+    for (Index k = 0; k < count; k += several) std::memcpy(to + k, from + k, bytes);
+}
+
+template <class T, std::size_t bytes>
+void split_runs(T* planes, Index plane_step, const T* row, Index run, Index count) {
+    for (Index b = 0; b < count; ++b, planes += run)
+        for (int j = 0; j < 4; ++j, row += run) copy_run<T, bytes>(planes + j * plane_step, row, run);
+}
+
+template <class T, std::size_t bytes>
+void join_runs(T* row, const T* planes, Index plane_step, Index run, Index count) {
+    for (Index b = 0; b < count; ++b, planes += run)
+        for (int j = 0; j < 4; ++j, row += run) copy_run<T, bytes>(row, planes + j * plane_step, run);
+}
+
+template <class T>
+void split_line(T* planes, Index plane_step, const T* row, Index run, Index count) {
+    constexpr Index lanes = Vec<T>::lanes;
+    const Index bytes = run * static_cast<Index>(sizeof(T));
+    if (run > 1) {
+        if (bytes <= 8) return split_runs<T, 8>(planes, plane_step, row, run, count);
+        if (bytes <= 16) return split_runs<T, 16>(planes, plane_step, row, run, count);
+        if (bytes <= 32) return split_runs<T, 32>(planes, plane_step, row, run, count);
+        return split_runs<T, 64>(planes, plane_step, row, run, count);
+    }
+    for (Index b = 0; b < count; b += lanes, row += 4 * lanes) {
+        V<T> p[4] = {};
+        for (int j = 0; j < 4; ++j) {
+            const Index rest = 4 * (count - b) - j * lanes;
+            if (rest >= lanes)
+                p[j] = load(row + j * lanes);
+            else if (rest > 0)
+                p[j] = load_some(row + j * lanes, rest);
+        }
+        deal<T>(p, std::make_integer_sequence<int, Vec<T>::lanes>());
+        for (int j = 0; j < 4; ++j) store(planes + j * plane_step + b, p[j]);
+    }
+}
+
+template <class T>
+void join_line(T* row, const T* planes, Index plane_step, Index run, Index count) {
+    constexpr Index lanes = Vec<T>::lanes;
+    const Index bytes = run * static_cast<Index>(sizeof(T));
+    if (run > 1) {
+        if (bytes <= 8) return join_runs<T, 8>(row, planes, plane_step, run, count);
+        if (bytes <= 16) return join_runs<T, 16>(row, planes, plane_step, run, count);
+        if (bytes <= 32) return join_runs<T, 32>(row, planes, plane_step, run, count);
+        return join_runs<T, 64>(row, planes, plane_step, run, count);
+    }
+    for (Index b = 0; b < count; b += lanes, row += 4 * lanes) {
+        V<T> p[4];
+        for (int j = 0; j < 4; ++j) p[j] = load(planes + j * plane_step + b);
+        undeal<T>(p, std::make_integer_sequence<int, Vec<T>::lanes>());
+        for (int j = 0; j < 4; ++j) {
+            const Index rest = 4 * (count - b) - j * lanes;
+            if (rest >= lanes)
+                store(row + j * lanes, p[j]);
+            else if (rest > 0)
+                store_some(row + j * lanes, p[j], 0, rest);
+        }
+    }
+}
+
+template <class T>
+void spread_line(T* to, Index point_step, const T* const* x, Index count) {
+    constexpr Index lanes = Vec<T>::lanes;
+    for (Index l = 0; l < count; l += lanes) {
+        V<T> d[7];
+        for (int i = 0; i < 7; ++i) d[i] = load(x[i] + l);
+        const V<T> even[3] = {d[6] + d[2] - d[4] * T(4.25), d[6] + d[2] * T(0.25) - d[4] * T(1.25),
+                              d[6] + d[2] * T(4) - d[4] * T(5)};
+        const V<T> odd[3] = {d[5] + d[1] - d[3] * T(4.25), d[5] * T(2) + d[1] * T(0.5) - d[3] * T(2.5),
+                             d[5] * T(0.5) + d[1] * T(2) - d[3] * T(2.5)};
+        store(to + l, (d[6] - d[0]) + (d[2] - d[4]) * T(5.25));
+        for (int k = 0; k < 3; ++k) {
+            store(to + (2 * k + 1) * point_step + l, even[k] + odd[k]);
+            store(to + (2 * k + 2) * point_step + l, even[k] - odd[k]);
+        }
+    }
+}
+
+template <class T>
+bool collect_line(T* planes, Index plane_step, const T* m, Index point_step, T bias, Index count) {
+    constexpr Index lanes = Vec<T>::lanes;
+    V<T> zeros = {};  // or NaN, where an output is not finite
+    for (Index l = 0; l < count; l += lanes, m += lanes, planes += lanes) {
+        V<T> sum[3], difference[3];
+        for (int k = 0; k < 3; ++k) {
+            const V<T> a = load(m + (2 * k + 1) * point_step), b = load(m + (2 * k + 2) * point_step);
+            sum[k] = a + b;
+            difference[k] = a - b;
+        }
+        const V<T> y[4] = {(load(m) + bias) + (sum[0] + sum[1] + sum[2]),
+                           (difference[0] + bias) + difference[1] * T(2) + difference[2] * T(0.5),
+                           (sum[0] + bias) + sum[1] * T(4) + sum[2] * T(0.25),
+                           (difference[0] + bias) + difference[1] * T(8) + difference[2] * T(0.125)};
+        V<T> all = (y[0] * T(0) + y[1] * T(0)) + (y[2] * T(0) + y[3] * T(0));
+        if (count - l < lanes)
+            for (Index k = count - l; k < lanes; ++k) all[k] = 0;  // lanes of no output
+        zeros += all;
+        for (int j = 0; j < 4; ++j) store(planes + j * plane_step, y[j]);
+    }
+    T sum = 0;
+    for (int l = 0; l < lanes; ++l) sum += zeros[l];
+    return sum == 0;
+}
+
+}  // namespace
