@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstdlib>
 
 #include "activation.hpp"
 #include "packing.hpp"
@@ -36,7 +37,8 @@ class WinogradLine {
           missing_(cells * pieces_ - kernel_),
           base_(layer.axes[0].crop_lo - dilation_ * (cells * pieces_ - 1)),
           groups_(layer.groups),
-          channels_(layer.in_channels) {
+          channels_(layer.in_channels),
+          out_channels_(layer.out_channels) {
         const Index count = ceil_div(layer.out_channels, kernels.rows);
         for (Index t = 0; t < count; ++t) {
             const Index first = part(layer.out_channels, t, count), rows = part(layer.out_channels, t + 1, count) - first;
@@ -78,7 +80,7 @@ class WinogradLine {
     Index workspace_bytes(const View<const T>&, const View<T>& y) const {
         const Axis axis{kernel_, 1, dilation_, 0};
         const Index vectors = ceil_div(tiles_of(axis, y), kernels_.lanes), blocks = blocks_of(vectors, 1, 1);
-        const Sizes sizes(*this, ceil_div(vectors, blocks), dilation_ - 1);
+        const Sizes sizes(*this, ceil_div(vectors, blocks), dilation_ - 1, out_channels_);
         return (sizes.inputs + sizes.scratch) * static_cast<Index>(sizeof(T));
     }
 
@@ -121,15 +123,15 @@ class WinogradLine {
 
     // How numbers lie in memory, for a block whose first tile is the `before`-th of its run.
     struct Sizes {
-        Sizes(const WinogradLine& program, Index vectors, Index before) {
+        Sizes(const WinogradLine& program, Index vectors, Index before, Index channels) {
             const Index lanes = program.kernels_.lanes, dilation = program.dilation_;
             constexpr Index beyond = 64 / static_cast<Index>(sizeof(T));  // what may be written behind a row
             width = vectors * lanes;
             pitch = ceil_div(width + dilation * (program.pieces_ - 1), lanes) * lanes;
             // Apart by an odd number of vectors, so that they do not compete for the same places in the cache.
             point_step = program.channels_ * pitch + 5 * lanes;
-            product_step = program.kernels_.rows * width + 5 * lanes;
-            runs = ceil_div(before + pitch + dilation, dilation);
+            product_step = channels * width + 5 * lanes;
+            runs = dilation == 1 ? pitch + lanes : ceil_div(before + pitch + dilation, dilation);
             plane_step = runs * dilation + lanes + beyond;
             row = cells * runs * dilation;
             inputs = points * point_step;
@@ -146,10 +148,17 @@ class WinogradLine {
         return ceil_div(y.shape[2], cells * axis.dilation) * axis.dilation;
     }
 
+    // As large as the cache allows: all weights are fetched for each block.
     Index blocks_of(Index vectors, Index images, Index threads) const {
-        const Index of_a_vector = points * channels_ * static_cast<Index>(sizeof(T)) * kernels_.lanes;
-        const Index beyond = ceil_div(dilation_ * (pieces_ - 1), kernels_.lanes);
-        const Index most = std::clamp<Index>(block_bytes / of_a_vector - beyond, 1, most_vectors);
+        Index most = most_vectors;
+        const auto bytes = [&](Index numbers) { return numbers * static_cast<Index>(sizeof(T)); };
+        const auto fits = [&](Index count) {
+            const Sizes sizes(*this, count, dilation_ - 1, out_channels_);
+            return bytes(sizes.inputs) <= block_bytes;
+        };
+        static const char* env = getenv("WB"); static const Index force = env ? atoi(env) : 0;
+        while (most > 1 && !fits(most)) --most;
+        if (force) most = force;
         const Index blocks = ceil_div(vectors, most), all = blocks * images;
         // Few blocks: as many for each thread.
         return all >= 8 * threads ? blocks : std::min(vectors, ceil_div(ceil_div(all, threads) * threads, images));
@@ -180,8 +189,7 @@ class WinogradLine {
 
     bool compute(const Call& call) const {
         thread_local Buffer<T> inputs, scratch;
-        const Index before = call.begin % dilation_;
-        const Sizes sizes(*this, call.vectors, before);
+        const Sizes sizes(*this, call.vectors, call.begin % dilation_, out_channels_);
         inputs.grow(sizes.inputs);
         T* const products = scratch.grow(sizes.scratch);
         T* const planes = products + points * sizes.product_step;
@@ -189,19 +197,19 @@ class WinogradLine {
         for (Index channel = 0; channel < channels_; ++channel)
             spread(call, sizes, channel, inputs.data() + channel * sizes.pitch, planes, row);
         if (taps_at(0) == 0) std::fill_n(products, sizes.product_step, T(0));
-        for (const Tile& tile : tiles_) {
+        const Index together = sizes.inputs * static_cast<Index>(sizeof(T)) > block_bytes ? ssize_tiles() : 1;
+        for (Index first = 0; first < ssize_tiles(); first += together) {
+            const Index last = std::min(first + together, ssize_tiles());
             for (Index point = 0; point < points; ++point)
-                if (taps_at(point) > 0) multiply(call, sizes, tile, point, inputs.data(), products);
-            for (Index r = 0; r < tile.rows; ++r) {
-                const Index channel = call.g * call.layer.out_channels + tile.first + r;
-                if (!kernels_.collect_line(planes + before, sizes.plane_step, products + r * sizes.width, sizes.product_step,
-                                           call.packed.bias.data()[channel], call.end - call.begin))
-                    return false;
-                put(call, call.y.at(call.n, channel), planes, sizes, row);
-            }
+                for (Index t = first; t < last && taps_at(point) > 0; ++t)
+                    multiply(call, sizes, tiles_[static_cast<std::size_t>(t)], point, inputs.data(), products);
+            for (Index t = first; t < last; ++t)
+                if (!collect(call, sizes, tiles_[static_cast<std::size_t>(t)], products, planes, row)) return false;
         }
         return true;
     }
+
+    Index ssize_tiles() const { return static_cast<Index>(tiles_.size()); }
 
     // The transformed inputs of all tiles of the block, of one channel.
     void spread(const Call& call, const Sizes& sizes, Index channel, T* to, T* planes, T* row) const {
@@ -217,11 +225,12 @@ class WinogradLine {
             std::fill(row + high, row + sizes.row, T(0));
             from = row;
         }
-        kernels_.split_line(planes, sizes.plane_step, from, dilation_, sizes.runs);
+        if (dilation_ == 1) return kernels_.spread_row(to, sizes.point_step, from, sizes.pitch);
+        kernels_.split_runs(planes, sizes.plane_step, from, dilation_, sizes.runs);
         const T* x[points];
         for (Index i = 0; i < points; ++i)
             x[i] = planes + i % cells * sizes.plane_step + call.begin % dilation_ + i / cells * dilation_;
-        kernels_.spread_line(to, sizes.point_step, x, sizes.pitch);
+        kernels_.spread_runs(to, sizes.point_step, x, sizes.pitch);
     }
 
     // One matrix product: output channels of the tile x channels and pieces times channels and pieces x lanes.
@@ -243,23 +252,41 @@ class WinogradLine {
                 for (Index v = 0; v < vectors; ++v)
                     in[v] = inputs + point * sizes.point_step + begin * sizes.pitch + (first + v) * kernels_.lanes;
                 kernels_.pixels[tile.rows - 1][vectors - 1](
-                    products + point * sizes.product_step + first * kernels_.lanes, row, sizes.width, in, sizes.pitch, distance,
+                    products + point * sizes.product_step + tile.first * sizes.width + first * kernels_.lanes, row, sizes.width, in, sizes.pitch, distance,
                     taps, count, weight + begin * taps * tile.rows, begin == 0 ? no_bias : nullptr);
             }
         }
     }
 
-    // The block's outputs of a channel, from the planes to where they belong. Only whole runs are neighbours there: a block
-    // may begin and end within one.
-    void put(const Call& call, T* y, const T* planes, const Sizes& sizes, T* row) const {
-        const Index runs = call.begin / dilation_, origin = runs * dilation_ * cells, size = call.y.shape[2];
-        if (dilation_ == 1 && cells * call.end <= size) {
-            kernels_.join_line(y + origin, planes, sizes.plane_step, 1, call.end - call.begin);
-            return activate(kernels_, call.layer, y + origin, cells * (call.end - call.begin), 1);
+    // The block's outputs of some channels, to where they belong.
+    bool collect(const Call& call, const Sizes& sizes, const Tile& tile, const T* products, T* planes, T* row) const {
+        const Index count = call.end - call.begin, runs = call.begin / dilation_, origin = runs * dilation_ * cells;
+        const bool whole = dilation_ == 1 && cells * call.end <= call.y.shape[2];
+        for (Index channel = tile.first; channel < tile.first + tile.rows; ++channel) {
+            const Index number = call.g * out_channels_ + channel;
+            const T* m = products + channel * sizes.width;
+            const T bias = call.packed.bias.data()[number];
+            T* const y = call.y.at(call.n, number);
+            if (dilation_ == 1) {
+                if (!kernels_.collect_row(whole ? y + origin : row, m, sizes.product_step, bias, count)) return false;
+            } else {
+                T* to = planes + call.begin % dilation_;
+                if (!kernels_.collect_runs(to, sizes.plane_step, m, sizes.product_step, bias, count)) return false;
+                kernels_.join_runs(row, planes, sizes.plane_step, dilation_, ceil_div(call.end, dilation_) - runs);
+            }
+            if (whole)
+                activate(kernels_, call.layer, y + origin, cells * count, 1);
+            else
+                put(call, y, row, origin);
         }
-        kernels_.join_line(row, planes, sizes.plane_step, dilation_, ceil_div(call.end, dilation_) - runs);
+        return true;
+    }
+
+    // A row that begins at `origin`, to where it belongs. Only whole runs of tiles have neighbouring outputs: a block may
+    // begin and end within one.
+    void put(const Call& call, T* y, const T* row, Index origin) const {
         const auto put_range = [&](Index begin, Index end) {
-            end = std::min(end, size);
+            end = std::min(end, call.y.shape[2]);
             if (begin >= end) return;
             std::copy(row + (begin - origin), row + (end - origin), y + begin);
             activate(kernels_, call.layer, y + begin, end - begin, 1);
@@ -268,17 +295,18 @@ class WinogradLine {
             for (Index j = 0; j < cells; ++j)
                 put_range((run * cells + j) * dilation_ + low, (run * cells + j) * dilation_ + high);
         };
+        const Index before = call.begin % dilation_, after = call.end % dilation_;
         const Index first = ceil_div(call.begin, dilation_), last = call.end / dilation_;
-        if (first > last) return put_part(last, call.begin % dilation_, call.end % dilation_);
-        if (first > runs) put_part(runs, call.begin % dilation_, dilation_);
+        if (first > last) return put_part(last, before, after);
+        if (before > 0) put_part(first - 1, before, dilation_);
         put_range(first * cells * dilation_, last * cells * dilation_);
-        if (call.end % dilation_ != 0) put_part(last, 0, call.end % dilation_);
+        if (after > 0) put_part(last, 0, after);
     }
 
     const Kernels<T>& kernels_;
     const Index kernel_, dilation_, pieces_, missing_;
     const Index base_;  // from an output to the input of a piece's first tap
-    const Index groups_, channels_;
+    const Index groups_, channels_, out_channels_;
     std::vector<Tile> tiles_;
     Index weights_ = 0;  // of a channel group
 };
