@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstdlib>
 
 #include "activation.hpp"
 #include "packing.hpp"
@@ -47,17 +46,18 @@ class WinogradLine {
         }
     }
 
+    // Whether it can, and pays: see `gain`.
     static bool can_run(const Form& layer, const Kernels<T>& kernels, const View<const T>& x, const View<T>& y) {
         const Axis& axis = layer.axes[0];
         if (layer.axes.size() != 1 || axis.stride != 1 || x.strides[2] != 1 || y.strides[2] != 1) return false;
+        const Index length = std::min(x.shape[2], y.shape[2]);
         if (axis.kernel < 3 || axis.dilation * ceil_div(axis.kernel, cells) > widest) return false;
-        if (layer.in_channels < few_channels || layer.out_channels < few_channels) return false;
-        if (layer.in_channels * points * 2 * kernels.lanes * static_cast<Index>(sizeof(T)) > block_bytes) return false;
-        const Index pieces = ceil_div(axis.kernel, cells), products = pieces * points - (axis.kernel % cells != 0);
-        const Index vectors = ceil_div(tiles_of(axis, y), kernels.lanes);
-        const auto pairs = static_cast<double>(axis.kernel) * static_cast<double>(std::min(x.shape[2], y.shape[2]));
-        return vectors * y.shape[0] >= few_vectors &&
-               pairs >= worth_while * static_cast<double>(products * vectors * kernels.lanes);
+        if (length < few_positions || length < 2 * axis.dilation * (axis.kernel - 1)) return false;
+        // A single vector of tiles and all their inputs.
+        const Index beyond = ceil_div(axis.dilation * (ceil_div(axis.kernel, cells) - 1), kernels.lanes);
+        const Index vectors = layer.in_channels * (1 + beyond) + layer.out_channels;
+        if (points * vectors * kernels.lanes * static_cast<Index>(sizeof(T)) > all_bytes) return false;
+        return gain(layer, kernels, length, y) >= worth_while;
     }
 
     Index packed_weights() const { return weights_ * groups_; }
@@ -80,7 +80,7 @@ class WinogradLine {
     Index workspace_bytes(const View<const T>&, const View<T>& y) const {
         const Axis axis{kernel_, 1, dilation_, 0};
         const Index vectors = ceil_div(tiles_of(axis, y), kernels_.lanes), blocks = blocks_of(vectors, 1, 1);
-        const Sizes sizes(*this, ceil_div(vectors, blocks), dilation_ - 1, out_channels_);
+        const Sizes sizes(*this, ceil_div(vectors, blocks), dilation_ - 1);
         return (sizes.inputs + sizes.scratch) * static_cast<Index>(sizeof(T));
     }
 
@@ -93,7 +93,8 @@ class WinogradLine {
         parallel(blocks * x.shape[0] * groups_, multiplications, [&](Index task) {
             const Index k = task % blocks, g = task / blocks % groups_, n = task / blocks / groups_;
             const Index begin = part(vectors, k, blocks), end = part(vectors, k + 1, blocks);
-            const Call call{layer, packed, x, y, n, g, begin * kernels_.lanes, std::min(end * kernels_.lanes, tiles), end - begin};
+            const Index last = std::min(end * kernels_.lanes, tiles);
+            const Call call{layer, packed, x, y, n, g, begin * kernels_.lanes, last, end - begin};
             if (finite.load(std::memory_order_relaxed) && !compute(call)) finite.store(false, std::memory_order_relaxed);
         });
         return finite.load();
@@ -102,11 +103,24 @@ class WinogradLine {
    private:
     static constexpr Index cells = 4, points = 7;  // of a tile: outputs, and inputs and products
     static constexpr Index block_bytes = 640 * 1024;  // of transformed inputs: stay in the second-level cache
-    static constexpr Index most_vectors = 12;         // of tiles in a block
+    static constexpr Index point_bytes = 320 * 1024;  // of those of one point, where all are more
+    static constexpr Index all_bytes = 4000 * 1024;   // of all that a thread needs
+    static constexpr Index some_vectors = 3, most_vectors = 12;  // of tiles in a block, if it may be so large
     static constexpr Index widest = 64;               // the most tiles over which the inputs of one are spread
-    static constexpr Index few_channels = 16;         // inputs and outputs are transformed for so many at least
-    static constexpr Index few_vectors = 4;           // all weights are fetched for so many at least
-    static constexpr double worth_while = 1.3;        // times fewer products
+    static constexpr Index few_positions = 40;        // of so many or fewer, weights take longer to fetch than to multiply
+    static constexpr double worth_while = 1.15;       // times faster
+    static constexpr Index most_added = longest_sum / 4;  // one by one: the way back multiplies what is lost
+
+    // How many times faster it should be. Inputs and outputs are transformed for each input and output channel, which
+    // takes as long as so many products do for every 16 outputs; more where tiles have to be split from runs.
+    static double gain(const Form& layer, const Kernels<T>& kernels, Index length, const View<T>& y) {
+        const Axis& axis = layer.axes[0];
+        const Index pieces = ceil_div(axis.kernel, cells), products = pieces * points - (axis.kernel % cells != 0);
+        const Index lanes = ceil_div(tiles_of(axis, y), kernels.lanes) * kernels.lanes;
+        const double multiplied = static_cast<double>(products * lanes) / static_cast<double>(axis.kernel * length);
+        const double each = 1 / static_cast<double>(layer.in_channels) + 1 / static_cast<double>(layer.out_channels);
+        return 1 / (multiplied + (axis.dilation == 1 ? 8 : 16) * each / static_cast<double>(axis.kernel));
+    }
 
     struct Tile {  // neighbouring output channels
         Index first, rows, weight;
@@ -123,14 +137,14 @@ class WinogradLine {
 
     // How numbers lie in memory, for a block whose first tile is the `before`-th of its run.
     struct Sizes {
-        Sizes(const WinogradLine& program, Index vectors, Index before, Index channels) {
+        Sizes(const WinogradLine& program, Index vectors, Index before) {
             const Index lanes = program.kernels_.lanes, dilation = program.dilation_;
             constexpr Index beyond = 64 / static_cast<Index>(sizeof(T));  // what may be written behind a row
             width = vectors * lanes;
             pitch = ceil_div(width + dilation * (program.pieces_ - 1), lanes) * lanes;
             // Apart by an odd number of vectors, so that they do not compete for the same places in the cache.
             point_step = program.channels_ * pitch + 5 * lanes;
-            product_step = channels * width + 5 * lanes;
+            product_step = program.out_channels_ * width + 5 * lanes;
             runs = dilation == 1 ? pitch + lanes : ceil_div(before + pitch + dilation, dilation);
             plane_step = runs * dilation + lanes + beyond;
             row = cells * runs * dilation;
@@ -148,18 +162,22 @@ class WinogradLine {
         return ceil_div(y.shape[2], cells * axis.dilation) * axis.dilation;
     }
 
-    // As large as the cache allows: all weights are fetched for each block.
+    // All weights are fetched for each block, so it has some vectors at least. If all its inputs stay in the second-level
+    // cache then, output channels are finished tile by tile; else point by point is computed for all of them, and a block
+    // is as large as the inputs of a point allow.
     Index blocks_of(Index vectors, Index images, Index threads) const {
-        Index most = most_vectors;
-        const auto bytes = [&](Index numbers) { return numbers * static_cast<Index>(sizeof(T)); };
-        const auto fits = [&](Index count) {
-            const Sizes sizes(*this, count, dilation_ - 1, out_channels_);
-            return bytes(sizes.inputs) <= block_bytes;
+        const auto most = [&](auto fits) {
+            Index count = most_vectors;
+            while (count > 1 && !fits(Sizes(*this, count, dilation_ - 1))) --count;
+            return count;
         };
-        static const char* env = getenv("WB"); static const Index force = env ? atoi(env) : 0;
-        while (most > 1 && !fits(most)) --most;
-        if (force) most = force;
-        const Index blocks = ceil_div(vectors, most), all = blocks * images;
+        const auto bytes = [](Index numbers) { return numbers * static_cast<Index>(sizeof(T)); };
+        Index each = most([&](const Sizes& sizes) { return bytes(sizes.inputs) <= block_bytes; });
+        if (each < some_vectors)
+            each = most([&](const Sizes& sizes) {
+                return bytes(sizes.point_step) <= point_bytes && bytes(sizes.inputs + sizes.scratch) <= all_bytes;
+            });
+        const Index blocks = ceil_div(vectors, each), all = blocks * images;
         // Few blocks: as many for each thread.
         return all >= 8 * threads ? blocks : std::min(vectors, ceil_div(ceil_div(all, threads) * threads, images));
     }
@@ -189,7 +207,7 @@ class WinogradLine {
 
     bool compute(const Call& call) const {
         thread_local Buffer<T> inputs, scratch;
-        const Sizes sizes(*this, call.vectors, call.begin % dilation_, out_channels_);
+        const Sizes sizes(*this, call.vectors, call.begin % dilation_);
         inputs.grow(sizes.inputs);
         T* const products = scratch.grow(sizes.scratch);
         T* const planes = products + points * sizes.product_step;
@@ -219,7 +237,8 @@ class WinogradLine {
         if (first >= 0 && first + sizes.row + beyond <= size) {
             from += first;
         } else {
-            const Index low = std::clamp<Index>(-first, 0, sizes.row), high = std::clamp<Index>(size - first, low, sizes.row);
+            const Index low = std::clamp<Index>(-first, 0, sizes.row);
+            const Index high = std::clamp<Index>(size - first, low, sizes.row);
             std::fill(row, row + low, T(0));
             if (high > low) std::copy(from + first + low, from + first + high, row + low);
             std::fill(row + high, row + sizes.row, T(0));
@@ -235,25 +254,25 @@ class WinogradLine {
 
     // One matrix product: output channels of the tile x channels and pieces times channels and pieces x lanes.
     void multiply(const Call& call, const Sizes& sizes, const Tile& tile, Index point, const T* inputs, T* products) const {
-        constexpr Index most_pieces = widest;
         static constexpr Index row[max_rows] = {0, 1, 2, 3, 4, 5, 6, 7};
         static constexpr T no_bias[max_rows] = {};
-        const Index taps = taps_at(point), at_once = std::max<Index>(1, longest_sum / taps);
+        const Index taps = taps_at(point), at_once = std::max<Index>(1, most_added / taps);
         const Index wide = kernels_.vectors[tile.rows - 1];
-        Index distance[most_pieces];
+        Index distance[widest];
         for (Index s = 0; s < taps; ++s) distance[s] = (pieces_ - taps + s) * dilation_;
         const T* weight = call.packed.weight.data() + call.g * weights_ + tile.weight +
                           weights_before(point) * channels_ * tile.rows;
+        const T* from = inputs + point * sizes.point_step;
+        T* to = products + point * sizes.product_step + tile.first * sizes.width;
         for (Index begin = 0; begin < channels_; begin += at_once) {
             const Index count = std::min(at_once, channels_ - begin), strips = ceil_div(call.vectors, wide);
             for (Index strip = 0; strip < strips; ++strip) {
-                const Index first = part(call.vectors, strip, strips), vectors = part(call.vectors, strip + 1, strips) - first;
+                const Index first = part(call.vectors, strip, strips), end = part(call.vectors, strip + 1, strips);
                 const T* in[max_vectors];
-                for (Index v = 0; v < vectors; ++v)
-                    in[v] = inputs + point * sizes.point_step + begin * sizes.pitch + (first + v) * kernels_.lanes;
-                kernels_.pixels[tile.rows - 1][vectors - 1](
-                    products + point * sizes.product_step + tile.first * sizes.width + first * kernels_.lanes, row, sizes.width, in, sizes.pitch, distance,
-                    taps, count, weight + begin * taps * tile.rows, begin == 0 ? no_bias : nullptr);
+                for (Index v = first; v < end; ++v) in[v - first] = from + begin * sizes.pitch + v * kernels_.lanes;
+                kernels_.pixels[tile.rows - 1][end - first - 1](to + first * kernels_.lanes, row, sizes.width, in, sizes.pitch,
+                                                                distance, taps, count, weight + begin * taps * tile.rows,
+                                                                begin == 0 ? no_bias : nullptr);
             }
         }
     }

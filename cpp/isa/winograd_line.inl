@@ -1,12 +1,13 @@
-// The kernels of winograd_line.hpp: rows of positions as four planes and back, seven points of inputs, four outputs of the
-// products of seven points.
+// The kernels of winograd_line.hpp: what is done to inputs before, and to products after they are summed over the channels.
 namespace {
 
 // a0 b0 c0 d0 a1 b1 c1 d1 ... from four vectors become a, b, c and d: the even and the odd places, twice.
 template <class T, int... l>
 INLINED void deal(V<T> (&p)[4], std::integer_sequence<int, l...>) {
-    const V<T> even = __builtin_shufflevector(p[0], p[1], 2 * l...), odd = __builtin_shufflevector(p[0], p[1], 2 * l + 1 ...);
-    const V<T> more = __builtin_shufflevector(p[2], p[3], 2 * l...), rest = __builtin_shufflevector(p[2], p[3], 2 * l + 1 ...);
+    const V<T> even = __builtin_shufflevector(p[0], p[1], 2 * l...);
+    const V<T> odd = __builtin_shufflevector(p[0], p[1], 2 * l + 1 ...);
+    const V<T> more = __builtin_shufflevector(p[2], p[3], 2 * l...);
+    const V<T> rest = __builtin_shufflevector(p[2], p[3], 2 * l + 1 ...);
     p[0] = __builtin_shufflevector(even, more, 2 * l...);
     p[2] = __builtin_shufflevector(even, more, 2 * l + 1 ...);
     p[1] = __builtin_shufflevector(odd, rest, 2 * l...);
@@ -76,7 +77,8 @@ void join_runs(T* row, const T* planes, Index plane_step, Index run, Index count
 // sign of the odd powers.
 template <class T>
 INLINED void put_points(T* to, Index point_step, const V<T> (&d)[7]) {
-    const V<T> even[3] = {d[6] + d[2] - d[4] * T(4.25), d[6] + d[2] * T(0.25) - d[4] * T(1.25), d[6] + d[2] * T(4) - d[4] * T(5)};
+    const V<T> even[3] = {d[6] + d[2] - d[4] * T(4.25), d[6] + d[2] * T(0.25) - d[4] * T(1.25),
+                          d[6] + d[2] * T(4) - d[4] * T(5)};
     const V<T> odd[3] = {d[5] + d[1] - d[3] * T(4.25), d[5] * T(2) + d[1] * T(0.5) - d[3] * T(2.5),
                          d[5] * T(0.5) + d[1] * T(2) - d[3] * T(2.5)};
     store(to, (d[6] - d[0]) + (d[2] - d[4]) * T(5.25));
