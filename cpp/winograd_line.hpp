@@ -144,11 +144,12 @@ class WinogradLine {
             pitch = ceil_div(width + dilation * (program.pieces_ - 1), lanes) * lanes;
             // Apart by an odd number of vectors, so that they do not compete for the same places in the cache.
             point_step = program.channels_ * pitch + 5 * lanes;
-            product_step = program.out_channels_ * width + 5 * lanes;
             runs = dilation == 1 ? pitch + lanes : ceil_div(before + pitch + dilation, dilation);
             plane_step = runs * dilation + lanes + beyond;
             row = cells * runs * dilation;
             inputs = points * point_step;
+            by_tile = inputs * static_cast<Index>(sizeof(T)) <= block_bytes;
+            product_step = (by_tile ? program.kernels_.rows : program.out_channels_) * width + 5 * lanes;
             scratch = points * product_step + cells * plane_step + row + beyond;
         }
 
@@ -156,6 +157,7 @@ class WinogradLine {
         Index point_step, product_step;  // from the inputs and products of a point to the next
         Index runs, plane_step, row;     // runs of tiles; from a plane to the next; positions of a row
         Index inputs, scratch;           // numbers
+        bool by_tile;                    // whether products of a tile are turned into outputs before the next one's
     };
 
     static Index tiles_of(const Axis& axis, const View<T>& y) {
@@ -172,7 +174,7 @@ class WinogradLine {
             return count;
         };
         const auto bytes = [](Index numbers) { return numbers * static_cast<Index>(sizeof(T)); };
-        Index each = most([&](const Sizes& sizes) { return bytes(sizes.inputs) <= block_bytes; });
+        Index each = most([](const Sizes& sizes) { return sizes.by_tile; });
         if (each < some_vectors)
             each = most([&](const Sizes& sizes) {
                 return bytes(sizes.point_step) <= point_bytes && bytes(sizes.inputs + sizes.scratch) <= all_bytes;
@@ -205,33 +207,35 @@ class WinogradLine {
         }
     }
 
+    struct Room {  // of a thread
+        T *inputs, *products, *planes, *row;
+        Index first;  // output channel of the products
+    };
+
     bool compute(const Call& call) const {
         thread_local Buffer<T> inputs, scratch;
         const Sizes sizes(*this, call.vectors, call.begin % dilation_);
-        inputs.grow(sizes.inputs);
         T* const products = scratch.grow(sizes.scratch);
         T* const planes = products + points * sizes.product_step;
-        T* const row = planes + cells * sizes.plane_step;
-        for (Index channel = 0; channel < channels_; ++channel)
-            spread(call, sizes, channel, inputs.data() + channel * sizes.pitch, planes, row);
+        Room room{inputs.grow(sizes.inputs), products, planes, planes + cells * sizes.plane_step, 0};
+        for (Index channel = 0; channel < channels_; ++channel) spread(call, sizes, room, channel);
         if (taps_at(0) == 0) std::fill_n(products, sizes.product_step, T(0));
-        const Index together = sizes.inputs * static_cast<Index>(sizeof(T)) > block_bytes ? ssize_tiles() : 1;
-        for (Index first = 0; first < ssize_tiles(); first += together) {
-            const Index last = std::min(first + together, ssize_tiles());
+        const std::size_t together = sizes.by_tile ? 1 : tiles_.size();
+        for (std::size_t first = 0; first < tiles_.size(); first += together) {
+            room.first = tiles_[first].first;
             for (Index point = 0; point < points; ++point)
-                for (Index t = first; t < last && taps_at(point) > 0; ++t)
-                    multiply(call, sizes, tiles_[static_cast<std::size_t>(t)], point, inputs.data(), products);
-            for (Index t = first; t < last; ++t)
-                if (!collect(call, sizes, tiles_[static_cast<std::size_t>(t)], products, planes, row)) return false;
+                for (std::size_t t = first; t < first + together && taps_at(point) > 0; ++t)
+                    multiply(call, sizes, room, tiles_[t], point);
+            for (std::size_t t = first; t < first + together; ++t)
+                if (!collect(call, sizes, room, tiles_[t])) return false;
         }
         return true;
     }
 
-    Index ssize_tiles() const { return static_cast<Index>(tiles_.size()); }
-
     // The transformed inputs of all tiles of the block, of one channel.
-    void spread(const Call& call, const Sizes& sizes, Index channel, T* to, T* planes, T* row) const {
-        const Index first = call.begin / dilation_ * dilation_ * cells + base_, size = call.x.shape[2];
+    void spread(const Call& call, const Sizes& sizes, const Room& room, Index channel) const {
+        const Index before = call.begin % dilation_, size = call.x.shape[2];
+        const Index first = (call.begin - before) * cells + base_;
         const Index beyond = dilation_ > 1 ? 64 / static_cast<Index>(sizeof(T)) : 0;  // is read behind the last run
         const T* from = call.x.at(call.n, call.g * channels_ + channel);
         if (first >= 0 && first + sizes.row + beyond <= size) {
@@ -239,21 +243,21 @@ class WinogradLine {
         } else {
             const Index low = std::clamp<Index>(-first, 0, sizes.row);
             const Index high = std::clamp<Index>(size - first, low, sizes.row);
-            std::fill(row, row + low, T(0));
-            if (high > low) std::copy(from + first + low, from + first + high, row + low);
-            std::fill(row + high, row + sizes.row, T(0));
-            from = row;
+            std::fill(room.row, room.row + low, T(0));
+            if (high > low) std::copy(from + first + low, from + first + high, room.row + low);
+            std::fill(room.row + high, room.row + sizes.row, T(0));
+            from = room.row;
         }
+        T* const to = room.inputs + channel * sizes.pitch;
         if (dilation_ == 1) return kernels_.spread_row(to, sizes.point_step, from, sizes.pitch);
-        kernels_.split_runs(planes, sizes.plane_step, from, dilation_, sizes.runs);
+        kernels_.split_runs(room.planes, sizes.plane_step, from, dilation_, sizes.runs);
         const T* x[points];
-        for (Index i = 0; i < points; ++i)
-            x[i] = planes + i % cells * sizes.plane_step + call.begin % dilation_ + i / cells * dilation_;
+        for (Index i = 0; i < points; ++i) x[i] = room.planes + i % cells * sizes.plane_step + before + i / cells * dilation_;
         kernels_.spread_runs(to, sizes.point_step, x, sizes.pitch);
     }
 
     // One matrix product: output channels of the tile x channels and pieces times channels and pieces x lanes.
-    void multiply(const Call& call, const Sizes& sizes, const Tile& tile, Index point, const T* inputs, T* products) const {
+    void multiply(const Call& call, const Sizes& sizes, const Room& room, const Tile& tile, Index point) const {
         static constexpr Index row[max_rows] = {0, 1, 2, 3, 4, 5, 6, 7};
         static constexpr T no_bias[max_rows] = {};
         const Index taps = taps_at(point), at_once = std::max<Index>(1, most_added / taps);
@@ -262,41 +266,41 @@ class WinogradLine {
         for (Index s = 0; s < taps; ++s) distance[s] = (pieces_ - taps + s) * dilation_;
         const T* weight = call.packed.weight.data() + call.g * weights_ + tile.weight +
                           weights_before(point) * channels_ * tile.rows;
-        const T* from = inputs + point * sizes.point_step;
-        T* to = products + point * sizes.product_step + tile.first * sizes.width;
+        const T* from = room.inputs + point * sizes.point_step;
+        T* to = room.products + point * sizes.product_step + (tile.first - room.first) * sizes.width;
         for (Index begin = 0; begin < channels_; begin += at_once) {
             const Index count = std::min(at_once, channels_ - begin), strips = ceil_div(call.vectors, wide);
             for (Index strip = 0; strip < strips; ++strip) {
                 const Index first = part(call.vectors, strip, strips), end = part(call.vectors, strip + 1, strips);
                 const T* in[max_vectors];
                 for (Index v = first; v < end; ++v) in[v - first] = from + begin * sizes.pitch + v * kernels_.lanes;
-                kernels_.pixels[tile.rows - 1][end - first - 1](to + first * kernels_.lanes, row, sizes.width, in, sizes.pitch,
-                                                                distance, taps, count, weight + begin * taps * tile.rows,
-                                                                begin == 0 ? no_bias : nullptr);
+                const auto sum = kernels_.pixels[tile.rows - 1][end - first - 1];
+                sum(to + first * kernels_.lanes, row, sizes.width, in, sizes.pitch, distance, taps, count,
+                    weight + begin * taps * tile.rows, begin == 0 ? no_bias : nullptr);
             }
         }
     }
 
     // The block's outputs of some channels, to where they belong.
-    bool collect(const Call& call, const Sizes& sizes, const Tile& tile, const T* products, T* planes, T* row) const {
+    bool collect(const Call& call, const Sizes& sizes, const Room& room, const Tile& tile) const {
         const Index count = call.end - call.begin, runs = call.begin / dilation_, origin = runs * dilation_ * cells;
         const bool whole = dilation_ == 1 && cells * call.end <= call.y.shape[2];
         for (Index channel = tile.first; channel < tile.first + tile.rows; ++channel) {
             const Index number = call.g * out_channels_ + channel;
-            const T* m = products + channel * sizes.width;
+            const T* m = room.products + (channel - room.first) * sizes.width;
             const T bias = call.packed.bias.data()[number];
             T* const y = call.y.at(call.n, number);
             if (dilation_ == 1) {
-                if (!kernels_.collect_row(whole ? y + origin : row, m, sizes.product_step, bias, count)) return false;
+                if (!kernels_.collect_row(whole ? y + origin : room.row, m, sizes.product_step, bias, count)) return false;
             } else {
-                T* to = planes + call.begin % dilation_;
+                T* to = room.planes + call.begin % dilation_;
                 if (!kernels_.collect_runs(to, sizes.plane_step, m, sizes.product_step, bias, count)) return false;
-                kernels_.join_runs(row, planes, sizes.plane_step, dilation_, ceil_div(call.end, dilation_) - runs);
+                kernels_.join_runs(room.row, room.planes, sizes.plane_step, dilation_, ceil_div(call.end, dilation_) - runs);
             }
             if (whole)
                 activate(kernels_, call.layer, y + origin, cells * count, 1);
             else
-                put(call, y, row, origin);
+                put(call, y, room.row, origin);
         }
         return true;
     }
