@@ -252,7 +252,8 @@ class WinogradLine {
         if (dilation_ == 1) return kernels_.spread_row(to, sizes.point_step, from, sizes.pitch);
         kernels_.split_runs(room.planes, sizes.plane_step, from, dilation_, sizes.runs);
         const T* x[points];
-        for (Index i = 0; i < points; ++i) x[i] = room.planes + i % cells * sizes.plane_step + before + i / cells * dilation_;
+        for (Index i = 0; i < points; ++i)
+            x[i] = room.planes + i % cells * sizes.plane_step + before + i / cells * dilation_;
         kernels_.spread_runs(to, sizes.point_step, x, sizes.pitch);
     }
 
