@@ -233,8 +233,8 @@ def prepare(
             multiplications, where it pays: on channels-last arrays whose last two axes have two or three taps per phase
             and dilation 1, with many channels (F(2, 3) and F(3, 2) on each axis); and on channels-first arrays of one
             axis with stride 1 and three or more taps, of any dilation up to some dozens (F(4, 4)). Rounding errors are
-            then relative to the largest inputs of a neighbourhood (of 4x4; or of all that four outputs of one axis read)
-            instead of each output's own; NaN and Inf still stay where they belong.
+            then relative to the largest inputs of a neighbourhood (of 4x4, or of all that four outputs of one axis
+            read) instead of each output's own; NaN and Inf still stay where they belong.
 
     Raises:
         RankError, ChannelError, KernelError, BiasError, DtypeError, ActivationError: as their names say.

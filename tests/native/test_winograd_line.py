@@ -146,7 +146,7 @@ def test_weights_so_large_that_their_sums_overflow() -> None:
 
 
 def test_errors_are_relative_to_the_neighbourhood() -> None:
-    """An input of 1e6 disturbs outputs within reach of its tiles, by its own rounding error; others stay as they were."""
+    """An input of 1e6 disturbs outputs that its tiles reach, by its own rounding error; others stay as they were."""
     x, weight, bias, geometry = draw(7, 3, length=2000)
     layer = ready(x, weight, bias, geometry)
     before = layer(x)
