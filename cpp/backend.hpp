@@ -110,6 +110,18 @@ struct Kernels {
     // products m[point*point_step + channel], if bit row*columns + column is wanted. False if one is not finite.
     bool (*collect_tile[2][2])(T* y, Index y_row, Index y_column, unsigned wanted, const T* m, Index point_step,
                                const T* bias, Index channels);
+    // Winograd's on one axis: seven points of a tile's inputs, to[point*point_step + lane], in whole vectors of lanes; and
+    // its four outputs from the products m[point*point_step + lane], false if one is not finite. Tiles are neighbours in a
+    // row, row[4*lane + j], of which a vector more is read; or they lie in planes, x[0..7][lane] and
+    // planes[j*plane_step + lane], which are written in whole vectors.
+    void (*spread_row)(T* to, Index point_step, const T* row, Index count);
+    bool (*collect_row)(T* row, const T* m, Index point_step, T bias, Index count);
+    void (*spread_runs)(T* to, Index point_step, const T* const* x, Index count);
+    bool (*collect_runs)(T* planes, Index plane_step, const T* m, Index point_step, T bias, Index count);
+    // planes[j*plane_step + b*run + r] = row[(4*b + j)*run + r] for `count` runs of each plane; and back. Both read and
+    // write up to 64 bytes behind.
+    void (*split_runs)(T* planes, Index plane_step, const T* row, Index run, Index count);
+    void (*join_runs)(T* row, const T* planes, Index plane_step, Index run, Index count);
     // y[j] = activation of y[j]; the same bits wherever y[j] lies.
     void (*activate)(Activation kind, T slope, T* y, Index count);
     // The moments of x[0..count).

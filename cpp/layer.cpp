@@ -12,6 +12,7 @@
 #include "reference.hpp"
 #include "threads.hpp"
 #include "winograd.hpp"
+#include "winograd_line.hpp"
 
 namespace tconv {
 namespace {
@@ -149,6 +150,8 @@ auto Layer<T>::by_program(Way way, const View<const T>& x, const View<T>& y, Use
                        [&] { return the_program<Depthwise<T>>(constants_, *kernels_, by_channels); });
         case Way::winograd:
             return use(constants_, x, y, key(false), [&] { return the_program<Winograd<T>>(constants_, *kernels_); });
+        case Way::winograd_line:
+            return use(constants_, x, y, key(false), [&] { return the_program<WinogradLine<T>>(constants_, *kernels_); });
         case Way::pixels:
         case Way::pixels_woven:
             return use(constants_, x, y, key(false), [&] { return the_program<Pixels<T>>(constants_, *kernels_, woven); });
@@ -186,7 +189,7 @@ bool Layer<T>::run(Way way, const Call& call) const {
         const auto found = ready(key, layer, call, program);
         if (!found) return false;
         const auto& axes = constants_.axes;
-        const bool computes_all = way == Way::depthwise || way == Way::winograd || way == Way::point;
+        const bool computes_all = way == Way::depthwise || by_winograd(way) || way == Way::point;
         if (!computes_all && std::any_of(axes.begin(), axes.end(), has_holes)) fill(y);
         return found->program->run(layer, found->packed, x, y, call.multiplications);
     });
@@ -196,12 +199,13 @@ bool Layer<T>::run(Way way, const Call& call) const {
 // too much memory for their weights; those of the pixels are no larger than the weights themselves.
 template <class T>
 typename Layer<T>::Way Layer<T>::instead_of(Way way, const View<const T>& x, const View<T>& y) const {
-    return way == Way::winograd ? choose(x, y, false) : Way::pixels;
+    return by_winograd(way) ? choose(x, y, false) : Way::pixels;
 }
 
 template <class T>
 typename Layer<T>::Account Layer<T>::account(const View<const T>& x, const View<T>& y) const {
-    static const char* const names[] = {"reference", "depthwise", "winograd", "cells", "pixels", "pixels", "cells", "cells", "cells"};
+    static const char* const names[] = {"reference", "depthwise", "winograd", "winograd", "cells",
+                                        "pixels",    "pixels",    "cells",    "cells",    "cells"};
     for (Way way = choose(x, y, may_winograd_);; way = instead_of(way, x, y)) {
         if (way == Way::reference) return {names[0], 0};
         const Index bytes = by_program(way, x, y, [&](const Constants<T>&, const auto& in, const auto& out, int, auto program) {
@@ -219,6 +223,7 @@ typename Layer<T>::Way Layer<T>::choose(const View<const T>& x, const View<T>& y
     if (!kernels_ || !finite_ || !fits_fast_ways(constants_, x, y)) return Way::reference;
     if (Depthwise<T>::can_run(constants_, x, y)) return Way::depthwise;
     if (winograd && Winograd<T>::can_run(constants_, *kernels_, x, y)) return Way::winograd;
+    if (winograd && WinogradLine<T>::can_run(constants_, *kernels_, x, y)) return Way::winograd_line;
     const Axis& last = constants_.axes.back();
     const Index channels = constants_.out_channels, lanes = kernels_->lanes;
     const bool channels_last = (x.strides[1] == 1 || x.shape[1] == 1) && y.strides[1] == 1 && y.shape[1] > 1;

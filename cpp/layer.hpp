@@ -45,7 +45,9 @@ class Layer {
     const T* bias() const { return constants_.bias; }
 
    private:
-    enum class Way { reference, depthwise, winograd, point, pixels, pixels_woven, channels, channels_alike, phases };
+    enum class Way { reference, depthwise, winograd, winograd_line, point, pixels, pixels_woven, channels, channels_alike, phases };
+
+    static bool by_winograd(Way way) { return way == Way::winograd || way == Way::winograd_line; }
 
     // A way of computing, and the weights as it reads them.
     template <class Program>

@@ -22,6 +22,7 @@ using tconv::Strip;
 #include "cells.inl"
 #include "depthwise.inl"
 #include "winograd.inl"
+#include "winograd_line.inl"
 #include "activation.inl"
 #include "norm.inl"
 
@@ -70,6 +71,12 @@ constexpr tconv::Kernels<T> kernels() {
             blend<T>,
             spread_tile<T>,
             {{collect_tile<T, 2, 2>, collect_tile<T, 2, 3>}, {collect_tile<T, 3, 2>, collect_tile<T, 3, 3>}},
+            spread_row<T>,
+            collect_row<T>,
+            spread_runs<T>,
+            collect_runs<T>,
+            split_runs<T>,
+            join_runs<T>,
             activate<T>,
             moments<T>,
             column_moments<T>,

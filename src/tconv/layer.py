@@ -229,10 +229,12 @@ def prepare(
         groups: number of channel groups.
         activation: applied to the result: one of relu, leaky_relu, tanh, sigmoid, gelu, silu, as in
             torch.nn.functional; or ("leaky_relu", slope), default slope 0.01. Floating-point dtypes only.
-        winograd: allow Winograd's algorithm, with up to 2.25 times fewer multiplications (F(2, 3) and F(3, 2) on each
-            axis; Winograd 1980; Lavin and Gray, CVPR 2016), on channels-last arrays whose last two axes have two or
-            three taps per phase and dilation 1, with many channels. Rounding errors are then relative to the largest
-            inputs of a neighbourhood of 4x4 instead of each output's own; NaN and Inf still stay where they belong.
+        winograd: allow Winograd's algorithm (Winograd 1980; Lavin and Gray, CVPR 2016), with up to 2.3 times fewer
+            multiplications, where it pays: on channels-last arrays whose last two axes have two or three taps per phase
+            and dilation 1, with many channels (F(2, 3) and F(3, 2) on each axis); and on channels-first arrays of one
+            axis with stride 1 and three or more taps, of any dilation up to some dozens (F(4, 4)). Rounding errors are
+            then relative to the largest inputs of a neighbourhood (of 4x4, or of all that four outputs of one axis
+            read) instead of each output's own; NaN and Inf still stay where they belong.
 
     Raises:
         RankError, ChannelError, KernelError, BiasError, DtypeError, ActivationError: as their names say.

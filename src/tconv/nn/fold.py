@@ -36,8 +36,8 @@ def fold(model: Model, *, winograd: bool = True, rest: Rest = "eager") -> Model:
             of it are not folded.
         winograd: allow Winograd's algorithm (see `tconv.prepare`) in folded layers, and fold single convolutions and
             transposed convolutions that gain by it: those of two or three axes with channels-last weights, two or three
-            taps per phase and many channels. It rounds a little more (some 1e-6 of the largest value in float32).
-            Default yes.
+            taps per phase and many channels, and those of one axis with stride 1 and three or more taps. It rounds a
+            little more (some 1e-6 of the largest value in float32). Default yes.
         rest: who runs what is not folded: "eager" PyTorch (the default), or "inductor", which needs a C++ compiler and
             takes longer to capture.
 
