@@ -118,9 +118,9 @@ def compiled(function: Callable[..., Any], backend: Callable[..., Any]) -> Calla
     return result
 
 
-# Guards on the hooks of every captured module, which TorchDynamo leaves out by default; and what it cannot capture, or
-# fails to, runs as Python.
-_SOUNDLY = {"skip_nnmodule_hook_guards": False, "suppress_errors": True}
+# Guards on the hooks of every captured module, which TorchDynamo leaves out by default; NumPy's random numbers are
+# NumPy's, not PyTorch's; and what cannot be captured, or fails to be, runs as Python.
+_SOUNDLY = {"skip_nnmodule_hook_guards": False, "use_numpy_random_stream": True, "suppress_errors": True}
 
 
 # On this thread, how many calls of `soundly`'s functions are under way.
