@@ -15,7 +15,6 @@
 // neighbourhood's inputs.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <atomic>
 
 #include "activation.hpp"
@@ -107,7 +106,7 @@ class WinogradLine {
     static constexpr Index all_bytes = 4000 * 1024;   // of all that a thread needs
     static constexpr Index some_vectors = 3, most_vectors = 12;  // of tiles in a block, if it may be so large
     static constexpr Index widest = 64;               // the most tiles over which the inputs of one are spread
-    static constexpr Index few_positions = 40;        // of so many or fewer, weights take longer to fetch than to multiply
+    static constexpr Index few_positions = 40;        // of fewer, weights take longer to fetch than to multiply
     static constexpr double worth_while = 1.15;       // times faster
     static constexpr Index most_added = longest_sum / 4;  // one by one: the way back multiplies what is lost
 
