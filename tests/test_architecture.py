@@ -110,6 +110,6 @@ def test_import_is_light() -> None:
 def test_only_the_bindings_know_nanobind_and_only_threads_starts_threads() -> None:
     for path in (ROOT / "cpp").rglob("*.*"):
         text = path.read_text()
-        assert ("nanobind" in text) == path.name.startswith("bind"), path
+        assert "nanobind" not in text or path.name.startswith("bind"), path
         assert ("std::thread" in text) == (path.name == "threads.cpp"), path
         assert "intrin.h" not in text or path.parent.name in ("isa", "vec"), path
