@@ -20,18 +20,15 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cpu, "pays_with_gradients", lambda *_: True)
 
 
-@pytest.fixture(scope="session")
-def frozen() -> None:
-    """A collection of garbage, as each capture ends with, looks at what tests make and not at all that was imported."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture
-def captures(frozen: None) -> Iterator[None]:
-    """For tests in which TorchDynamo captures: no graph outlives its test, and no guard counts against the next."""
+def captures() -> Iterator[None]:
+    """For tests in which TorchDynamo captures: no graph outlives its test, and no guard counts against the next.
+
+    Each capture ends with a collection of garbage, which then looks at what the test made, and not at all else.
+    """
     torch._dynamo.reset()
     torch.manual_seed(0)
+    gc.freeze()
     yield
     torch._dynamo.reset()
 

@@ -85,15 +85,15 @@ def test_importing_tconv_is_not_needed() -> None:
 
 def test_a_backend_anew_has_the_settings_and_met_nothing() -> None:
     backend = Backend(winograd=False, wanted=lambda name, module: False, alone=True)
-    backend.graphs, backend.losers = 3, {"a"}
+    backend.graphs, backend.decided = 3, {"a": False}
     new = backend.anew()
-    assert (new.winograd, new.wanted, new.alone, new.graphs, new.losers) == (False, backend.wanted, True, 0, set())
+    assert (new.winograd, new.wanted, new.alone, new.graphs, new.decided) == (False, backend.wanted, True, 0, {})
 
 
 @torch.no_grad()
 def test_a_fold_that_loses_runs_as_it_is_written() -> None:
     model = randomised(Body())
-    backend = Backend(losers={"conv2d + batch_norm + relu"})
+    backend = Backend(decided={"conv2d + batch_norm + relu": False})
     compiled = torch.compile(model, backend=backend)
     x = torch.randn(1, 3, 6, 6)
     assert torch.equal(compiled(x), model(x))

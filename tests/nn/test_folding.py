@@ -178,7 +178,7 @@ def test_new_sizes_make_few_graphs_and_all_are_folded() -> None:
     for size in range(4, 14):
         agree(model, twin, torch.randn(1 + size % 3, 4, size, size + 1), calls=1)
     assert graphs(model) <= 4 and len(folds(model)) == 3
-    assert all(fold._derived is not None for fold in captured(model).backend.folds.values())
+    assert all(fold.derivation.now is not None for fold in captured(model).backend.folds.values())
 
 
 def wide(layer: nn.Module, last: bool = True) -> nn.Module:

@@ -26,7 +26,7 @@ def test_overhead() -> None:
 
 @pytest.mark.parametrize(
     ("script", "option", "number", "least"),
-    [("overhead.py", "--rounds", 0, 1), ("models.py", "--threads", 0, 1), ("models.py", "--in-turns", -1, 0)],
+    [("overhead.py", "--rounds", 0, 1), ("models.py", "--threads", 0, 1), ("folds.py", "--in-turns", -1, 0)],
 )
 def test_numbers_that_are_too_small(script: str, option: str, number: int, least: int) -> None:
     done = run(script, option, str(number))
