@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 import torch._dynamo
-import torch._inductor  # which is imported when TorchDynamo looks for backends, and frozen here with the rest
+import torch._inductor  # which TorchDynamo imports when it looks for backends, and which is frozen with the rest
 
 from tconv.nn import comparison
 from tconv.nn.comparison import Comparison

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from nn.judge import Body, close, randomised
+from nn.judge import Body, agree, close, folds, randomised
 
 from tconv.nn import fold
 from tconv.nn.backend import Backend, tconv
@@ -108,3 +108,23 @@ def test_what_is_not_wanted_is_not_folded() -> None:
     x = torch.randn(1, 3, 6, 6)
     close(torch.compile(model, backend=backend)(x), model(x))
     assert backend.graphs == 1 and not backend.folds
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # PyTorch's own, when Inductor is imported
+@torch.no_grad()
+def test_inductor_runs_what_is_not_folded() -> None:
+    """The folds stay tconv's, follow the weights, and serve other sizes."""
+
+    class Around(Body):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.body(x * 2 - 1).exp().mean(1)
+
+    model, twin = (randomised(Around()) for _ in range(2))
+    twin.load_state_dict(model.state_dict())
+    fold(model, rest="inductor")
+    for size in (6, 7):
+        agree(model, twin, torch.randn(1, 3, size, size))
+    for each in (model, twin):
+        each.conv.weight.mul_(2)
+    agree(model, twin, torch.randn(1, 3, 7, 7), calls=3)
+    assert folds(model) == ["conv + norm + relu"]

@@ -62,7 +62,7 @@ class Derivation:
             return None
 
     def made(self, sources: tuple[Tensor, ...]) -> Derived:
-        """What is derived from `sources`, which another graph may have done. Raises NoFoldError if there is no layer."""
+        """What is derived from `sources`, which another graph may have done. Raises NoFoldError if there is none."""
         now = self.now
         if now is not None and now.stamps.fit(sources, True) and (now.prepared is not None or now.conv is not None):
             return now
@@ -115,7 +115,7 @@ class Derivation:
         return weight, bias
 
 
-# By all that decides what is derived. A model has a graph for each kind of input that it has met, and they share layers.
+# By all that decides what is derived. A model has a graph for each kind of input that it has met; they share layers.
 _shared: WeakValueDictionary[Any, Derivation] = WeakValueDictionary()
 
 

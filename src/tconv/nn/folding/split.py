@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tconv.nn import private
 from tconv.nn.engine import Engine, RefusedError
 from tconv.nn.folding import trial
-from tconv.nn.folding.derived import Derivation, shared
+from tconv.nn.folding.derived import shared
 from tconv.nn.folding.extract import Origin, function_of
 from tconv.nn.folding.joining import activation_of
 from tconv.nn.folding.laws import NoFoldError
