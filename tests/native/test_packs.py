@@ -113,6 +113,7 @@ def test_winograd_gives_way_where_its_weights_would_be_too_large() -> None:
             assert layer.plan((1, channels, 24, 24), channels_last=True).way == way
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of JAX, where a test before this one has imported it
 def test_a_source_may_call_and_a_child_may_be_forked_meanwhile() -> None:
     """The core holds no lock while it asks for weights."""
     weight, bias = numbers()

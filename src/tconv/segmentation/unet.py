@@ -6,7 +6,6 @@ Source: Ronneberger, Fischer, Brox, "U-Net: convolutional networks for biomedica
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -90,20 +89,16 @@ class UNet(nn.Module):
             )
         if x.shape[1] != self.in_channels:
             raise errors.ChannelError(f"input has {x.shape[1]} channels, this U-Net takes {self.in_channels}")
-        paddings = _paddings(tuple(int(n) for n in x.shape[2:]), len(self.features))
+        if any(n < 2 ** len(self.features) for n in x.shape[2:]):
+            plan_unet(tuple(x.shape[2:]), len(self.features))  # which says what is wrong with the size
         skips = []
         for block in self.downs:
             skips.append(block(x))
             x = self.pool(skips[-1])
         x = self.bottleneck(x)
-        for n, output_padding in enumerate(reversed(paddings)):
-            x = double(self.ups[2 * n], x, output_padding)
-            x = self.ups[2 * n + 1](torch.cat((skips.pop(), x), dim=1))
+        for n, skip in enumerate(reversed(skips)):
+            # Kernel 2, stride 2 and padded blocks reach every skip, but for the cell that pooling drops of an odd size.
+            x = double(self.ups[2 * n], x, tuple(size % 2 for size in skip.shape[2:]))
+            x = self.ups[2 * n + 1](torch.cat((skip, x), dim=1))
         scores: Tensor = self.final_conv(x)
         return scores
-
-
-@lru_cache(maxsize=1024)
-def _paddings(size: tuple[int, ...], depth: int) -> tuple[tuple[int, ...], ...]:
-    """The output_padding per level. Kernel 2, stride 2 and padded blocks reach every skip, so nothing is cropped."""
-    return tuple(level.output_padding for level in plan_unet(size, depth).levels)

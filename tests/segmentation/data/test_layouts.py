@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tconv.segmentation.data.masks import write_mask
 
 def photo(path: Path, shape: tuple[int, int] = (30, 40), seed: int = 0) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    seed = seed or hash(path.stem) % 1000
+    seed = seed or zlib.crc32(path.stem.encode())  # not hash(), which differs from process to process
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8)).save(path)
 
 
