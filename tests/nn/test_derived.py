@@ -63,11 +63,10 @@ def test_what_is_derived_goes_with_its_weights() -> None:
 @torch.no_grad()
 def test_a_model_that_its_user_compiled_is_so_again() -> None:
     model, x = model_of(), torch.randn(1, 8, 5, 5)
-    graphs: list[object] = []
-    model.compile(backend=lambda graph, inputs: graphs.append(graph) or graph.forward)
+    model.compile(backend="eager")
     expected, own = model(x), vars(model)["_compiled_call_impl"]
     tconv.nn.fold(model)
     torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-5)
     tconv.nn.restore(model)
-    assert vars(model)["_compiled_call_impl"] is own and len(graphs) == 1
+    assert vars(model)["_compiled_call_impl"] is own
     torch.testing.assert_close(model(x), expected)
