@@ -7,6 +7,8 @@ kernels to two of them. None of the models here runs one, so that the names alon
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import torch
 
 _names: list[torch.library.Library] = []  # which must live as long as the names
@@ -15,10 +17,10 @@ _names: list[torch.library.Library] = []  # which must live as long as the names
 def know_torchvision() -> None:
     """Make `import torchvision` work: name the operators that it takes for granted, unless it brings them itself."""
     try:
-        import torchvision
+        import_module("torchvision")
     except RuntimeError:
         library = torch.library.Library("torchvision", "FRAGMENT")
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
         _names.append(library)
-        import torchvision  # noqa: F401
+        import_module("torchvision")

@@ -123,7 +123,10 @@ def test_an_engines_faults_surface(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_layer_refuses_what_does_not_fit() -> None:
     weight = torch.ones(4, 3, 2, 2)
     prepared = ENGINE.prepare(weight, None, Geometry((2, 2), 2), 1)
-    source = lambda: (weight, None)  # noqa: E731
+
+    def source() -> tuple[torch.Tensor, None]:
+        return weight, None
+
     assert prepared.run(torch.ones(1, 4, 5, 5), source).shape == (1, 3, 10, 10)
     assert prepared.run(torch.ones(4, 5, 5), source).shape == (3, 10, 10)
     for bad in (torch.ones(1, 3, 5, 5), torch.ones(5, 5), torch.ones(1, 4, 5, 5).double(), torch.ones(1, 4, 0, 5)):
