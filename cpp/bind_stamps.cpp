@@ -30,7 +30,7 @@ class Stamp {
 
     // The values come last: where the tensor has moved, there may be no memory any more.
     bool fits(nb::handle tensor, const nb::callable& to_dlpack, bool all) const {
-        if (version(tensor) != version_ || nb::cast<bool>(tensor.attr("is_neg")())) return false;
+        if (version(tensor) != version_ || is_negated(tensor)) return false;
         const nb::object capsule = to_dlpack(tensor);
         const nb::dlpack::dltensor& now = described(capsule);
         const auto ndim = static_cast<std::size_t>(now.ndim);
@@ -45,6 +45,13 @@ class Stamp {
     static Index version(nb::handle tensor) {
         static const nb::handle name = PyUnicode_InternFromString("_version");
         return nb::cast<Index>(tensor.attr(name));
+    }
+
+    static bool is_negated(nb::handle tensor) {
+        static const nb::handle name = PyUnicode_InternFromString("is_neg");
+        const nb::object answer = nb::steal(PyObject_CallMethodNoArgs(tensor.ptr(), name.ptr()));
+        if (!answer) nb::raise_python_error();
+        return answer.ptr() == Py_True;
     }
 
     static const nb::dlpack::dltensor& described(const nb::object& capsule) {

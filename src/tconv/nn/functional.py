@@ -121,7 +121,7 @@ def conv_transpose(input: Tensor, weight: Tensor, bias: Tensor | None, settings:
         return _traced(input, weight, bias, settings)
     seen = watched() or type(input) not in PLAIN
     if not seen and not (is_grad_enabled() and one_requires_grad(input, weight, bias)):
-        prepared = packing.kept(weight, bias, settings, input.numel() // max(1, weight.shape[0]))
+        prepared = packing.kept(weight, bias, settings, input.numel())
         if prepared is not None:  # the way of an earlier call with these weights
             try:
                 return prepared.run(input, lambda: (weight, bias))

@@ -41,7 +41,7 @@ def _run(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> T
 def computed(call: Call) -> Tensor:
     """The engine's result; raises RefusedError where it takes the call not."""
     input, weight, bias, settings = call
-    prepared = packing.kept(weight, bias, settings, input.numel() // max(1, weight.shape[0]))
+    prepared = packing.kept(weight, bias, settings, input.numel())
     if prepared is None:
         reason = refusal(input=input, weight=weight, bias=bias)
         engine = engine_for(weight.device.type)

@@ -42,23 +42,24 @@ class Stamps:
         self.fit: Callable[[tuple[Tensor | None, ...], bool], bool] = self._native.fit
 
 
-# The numbers of a call, the id of its bias, its tensors as they were, and the layer.
-Kept: TypeAlias = tuple[Settings, int, Stamps, Prepared]
+# The numbers of a call, the id of its bias, its tensors as they were, the layer, and how many values an input has for
+# which all of the tensors' are compared.
+Kept: TypeAlias = tuple[Settings, int, Stamps, Prepared, int]
 
 # By the id of the weight, which hardly ever has more than one entry: a look at each is faster than to hash a call.
 _kept: dict[int, tuple[Kept, ...]] = {}
 atexit.register(_kept.clear)  # before the compiled core goes
 
 
-def kept(weight: Tensor, bias: Tensor | None, settings: Settings, pixels: int) -> Prepared | None:
+def kept(weight: Tensor, bias: Tensor | None, settings: Settings, values: int) -> Prepared | None:
     """The layer kept for these very tensors and numbers, if there is one and nothing has changed since.
 
     Args:
         weight, bias, settings: those of the call.
-        pixels: of the input, all images together: from `PIXELS_FOR_FULL_CHECK` on, every value is compared.
+        values: of the input; from `PIXELS_FOR_FULL_CHECK` pixels on, every value of the tensors is compared.
     """
-    for numbers, _, stamps, prepared in _kept.get(id(weight), ()):
-        if numbers == settings and stamps.fit((weight, bias), pixels >= PIXELS_FOR_FULL_CHECK):
+    for numbers, _, stamps, prepared, many in _kept.get(id(weight), ()):
+        if numbers == settings and stamps.fit((weight, bias), values >= many):
             return prepared
     return None
 
@@ -94,4 +95,5 @@ def _keep(weight: Tensor, bias: Tensor | None, settings: Settings, prepared: Pre
             _kept[key] = others
 
     forget()  # what the tensors were before
-    _kept[key] = (*_kept.get(key, ()), (*call, Stamps((weight, bias), forget), prepared))
+    many = PIXELS_FOR_FULL_CHECK * max(1, weight.shape[0])
+    _kept[key] = (*_kept.get(key, ()), (*call, Stamps((weight, bias), forget), prepared, many))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -48,7 +48,9 @@ class CpuLayer:
         if last and input.is_contiguous():  # to copy such an input takes less time than what comes of it
             input = input.movedim(1, -1).contiguous().movedim(-1, 1)
         try:
-            capsule = layer.exchange(private.to_dlpack(input), size, last, _arrays(source), (get_num_threads(), True))
+            capsule = layer.exchange(
+                private.to_dlpack(input), size, last, lambda: _arrays(source), (get_num_threads(), True)
+            )
         except (TconvError, BufferError) as error:  # the sizes do not fit; the tensor has no memory
             raise RefusedError(str(error)) from error
         return private.from_dlpack(capsule)
@@ -61,7 +63,7 @@ class CpuLayer:
     def run_into(self, input: Tensor, out: Tensor, source: Source) -> None:
         """See `tconv.nn.engine.Prepared`."""
         try:
-            self._layer.computed(input.numpy(), out.numpy(), _arrays(source), (get_num_threads(), True))
+            self._layer.computed(input.numpy(), out.numpy(), lambda: _arrays(source), (get_num_threads(), True))
         except TconvError as error:
             raise RefusedError(str(error)) from error
 
@@ -71,14 +73,10 @@ class CpuLayer:
         return f"{self._layer.plan(tuple(input_shape), last).way}, channels-{'last' if last else 'first'}"
 
 
-def _arrays(source: Source) -> Callable[[], tuple[Any, Any]]:
+def _arrays(source: Source) -> tuple[Any, Any]:
     """The source's tensors as NumPy's arrays, in the order of their axes."""
-
-    def read() -> tuple[Any, Any]:
-        weight, bias = source()
-        return weight.detach().contiguous().numpy(), None if bias is None else bias.detach().contiguous().numpy()
-
-    return read
+    weight, bias = source()
+    return weight.detach().contiguous().numpy(), None if bias is None else bias.detach().contiguous().numpy()
 
 
 class Cpu:
