@@ -21,6 +21,9 @@ from tconv.nn.restoration import by_format
 
 FOLD = "fold"  # the kind of a row that is no layer
 
+# Of the time for measuring: what the folds of each attempt are compared in, and what the whole is.
+LOOK, WHOLE = 0.3, 0.4
+
 
 class Layout:
     """The weights of a model in two memory layouts, as they were and channels-last, of which one is in use."""
@@ -71,7 +74,7 @@ class Attempt:
         rows = []
         for name, fold in self.backend.folds.items():
             result = self.results.get(name)
-            told = "" if result is None else str(result)
+            told = "by rule, not compared" if result is None else str(result)
             rows.append(
                 Row("folded", name, FOLD, told) if fold.wanted else Row("skipped", name, FOLD, f"not used: {told}")
             )
@@ -112,7 +115,9 @@ class Race:
             self._progress(f"capturing{', channels-last weights' * attempt.last}")
             # Graphs are captured in a run of their own, so that the time of none is held against a fold's.
             self._example.run()
-            look = trial.Trial(self._tolerance, time.perf_counter() + self._budget / 5, min(0.05, self._once))
+            share = self._budget * LOOK
+            each = min(0.05, self._once, share / 2 / max(1, len(attempt.backend.folds)))  # the rest is for first runs
+            look = trial.Trial(self._tolerance, time.perf_counter() + share, each)
             with trial.running(look):
                 self._progress(
                     f"comparing {len(attempt.backend.folds)} folds{', channels-last weights' * attempt.last}"
@@ -132,7 +137,7 @@ class Race:
     def measure(self, attempts: Sequence[Attempt], modules: Sequence[nn.Module], layout: Layout) -> None:
         """Run the whole in turns, as it is and in each attempt, until the time for it is over."""
         self._progress("comparing the whole")
-        end = min(time.perf_counter() + self._budget / 3, self.last_moment)
+        end = min(time.perf_counter() + self._budget * WHOLE, self.last_moment)
         while len(self.before) < 2 or time.perf_counter() < end:
             self.before.append(self._timed()[1])
             for attempt in attempts:
