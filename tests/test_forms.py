@@ -62,7 +62,7 @@ def test_agree_in_float64(form: str, case: Case) -> None:
 def drawn_cases(draw: st.DrawFn) -> Case:
     """Any geometry whose output is not empty."""
     ndim = draw(st.integers(1, 3))
-    per_axis = lambda low, high: draw(st.tuples(*[st.integers(low, high)] * ndim))  # noqa: E731
+    per_axis = lambda low, high: draw(st.tuples(*[st.integers(low, high)] * ndim))  # noqa: E731  # a def would hide that it is one strategy
     kernel, stride, dilation, in_size = per_axis(1, 4), per_axis(1, 3), per_axis(1, 3), per_axis(1, 3)
     full = Geometry(kernel, stride, dilation).full_size(in_size)
     crop = []

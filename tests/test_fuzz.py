@@ -68,7 +68,7 @@ def test_random_arguments(data: st.DataObject) -> None:
 def test_nearly_valid_arguments(data: st.DataObject) -> None:
     """Small values only, so that most calls run; what runs agrees with the definition."""
     ndim = data.draw(st.integers(1, 3))
-    per_axis = lambda low, high: data.draw(st.tuples(*[st.integers(low, high)] * ndim))  # noqa: E731
+    per_axis = lambda low, high: data.draw(st.tuples(*[st.integers(low, high)] * ndim))  # noqa: E731  # a def would hide that it is one strategy
     groups = data.draw(st.integers(1, 2))
     x = np.arange(groups * 2 * np.prod(size := per_axis(1, 3))).reshape(1, groups * 2, *size).astype("f4")
     w = np.ones((groups * 2, data.draw(st.integers(1, 3)), *per_axis(1, 4)), "f4")

@@ -101,7 +101,7 @@ def test_bad_layers() -> None:
     with pytest.raises(errors.KernelError, match="does not have the geometry's kernel"):
         tconv.prepare(w, geometry=Geometry(3))
     with pytest.raises(errors.ArgumentTypeError, match=r"^winograd 'no' must be True or False$"):
-        tconv.prepare(w, winograd="no")  # type: ignore[arg-type]
+        tconv.prepare(w, winograd="no")  # type: ignore[arg-type]  # what is tested
     with pytest.raises(errors.RankError):
         tconv.prepare(np.ones(3))
 

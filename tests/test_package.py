@@ -61,5 +61,5 @@ def test_a_missing_package_is_named_with_its_extra(name: str, missing: str, mess
 
 def test_what_is_not_there() -> None:
     with pytest.raises(AttributeError, match=r"^module 'tconv' has no attribute 'deconv'$"):
-        tconv.deconv  # noqa: B018
+        _ = tconv.deconv
     assert not hasattr(tconv, "torch")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -41,9 +42,9 @@ def normed(x: Tensor, factors: Tensor, model: nn.Module, autocast: bool) -> dict
         y = model(x)
     (y.double() * part(factors)).sum().backward()
     assert x.grad is not None
-    norm = model.get_submodule("norm")
+    norm: Any = model.get_submodule("norm")
     sums = {f"sum {name}": p.grad for name, p in norm.named_parameters() if p.grad is not None}
-    return {"y": y.detach(), "grad": x.grad, **sums, "mean": norm.running_mean, "var": norm.running_var}  # type: ignore[dict-item]
+    return {"y": y.detach(), "grad": x.grad, **sums, "mean": norm.running_mean, "var": norm.running_var}
 
 
 def model_of(dtype: torch.dtype) -> nn.Module:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -122,8 +122,7 @@ def group_norm(
         raise errors.TconvError(f"eps {eps} must be at least 0: it keeps the square root away from 0")
     w, b = _per_channel("weight", weight, x), _per_channel("bias", bias, x)
     compute = _core.group_norm_f32 if x.dtype.type is np.float32 else _core.group_norm_f64
-    y: Any = compute(_dense(x), w, b, groups, eps, activation, slope, active(), True)
-    return y  # type: ignore[no-any-return]
+    return cast("Array", compute(_dense(x), w, b, groups, eps, activation, slope, active(), True))
 
 
 def _per_channel(name: str, values: Array | None, x: Array) -> Array | None:

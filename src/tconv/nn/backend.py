@@ -16,7 +16,8 @@ from torch import nn
 from torch.fx import GraphModule, Node
 
 from tconv.nn import private
-from tconv.nn.folding.graph import Fold, Folding, Graph
+from tconv.nn.folding.graph import Folding, Graph
+from tconv.nn.folding.trial import Fold
 from tconv.nn.inductor import compiled_around_folds
 
 log = logging.getLogger("tconv")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tconv.nn.engine import RefusedError
-from tconv.nn.folding import trial
 from tconv.nn.folding.chain import Folded
+from tconv.nn.folding.trial import Fold
 
 
-class CatInto(nn.Module):
+class CatInto(Fold):
     """torch.cat along the channels, where the part at `place` is the result of `folded`.
 
     The result of torch.cat holds each part in channels of its own. A layer that writes to strided memory writes the
@@ -21,21 +21,10 @@ class CatInto(nn.Module):
 
     def __init__(self, name: str, folded: Folded, place: int, last: bool):
         """`last`: whether PyTorch's result is channels-last in memory."""
-        super().__init__()
-        self.name = name
+        super().__init__(name, folded.engine)
         self.part = folded
-        self.engine = folded.engine
-        self.wanted = self.by_rule = True
         self._place = place
         self._last = last
-
-    def forward(self, x: Tensor, *tensors: Tensor) -> Tensor:
-        """torch.cat; `tensors` are the sources of the fold, then the other parts."""
-        if (race := trial.current()) is not None:
-            if self.part.name not in race.results:
-                self.part(x, *tensors[: self.part.sources])
-            self.wanted = race.wanted(self, (x, *tensors))
-        return self.folded(x, *tensors) if self.wanted else self.by_steps(x, *tensors)
 
     def by_steps(self, x: Tensor, *tensors: Tensor) -> Tensor:
         """The fold, and torch.cat."""
@@ -43,7 +32,7 @@ class CatInto(nn.Module):
         y = self.part(x, *sources)
         return torch.cat([*others[: self._place], y, *others[self._place :]], 1)
 
-    def folded(self, x: Tensor, *tensors: Tensor) -> Tensor:
+    def _folded(self, x: Tensor, *tensors: Tensor) -> Tensor:
         """The fold, written into the result."""
         sources, others = self._split(tensors)
         prepared = self.part.prepared(x, sources) if self.part.wanted else None

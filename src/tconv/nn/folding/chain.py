@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tconv.nn import private
 from tconv.nn.engine import Engine, Prepared, RefusedError
-from tconv.nn.folding import trial
 from tconv.nn.folding.derived import shared
 from tconv.nn.folding.extract import Origin, function_of
 from tconv.nn.folding.layout import lies_last
 from tconv.nn.folding.parts import Step
+from tconv.nn.folding.trial import Fold
 
 
-class Folded(nn.Module):
+class Folded(Fold):
     """Steps of a graph run as one layer, called with the steps' input and the tensors that their weights are made of.
 
     Where there is no layer, because a weight has just changed or it no longer folds, and where the engine refuses, the
@@ -34,34 +34,16 @@ class Folded(nn.Module):
         winograd: bool,
     ):
         """`origin`: of the steps' tensors; `values`: the graph's inputs that they are made of."""
-        super().__init__()
+        super().__init__(name, engine)
         self.sources = len(origin.inputs)
-        self.name = name
-        self.engine = engine
-        self.wanted = self.by_rule = True
         self.out_channels = int(private.example_of(steps[-1].node).shape[1])
         chain = [step.node for step in steps]
         self.last = lies_last(chain[-1])
         tensors = function_of(origin.made, origin.inputs, tuple(step.tensors for step in steps))
         self.derivation = shared([step.part for step in steps], tensors, values, engine, winograd)
-        self.by_steps: Callable[..., Tensor] = function_of(
-            [*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1]
-        )
+        self.by_steps = function_of([*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1])
 
-    def forward(self, x: Tensor, *sources: Tensor) -> Tensor:
-        """The result of the steps on `x`, whose weights are made of `sources`."""
-        if (race := trial.current()) is not None:
-            self.wanted = race.wanted(self, (x, *sources))
-        return self.folded(x, *sources) if self.wanted else self.by_steps(x, *sources)
-
-    def folded(self, x: Tensor, *sources: Tensor) -> Tensor:
-        """The steps as one layer, where that is possible."""
-        if private.profiling():
-            with torch.profiler.record_function(f"tconv: {self.name}"):
-                return self._folded(x, sources)
-        return self._folded(x, sources)
-
-    def _folded(self, x: Tensor, sources: tuple[Tensor, ...]) -> Tensor:
+    def _folded(self, x: Tensor, *sources: Tensor) -> Tensor:
         derived = self.derivation.derived(x, sources)
         if derived is None:
             return self.by_steps(x, *sources)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from torch import Tensor
 from torch.fx import GraphModule, Node
@@ -33,10 +33,9 @@ from tconv.nn.folding.parts import (
     read,
 )
 from tconv.nn.folding.split import FoldedSplit
+from tconv.nn.folding.trial import Fold
 from tconv.nn.folding.writes import Writes
 from tconv.nn.private import example_of, hint
-
-Fold: TypeAlias = Folded | CatInto | FoldedNorm | FoldedSplit
 
 
 @dataclass

@@ -15,17 +15,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from tconv.nn import private
 from tconv.nn.engine import Engine, RefusedError
-from tconv.nn.folding import trial
 from tconv.nn.folding.derived import shared
 from tconv.nn.folding.extract import Origin, function_of
 from tconv.nn.folding.joining import activation_of
 from tconv.nn.folding.laws import NoFoldError
 from tconv.nn.folding.layout import lies_last
 from tconv.nn.folding.parts import Activation, BatchNorm, Convolution, Nearest, Parametric, Step
+from tconv.nn.folding.trial import Fold
 
 _IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,
@@ -36,7 +36,7 @@ _IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class FoldedSplit(nn.Module):
+class FoldedSplit(Fold):
     """The sum, called with the input of the upsampling, the other parts of the `cat`, and the weights' sources."""
 
     def __init__(
@@ -52,12 +52,9 @@ class FoldedSplit(nn.Module):
         winograd: bool,
     ):
         """`up` upsamples the part at `place` of `cat`, which the first of `steps` convolves."""
-        super().__init__()
+        super().__init__(name, engine)
         conv, *more = steps
         assert isinstance(conv.part, Convolution) and isinstance(up.part, Nearest)
-        self.name = name
-        self.engine = engine
-        self.wanted = self.by_rule = True
         self.last = lies_last(steps[-1].node)
         parts: list[Any] = list(cat.args[0])  # type: ignore[arg-type]  # told by who found the cat
         self._others = len(parts) - 1
@@ -78,22 +75,7 @@ class FoldedSplit(nn.Module):
         self.beside = shared([beside, *norms], tensors, values, engine, winograd)
         chain = [up.node, cat, *(step.node for step in steps)]
         others = [part for n, part in enumerate(parts) if n != place]
-        self.by_steps: Callable[..., Tensor] = function_of(
-            [*origin.made, *chain], [up.input, *others, *origin.inputs], chain[-1]
-        )
-
-    def forward(self, x: Tensor, *tensors: Tensor) -> Tensor:
-        """The convolution of the `cat`; `tensors` are its other parts, then the sources of the weights."""
-        if (race := trial.current()) is not None:
-            self.wanted = race.wanted(self, (x, *tensors))
-        return self.folded(x, *tensors) if self.wanted else self.by_steps(x, *tensors)
-
-    def folded(self, x: Tensor, *tensors: Tensor) -> Tensor:
-        """The sum of two layers, where that is possible."""
-        if private.profiling():
-            with torch.profiler.record_function(f"tconv: {self.name}"):
-                return self._folded(x, *tensors)
-        return self._folded(x, *tensors)
+        self.by_steps = function_of([*origin.made, *chain], [up.input, *others, *origin.inputs], chain[-1])
 
     def _folded(self, x: Tensor, *tensors: Tensor) -> Tensor:
         others, sources = tensors[: self._others], tensors[self._others :]

@@ -1,4 +1,4 @@
-"""While `accelerate` looks at its example: what is folded runs against what it replaces, and the faster one stays."""
+"""A fold, and its trial against what it replaces, while `accelerate` looks at its example."""
 
 from __future__ import annotations
 
@@ -6,33 +6,49 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from tconv.nn import private
 from tconv.nn.comparison import Comparison, compare
 from tconv.nn.engine import Engine
 
 
-class Fold(Protocol):
-    """What is compared.
+class Fold(nn.Module):
+    """What stands in the place of some nodes of a graph, and computes what they do in another way.
 
     Attributes:
         name: of the fold.
-        by_rule: whether it is used where nothing was measured.
         engine: what computes it.
+        wanted: whether it is used; else the nodes run as they were.
+        by_rule: whether it is used where nothing was measured.
+        by_steps: what the nodes compute, with the same arguments.
     """
 
-    name: str
-    by_rule: bool
-    engine: Engine
+    by_steps: Callable[..., Tensor]
 
-    @property
-    def by_steps(self) -> Callable[..., Tensor]:
-        """What the model computes without the fold."""
+    def __init__(self, name: str, engine: Engine):
+        super().__init__()
+        self.name = name
+        self.engine = engine
+        self.wanted = self.by_rule = True
+
+    def forward(self, x: Tensor, *tensors: Tensor) -> Tensor:
+        """The result for the nodes' input `x` and the other tensors that they read, in the way that is wanted."""
+        if (trial := current()) is not None:
+            self.wanted = trial.wanted(self, (x, *tensors))
+        return self.folded(x, *tensors) if self.wanted else self.by_steps(x, *tensors)
 
     def folded(self, x: Tensor, *tensors: Tensor) -> Tensor:
-        """What `by_steps` computes, in another way."""
+        """The result as one layer, where that is possible; profilers see it under its name."""
+        if private.profiling():
+            with torch.profiler.record_function(f"tconv: {self.name}"):
+                return self._folded(x, *tensors)
+        return self._folded(x, *tensors)
+
+    def _folded(self, x: Tensor, *tensors: Tensor) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} must say how it computes")
 
 
 class Trial:
