@@ -52,6 +52,15 @@ def one(layer: torch.nn.Module) -> None:
     layer.weight[1, 2, 0, 1] += 1
 
 
+def new_memory(layer: torch.nn.Module) -> None:
+    storage, size = layer.weight.untyped_storage(), layer.weight.nbytes
+    storage.resize_(0)
+    with torch.no_grad(), pytest.raises(RuntimeError, match="not allocated"):
+        layer(torch.randn(1, 4, 5, 5))
+    storage.resize_(size)
+    layer.weight.data.copy_(torch.linspace(-1, 1, layer.weight.numel()).view_as(layer.weight))
+
+
 CHANGES: dict[str, Callable[[torch.nn.Module], object]] = {
     "optimiser step": step,
     "load_state_dict": lambda layer: layer.load_state_dict(ConvTranspose2d(4, 3, 2, 2).state_dict()),
@@ -61,6 +70,7 @@ CHANGES: dict[str, Callable[[torch.nn.Module], object]] = {
     "another storage": point,
     ".data": lambda layer: layer.weight.data.mul_(2),
     "NumPy": numpy,
+    "new memory": new_memory,
     "channels_last": lambda layer: layer.to(memory_format=torch.channels_last),
     "turned data": lambda layer: setattr(layer.weight, "data", layer.weight.data.transpose(2, 3)),
     "reshaped data": lambda layer: setattr(layer.weight, "data", layer.weight.data.view(4, 3, 4, 1)),

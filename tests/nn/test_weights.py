@@ -55,6 +55,20 @@ def resized(m: Any) -> None:
                 getattr(mine, name).data = tensor.data
 
 
+def let_go(m: Any) -> None:
+    """As sharded training does between its steps: the tensors stay, their memory goes."""
+    for p in m.parameters():
+        p.untyped_storage().resize_(0)
+
+
+def filled_again(m: Any) -> None:
+    sizes = [p.untyped_storage().size() for p in m.parameters()]
+    let_go(m)
+    for p, size in zip(m.parameters(), sizes, strict=True):
+        p.untyped_storage().resize_(size)
+        p.data.copy_(torch.linspace(-1, 1, p.numel()).view_as(p))
+
+
 CHANGES: dict[str, Callable[[Any], object]] = {
     "in place": lambda m: m[0].weight.mul_(2),
     "one element": lambda m: m[0].weight.__setitem__((1, 2, 0, 1), 5.0),
@@ -80,6 +94,8 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "another eps": lambda m: setattr(m[1], "eps", 0.5),
     "another forward": lambda m: setattr(m[1], "forward", lambda x: x * 2),
     "shared memory": lambda m: m.share_memory(),
+    "without memory": let_go,
+    "new memory": filled_again,
     "frozen": lambda m: m.requires_grad_(False),
     "double": lambda m: m.double(),
     "half": lambda m: m.half(),
