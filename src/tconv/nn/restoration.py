@@ -72,11 +72,3 @@ def remember_layouts(model: nn.Module) -> None:
     """Let `restore` give the weights the memory layout that they have now."""
     weights = ((name, p) for name, p in model.named_parameters() if by_format(p) is not None)
     vars(model)[LAYOUTS] = Layouts({name: (id(p), p.shape, p.stride()) for name, p in weights})
-
-
-def make_channels_last(model: nn.Module) -> None:
-    """Make the weights of convolutions channels-last, until `restore`."""
-    remember_layouts(model)
-    for weight in model.parameters():
-        if (wanted := by_format(weight)) is not None:
-            weight.data = weight.data.contiguous(memory_format=wanted)
