@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, get_num_threads
 
@@ -63,7 +64,8 @@ class CpuLayer:
     def run_into(self, input: Tensor, out: Tensor, source: Source) -> None:
         """See `tconv.nn.engine.Prepared`."""
         try:
-            self._layer.computed(input.numpy(), out.numpy(), lambda: _arrays(source), (get_num_threads(), True))
+            arrays = _array(input), _array(out)
+            self._layer.computed(*arrays, lambda: _arrays(source), (get_num_threads(), True))
         except TconvError as error:
             raise RefusedError(str(error)) from error
 
@@ -76,7 +78,12 @@ class CpuLayer:
 def _arrays(source: Source) -> tuple[Any, Any]:
     """The source's tensors as NumPy's arrays, in the order of their axes."""
     weight, bias = source()
-    return weight.detach().contiguous().numpy(), None if bias is None else bias.detach().contiguous().numpy()
+    return _array(weight.contiguous()), None if bias is None else _array(bias.contiguous())
+
+
+def _array(tensor: Tensor) -> Any:
+    """A tensor's memory as NumPy's array; after `tensor.numpy()` PyTorch could not resize it any more, as FSDP does."""
+    return np.from_dlpack(tensor.detach())
 
 
 class Cpu:
@@ -102,7 +109,7 @@ class Cpu:
         winograd: bool = False,
     ) -> CpuLayer:
         """See `tconv.nn.engine.Engine`."""
-        array, biases = weight.detach().numpy(), None if bias is None else bias.detach().numpy()
+        array, biases = _array(weight), None if bias is None else _array(bias)
         try:
             layer = prepare_lent(array, biases, geometry, groups, activation, winograd)
         except TconvError as error:
