@@ -27,7 +27,7 @@ log = logging.getLogger("tconv")
 
 
 class AccelerateError(TconvError):
-    """`accelerate(strict=True)` left a transposed convolution as it was."""
+    """`accelerate` cannot do what it was asked for; the model is as before."""
 
 
 def accelerate(
@@ -80,7 +80,8 @@ def accelerate(
         noticed, and `tconv.nn.refresh(model)` makes right what was not.
 
     Raises:
-        AccelerateError: see `strict`.
+        AccelerateError: see `strict`; or there is an example, and the model runs in step with other processes, as in
+            DistributedDataParallel and FSDP: they would measure, and so call it, different numbers of times.
         ValueError: the mode or `rest` is none of the two, or a limit is not positive.
         TypeError: `model` is no module, or `filter` no function, or `method` comes without an example.
         AttributeError: the model has no such method.
@@ -91,6 +92,8 @@ def accelerate(
     tconv: Sequential: 1 layer replaced, what folds is folded when the model first runs
     """
     _check(mode, filter, method, example, tolerance, seconds, forwards)
+    if example is not None and verify:
+        _check_alone(model)
     restore(model)
     backend = Backend(checked_flag("winograd", winograd), checked_rest(rest), filter)
     call = None if example is None or not verify else Example(model, example, method)
@@ -138,6 +141,16 @@ def _check(
             raise ValueError(f"{name} {limit!r} must be greater than 0")
 
 
+def _check_alone(model: nn.Module) -> None:
+    how = private.spread(model)
+    if how is not None:
+        raise AccelerateError(
+            f"{type(model).__name__} runs in step with other processes ({how}), and measuring would call it a "
+            "different number of times in each; accelerate the model before it is wrapped or sharded, or call "
+            "accelerate without an example"
+        )
+
+
 def _unmeasured(model: nn.Module, filter: Filter | None, backend: Backend) -> Report:
     rows = swap_all(model, filter)
     capture(model, backend)
@@ -157,7 +170,7 @@ def _measured(
         modules = example.entered()
         layout = Layout(model)
         attempts = [Attempt(backend, last=False)]
-        if layout.differs:
+        if layout.differs and not private.several_processes():  # which DistributedDataParallel wants to agree
             attempts.append(Attempt(backend.anew(), last=True))
         for attempt in attempts:
             if not attempt.last or time.perf_counter() < race.last_moment:

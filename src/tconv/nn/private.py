@@ -6,6 +6,7 @@ Tested with the oldest and the newest PyTorch that pyproject.toml allows. No oth
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -174,6 +175,24 @@ def _noticing_hooks(function: Callable[..., Any]) -> Callable[..., Any]:
             revert()
 
     return run
+
+
+def spread(model: nn.Module) -> str | None:
+    """How the calls of a model are tied to other processes, which must make the same ones; None if they are not."""
+    modules = {"DistributedDataParallel": nn.parallel.DistributedDataParallel}
+    sharding: Any = sys.modules.get("torch.distributed.fsdp")  # which a sharded model has loaded
+    for name in ("FSDPModule", "FullyShardedDataParallel"):
+        if hasattr(sharding, name):
+            modules[name] = getattr(sharding, name)
+    found = (name for m in model.modules() for name, kind in modules.items() if isinstance(m, kind))
+    tensors = ("DTensor" for p in model.parameters() if hasattr(p, "device_mesh"))
+    return next(found, None) or next(tensors, None)
+
+
+def several_processes() -> bool:
+    """Whether this process is one of several that compute together."""
+    together = torch.distributed
+    return together.is_available() and together.is_initialized() and together.get_world_size() > 1
 
 
 @contextmanager
