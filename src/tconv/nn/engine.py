@@ -173,8 +173,7 @@ def _refusal(tensor: Tensor) -> str | None:
     engine = engine_for(tensor.device.type)
     if engine is None:
         return f"is on {tensor.device}; there is an engine for {', '.join(_ENGINES)}"
-    # FSDP lets go of the memory of weights between their uses. In a graph, tensors have none.
-    if not torch.compiler.is_compiling() and tensor.untyped_storage().nbytes() == 0 and tensor.numel():
+    if not torch.compiler.is_compiling() and private.let_go(tensor):  # in a graph, no tensor has memory
         return "has no memory now"
     return engine.refusal(tensor)
 

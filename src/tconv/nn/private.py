@@ -177,6 +177,14 @@ def _noticing_hooks(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def let_go(tensor: Tensor) -> bool:
+    """Whether a tensor's memory was let go, as FSDP does between the uses of a weight."""
+    try:
+        return tensor.untyped_storage().nbytes() == 0 and tensor.numel() > 0
+    except NotImplementedError:  # torch.func's wrappers have none of their own
+        return False
+
+
 def spread(model: nn.Module) -> str | None:
     """How the calls of a model are tied to other processes, which must make the same ones; None if they are not."""
     modules = {"DistributedDataParallel": nn.parallel.DistributedDataParallel}
