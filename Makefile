@@ -85,11 +85,11 @@ clean:  ## remove everything that the targets above made
 	$(PYTHON) -m venv .venv
 
 .venv/demo.stamp: $(CORE) | $(BIN)/python
-	$(INSTALL) '.[segmentation]'
+	$(INSTALL) '.[segmentation,images]'
 	touch $@
 
 .venv/bench.stamp: $(CORE) | $(BIN)/python
-	$(INSTALL) '.[bench,segmentation]'
+	$(INSTALL) '.[bench,segmentation,images]'
 	touch $@ .venv/demo.stamp
 
 .venv/models.stamp: $(CORE) | $(BIN)/python

@@ -14,6 +14,7 @@ SOURCE = ROOT / "src" / "tconv"
 
 # A row never imports a higher one (ARCHITECTURE.md); the top-level package only hands names on.
 ROWS = [
+    {"__main__"},
     {"cli"},
     {"benchmark"},
     {"segmentation", "insight", "images"},
@@ -25,6 +26,8 @@ ROWS = [
     {"forms"},
     {"arrays"},
     {"geometry"},
+    {"outputs", "wholes"},
+    {"names"},
     {"errors"},
 ]
 RANK = {name: len(ROWS) - row for row, names in enumerate(ROWS) for name in names}

@@ -42,7 +42,7 @@ def test_dir_loads_nothing_and_names_what_there_is() -> None:
         ("nn", "torch", "tconv.nn needs torch: pip install 'tconv[torch]'"),
         ("linear", "scipy", "tconv.linear needs scipy: pip install 'tconv[explain]'"),
         ("operator", "scipy", "tconv.operator needs scipy: pip install 'tconv[explain]'"),
-        ("images", "pyvips", "pictures need pyvips: pip install 'tconv[explain]'"),
+        ("images", "pyvips", "pictures need pyvips: pip install 'tconv[images]'"),
         ("segmentation", "torch", "tconv.segmentation needs torch: pip install 'tconv[segmentation]'"),
     ],
 )

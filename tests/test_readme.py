@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import re
 import shlex
@@ -28,6 +29,16 @@ def test_every_line_is_a_command_we_know() -> None:
     assert sum(map(len, COMMANDS)) >= 14
 
 
+def hashes(folder: Path, outputs: list[str]) -> dict[str, str]:
+    """Of every file that is not in one of the outputs."""
+    places = [folder / output for output in outputs]
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(path.is_relative_to(place) for place in places)
+    }
+
+
 @pytest.mark.parametrize("commands", [c for c in COMMANDS if c], ids=lambda commands: " ".join(commands[0][:3]))
 def test_commands(commands: list[list[str]], tmp_path: Path) -> None:
     """Those of a block run one after the other in the same folder."""
@@ -37,10 +48,14 @@ def test_commands(commands: list[list[str]], tmp_path: Path) -> None:
     imsave(tmp_path / "photo.jpg", data.astronaut()[:64, :96])
     tconv = Path(sys.executable).parent / "tconv"
     for command in commands:
+        outputs = [command[n + 1] for n, word in enumerate(command) if word == "-o"]
+        before = hashes(tmp_path, outputs)
         done = subprocess.run([tconv, *command[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         assert done.stdout and not done.stderr, f"{command}: {done.stderr}"
-        for output in [command[n + 1] for n, word in enumerate(command) if word == "-o"]:
+        after = hashes(tmp_path, outputs)
+        assert {name: after.get(name) for name in before} == before, f"{command} changed what it reads"
+        for output in outputs:
             assert (tmp_path / output).stat().st_size > 1000
 
 

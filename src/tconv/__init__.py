@@ -57,7 +57,7 @@ __all__ = [
 # extra that brings what they need; and functions, with their module.
 _MODULES = {
     "explorer": "explain",
-    "images": "explain",
+    "images": "images",
     "linear": "explain",
     "nn": "torch",
     "segmentation": "segmentation",

@@ -84,7 +84,9 @@ def test_a_folder_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "file").touch()
     with pytest.raises(SystemExit):
         cli.main(["demo", "-o", str(tmp_path / "file")])
-    assert capsys.readouterr().err == f"tconv: [Errno 17] File exists: '{tmp_path}/file'\n"
+    assert capsys.readouterr().err == (
+        f"tconv: {tmp_path}/file: there is a file of this name already; give another name\n"
+    )
 
 
 def test_without_torch(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,7 @@ def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: py
 
 
 FAILURES = [
-    (["missing.png"], "[Errno 2] No such file or directory: 'missing.png'"),
+    (["missing.png"], "missing.png: there is no such file or folder"),
     (["kernel.npy"], "kernel.npy is not a PNG, JPEG or TIFF picture, or its first bytes are damaged"),
     (["photo.png", "-o", "photo.png"], "photo.png is the input itself; write to another name"),
     (["photo.png", "-o", "no/large.png"], "no/large.png: there is no folder no; create it first"),

@@ -90,7 +90,7 @@ def main() -> None:
     results = {
         name: tconv(line)
         for name, line in {
-            "make-data": "make-data cells data -n 5 --size 48 --seed 1",
+            "make-data": "make-data cells more -n 5 --size 48 --seed 1",
             "check-data": "check-data data -o sheet.png",
             "train": f"train data -o other {options}",
             "resume": f"train data -o run {options} --resume",

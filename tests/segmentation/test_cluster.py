@@ -65,9 +65,9 @@ def test_the_same_files_as_without(
     for n in range(5):
         Image.fromarray(pixels(40, 50 + n, 3)).save(tmp_path / f"{n}.png")
     (tmp_path / "bad.png").write_bytes(b"\x89PNG")
-    tifffile.imwrite(tmp_path / "five.tif", pixels(5, 20, 30))
+    tifffile.imwrite(tmp_path / "five.tif", pixels(5, 20, 30), metadata={"axes": "CYX"})
     large_tiff(tmp_path / "large.tif")
-    tifffile.imwrite(tmp_path / "odd.tif", pixels(7, 200, 200))
+    tifffile.imwrite(tmp_path / "odd.tif", pixels(7, 200, 200), metadata={"axes": "CYX"})
     stored = zarr.create_array(tmp_path / "array.zarr", shape=(300, 200, 3), chunks=(100, 100, 3), dtype="uint8")
     stored[:] = pixels(300, 200, 3)
     images, wish = find_images(str(tmp_path)), Wish(overlay=True, probabilities=True, tile=128)

@@ -15,7 +15,7 @@ WORDS = {
     "locked": ("Read-only file system", "Permission denied"),
 }
 REFUSED = {
-    "make-data": "data/images/cells_0000.png",
+    "make-data": "more/images/cells_0000.png",
     "check-data": "sheet.png",
     "train": "other/settings.toml",
     "resume": "run/settings.toml",

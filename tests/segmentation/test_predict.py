@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tconv.segmentation.data.masks import read_mask
 from tconv.segmentation.predict import windows
 from tconv.segmentation.predict.files import find_images, predict
 from tconv.segmentation.predict.tasks import Wish
-from tconv.segmentation.predict.tiles import Tiling, scores, tiled_scores, tiling_of
+from tconv.segmentation.predict.tiles import Tiling, as_scores, image_scores, scores, tiling_of
 
 
 def alive(model: torch.nn.Module) -> torch.nn.Module:
@@ -36,6 +37,12 @@ def alive(model: torch.nn.Module) -> torch.nn.Module:
             assert model.final_conv.bias is not None
             model.final_conv.bias -= model(torch.randn(2, 3, 64, 64)).mean(dim=(0, 2, 3))
     return model
+
+
+def tiled_scores(model: torch.nn.Module, image: torch.Tensor, tiling: Tiling) -> torch.Tensor:
+    """In tiles, however small the image is."""
+    cut = replace(tiling, whole=0)
+    return image_scores(model, lambda y, x: image[:, y, x], (image.shape[1], image.shape[2]), cut, as_scores)
 
 
 def card(channels: int = 3) -> Card:
@@ -107,7 +114,7 @@ def test_every_kind_of_image(tmp_path: Path, network: torch.nn.Module) -> None:
     Image.fromarray(pixels(20, 30, dtype=np.uint16)).save(tmp_path / "deep.png")
     tifffile.imwrite(tmp_path / "deep_rgb.tif", pixels(20, 30, 3, dtype=np.uint16), photometric="rgb")
     tifffile.imwrite(tmp_path / "float.tif", pixels(20, 30, 3, dtype=np.float32), photometric="rgb")
-    tifffile.imwrite(tmp_path / "five.tif", pixels(5, 20, 30))
+    tifffile.imwrite(tmp_path / "five.tif", pixels(5, 20, 30), metadata={"axes": "CYX"})
     Image.new("CMYK", (4, 4)).save(tmp_path / "ink.jpg")
     (tmp_path / "cut.png").write_bytes((tmp_path / "grey.png").read_bytes()[:200])
     name = os.fsdecode(b"\xff.png")
@@ -144,7 +151,14 @@ def test_what_is_done_is_skipped(tmp_path: Path, network: torch.nn.Module) -> No
     found = find_images(str(tmp_path / "?.png"))
     outcome = predict(network, card(), found, tmp_path / "out")
     assert [path.name for path in outcome.skipped] == ["a.png"] and (tmp_path / "out" / "a.png").read_bytes() == b"done"
+    assert outcome.foreign == outcome.skipped  # nobody knows what it is, so it stays as it is
+    again = predict(network, card(), found, tmp_path / "out", Wish(again=True))
+    assert [path.name for path in again.written] == ["b.png"] and (tmp_path / "out" / "a.png").read_bytes() == b"done"
+    assert str(again.problems[0]).endswith("a.png was not written by tconv and is not replaced; give another folder")
+    (tmp_path / "out" / "a.png").unlink()
     assert len(predict(network, card(), found, tmp_path / "out", Wish(again=True)).written) == 2
+    outcome = predict(network, card(), found, tmp_path / "out")
+    assert (len(outcome.skipped), outcome.foreign) == (2, [])
     Image.fromarray(pixels(20, 30, 3)).save(tmp_path / "a.bmp")
     assert "shares its name with a.bmp; rename one" in str(
         predict(network, card(), find_images(str(tmp_path)), tmp_path / "new").problems[0]
@@ -203,7 +217,7 @@ def test_what_cannot_be_read_by_window(
     large = "is compressed in pieces of 0.0 GiB, each of which would have to be decoded whole; write it in tiles, as " \
         "with `vips tiffsave IN OUT.tif --tile --bigtiff`"  # fmt: skip
     assert [problem.message for problem in outcome.problems] == [
-        f"{tmp_path}/cut.tif is truncated or damaged; copy it again",
+        f"{tmp_path}/cut.tif is truncated or damaged; copy or export it again",
         f"{tmp_path}/one.tif {large}",
         f"{tmp_path}/piece.zarr {large}",
     ]

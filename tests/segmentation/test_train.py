@@ -21,7 +21,7 @@ from tconv import errors, segmentation
 from tconv.segmentation import synthetic
 from tconv.segmentation.data.check import check
 from tconv.segmentation.data.dataset import Normal, Samples
-from tconv.segmentation.data.masks import Legend
+from tconv.segmentation.data.legend import Legend
 from tconv.segmentation.evaluate import evaluate
 from tconv.segmentation.train import Settings, loop, train
 from tconv.segmentation.train.state import Progress
@@ -273,7 +273,7 @@ def test_tensorboard(cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_balanced_weights(cells: Path) -> None:
     found = check(cells)
     task = loop.prepare(found, cells, QUICK)
-    weights = loop.class_weights(task.training, 3)
+    weights = loop.class_weights(task.training)
     assert weights[0] < weights[1] < weights[2] and weights.mean() == pytest.approx(1)
     assert loop.schedule(0) < loop.schedule(0.05) == 1 > loop.schedule(0.5) > loop.schedule(1) >= 0
 

@@ -23,6 +23,9 @@ COMMANDS = {
     "show-config": "Say what this installation runs on.",
 }
 
+EXTRAS = {"torch": "torch", "pyvips": "images", "skimage": "images"}  # that bring a package; the others: explain
+SETUP = "--install-completion"
+
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run `tconv ARGUMENTS`; whatever goes wrong is one line on stderr and a non-zero exit."""
@@ -46,21 +49,24 @@ def run(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         fail(f"the command line needs {error.name}: pip install 'tconv[explain]'")
     from tconv import errors
+    from tconv.cli.streams import with_streams
+    from tconv.cli.usage import usage
+    from tconv.names import reason
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without box-drawing characters is no reason to fail
+    arguments = with_streams(arguments)
     try:
         result = _app(arguments)(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except cyclopts.CycloptsError as error:
-        fail(_usage(error))
+        fail(usage(error, _commands(arguments)))
     except (errors.TconvError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
-        fail(str(error))
+        fail(reason(error))
     except ImportError as error:
-        missing = getattr(error.__cause__ or error, "name", None)
-        fail(f"this command needs {missing}: pip install 'tconv[{'torch' if missing == 'torch' else 'explain'}]'")
+        fail(_missing(error))
     except Exception as error:
         if os.environ.get("TCONV_DEBUG"):
             raise
@@ -68,9 +74,30 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _commands(arguments: list[str]) -> dict[str, str]:
+    """Of tconv, or of the command that has commands itself."""
+    if arguments[:1] != ["segment"]:
+        return COMMANDS
+    from tconv.cli import segment
+
+    return segment.COMMANDS
+
+
+def _missing(error: ImportError) -> str:
+    """Which package is not there, and what brings it."""
+    from tconv import errors
+
+    if isinstance(error.__cause__, errors.TconvError):  # it says itself what is missing
+        return str(error)
+    name = str(getattr(error.__cause__ or error, "name", None))
+    return f"this command needs {name}: pip install 'tconv[{EXTRAS.get(name, 'explain')}]'"
+
+
 def fail(message: str, status: int = 2) -> NoReturn:
     """Say what is wrong in one line and leave."""
-    print("tconv: " + " ".join(message.split()), file=sys.stderr)
+    from tconv.names import printable
+
+    print("tconv: " + printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(status)
 
 
@@ -79,38 +106,26 @@ def _app(arguments: list[str]) -> cyclopts.App:
     import cyclopts
 
     from tconv import __version__
+    from tconv.wholes import whole_numbers
 
     app = cyclopts.App(
         name="tconv",
         help="The transposed convolution: fast, exact and understood.",
         version=__version__,
+        version_flags=["--version", "-V"],
+        config=whole_numbers,
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
     )
     for place, (name, summary) in enumerate(COMMANDS.items()):
         module = name.replace("-", "_")
-        called = name in arguments[:1]
+        called = name in arguments[:1] or arguments[:1] == [SETUP]  # which completes the options of all
         if called and name == "segment":
             from tconv.cli.segment import segment
 
             app.command(segment(arguments[1:]))
             continue
         app.command(f"tconv.cli.{module}:{module}", name=name, help=None if called else summary, sort_key=place)
+    if not arguments or arguments[0] in (SETUP, "--help", "-h"):
+        app.register_install_completion_command(SETUP, help="Let the shell complete commands and options.")
     return app
-
-
-def _usage(error: cyclopts.CycloptsError) -> str:
-    """What is wrong with the arguments, in one sentence."""
-    import cyclopts
-
-    unused = (error.unused_tokens or [""])[0]
-    if isinstance(error, cyclopts.UnknownCommandError):
-        from difflib import get_close_matches
-
-        close = get_close_matches(unused, COMMANDS, n=1)
-        meant = f"did you mean {close[0]}? " if close else ""
-        return f"unknown command {unused!r}; {meant}the commands are {', '.join(COMMANDS)}"
-    if isinstance(error, cyclopts.UnusedCliTokensError):
-        return f"unexpected argument {unused!r}; options are written --name value, see --help"
-    message = str(error).strip()
-    return message[:1].lower() + message[1:].removesuffix(".")

@@ -80,7 +80,7 @@ def photographs(out: Path) -> Table:
     """Run the experiment with each photograph held out in turn; draws the first and keeps its kernel."""
     for package in ("scipy", "skimage", "PIL", "pyvips"):
         if find_spec(package) is None:
-            raise errors.TconvError(f"the demo needs {package}: pip install 'tconv[explain]'")
+            raise errors.TconvError(f"the demo needs {package}: pip install 'tconv[images]'")
     from tconv.images import experiment
     from tconv.images.poster import poster
 

@@ -13,7 +13,6 @@ from tconv.segmentation import load, synthetic
 from tconv.segmentation.checkpoint import BEST
 from tconv.segmentation.data.check import check
 from tconv.segmentation.data.dataset import Normal, Samples
-from tconv.segmentation.data.masks import Legend
 from tconv.segmentation.evaluate import evaluate
 from tconv.segmentation.train import Settings, train
 from tconv.segmentation.train.record import samples_picture
@@ -35,8 +34,7 @@ def digits(out: Path) -> Table:
         with watched(SETTINGS.epochs) as (begin, tell):
             result = train(data, run, SETTINGS, begin=begin, tell=tell)
         model, card = load(run)
-        legend = Legend(card.values, card.classes, card.ignore)
-        samples = Samples(check(unseen).items, legend, Normal(card.mean, card.std))
+        samples = Samples(check(unseen).items, card.legend, Normal(card.mean, card.std))
         reached = evaluate(model, samples, len(card.classes)).mean_iou
         title = f"Handwriting that the network has not seen: mean IoU {reached:.2f}"
         samples_picture(model, samples, card, title).save(out / "digits.png")

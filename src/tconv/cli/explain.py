@@ -8,9 +8,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from tconv import outputs
 from tconv.cli.layer_options import EXAMPLE, LayerOptions
 from tconv.cli.options import DEFAULTS, GeometryOptions
 from tconv.cli.screen import show
+from tconv.names import shown
 
 
 def explain(
@@ -55,8 +57,9 @@ def explain(
     ]
     for path, make in kinds:
         if path is not None:
+            outputs.check_file(path, layer.files(), again=True)
             made = make()
             path.write_bytes(made if isinstance(made, bytes) else made.encode())
-            print(path)
+            print(shown(path))
     if not any(path for path, _ in kinds):
         show(seen.__rich__())

@@ -11,8 +11,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from tconv import outputs
 from tconv.cli.layer_options import EXAMPLE, LayerOptions
 from tconv.cli.options import DEFAULTS, GeometryOptions
+from tconv.names import shown
 
 STARTS_WITH = GeometryOptions(stride="2", padding="1", output_padding="1")
 
@@ -42,10 +44,11 @@ def explore(
     if out is None:
         folder = Path(tempfile.mkdtemp(prefix="tconv-"))
         out = folder / "explorer.html"
+    outputs.check_file(out, layer.files(), again=True)
     out.write_text(page, encoding="utf-8")
     if has_browser():
         webbrowser.open(out.resolve().as_uri())
-    print(out)
+    print(shown(out))
 
 
 def has_browser() -> bool:

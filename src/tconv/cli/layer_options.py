@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -38,6 +39,10 @@ class LayerOptions:
 
     groups: int = 1
     """Channel groups."""
+
+    def files(self) -> list[Path]:
+        """The files that arrays are read from."""
+        return [Path(text) for text in (self.x, self.w, self.bias) if text is not None and text.endswith(".npy")]
 
     def explanation(self, options: GeometryOptions, form: str = "all") -> Explanation:
         """The layer with its numbers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from cyclopts import Parameter
 from rich.text import Text
@@ -12,7 +12,7 @@ from rich.text import Text
 from tconv import errors
 from tconv.arrays import check_weight
 from tconv.cli.options import DEFAULTS, GeometryOptions, integers
-from tconv.cli.screen import show
+from tconv.cli.screen import show, show_json
 from tconv.cli.torch_call import torch_call
 from tconv.explorer import words
 from tconv.explorer.grids import Facts
@@ -42,6 +42,7 @@ def size(
     groups: int = 1,
     unet: int | None = None,
     shrink: str = "0",
+    json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Say how large the output is, and all that follows from the sizes.
 
@@ -62,11 +63,14 @@ def size(
         groups: Channel groups.
         unet: Plan a U-Net of this depth instead; its up-convolutions have kernel 2 and stride 2.
         shrink: Cells that a block of the U-Net loses: 4 for two unpadded 3x3 convolutions.
+        json: Print the numbers of a layer as JSON.
     """
     cells = integers("--in", in_size)
     if unet is not None:
         if kernel is not None or output_size is not None or geometry != DEFAULTS:
             raise errors.TconvError("--unet plans with kernel 2 and stride 2; leave the options of a single layer out")
+        if json:
+            raise errors.TconvError("--unet prints a table; --json is for the numbers of a layer")
         print(plan_unet(cells, unet, shrink=integers("--shrink", shrink)))  # a table that must not be wrapped
         return
     if kernel is None:
@@ -84,8 +88,24 @@ def size(
     if groups < 1 or out_channels % groups:
         raise errors.ChannelError(f"groups {groups} must divide the {out_channels} output channels")
     check_weight((in_channels, out_channels // groups, *layer.kernel), None, groups)
+    if json:
+        show_json(_content(layer, plain, cells, Channels(in_channels, out_channels, groups)))
+        return
     show(Text(f"{words.by(cells)} -> {words.by(layer.output_size(cells))}", "bold"), Text(str(layer), "dim"), Text())
     show(Facts(list(_facts(layer, plain, cells, Channels(in_channels, out_channels, groups)))))
+
+
+def _content(layer: Geometry, plain: Geometry, cells: Sizes, channels: Channels) -> dict[str, Any]:
+    """What follows from the sizes, for JSON; one entry per axis in each list."""
+    few = max(axis.kernel * axis.stride for axis in layer.axes) <= COUNTED
+    return {
+        "in": cells, "out": layer.output_size(cells), "kernel": layer.kernel, "stride": layer.stride,
+        "dilation": layer.dilation, "crop": layer.crop,
+        "reachable": [_range(axis, n) for axis, n in zip(plain.axes, cells, strict=True)],
+        "receptive_field": receptive_field([layer]) if few else None,
+        "macs": layer.macs(cells, *channels) if few else None, "bytes": layer.bytes(cells, *channels),
+        "pytorch": torch_call(layer, *channels),
+    }  # fmt: skip
 
 
 def _facts(layer: Geometry, plain: Geometry, cells: Sizes, channels: Channels) -> Iterator[tuple[str, str]]:
@@ -107,11 +127,17 @@ def _facts(layer: Geometry, plain: Geometry, cells: Sizes, channels: Channels) -
 def _reachable(axis: Axis, n: int) -> str:
     """The sizes that output_padding can choose from; the crop may leave nothing of the smaller ones."""
     most = max(axis.stride, axis.dilation) - 1
+    low, high = _range(axis, n)
+    if low == high:
+        return f"{high} only"
+    return f"{low} to {high}, chosen by output_padding {most - high + low} to {most}"
+
+
+def _range(axis: Axis, n: int) -> tuple[int, int]:
+    """The smallest and the largest size that output_padding can choose."""
+    most = max(axis.stride, axis.dilation) - 1
     largest = axis.padded_by(most).output_size(n)
-    least = max(0, 1 + most - largest)
-    if least == most:
-        return f"{largest} only"
-    return f"{largest - most + least} to {largest}, chosen by output_padding {least} to {most}"
+    return largest - most + max(0, 1 + most - largest), largest
 
 
 def _forward(axis: Axis, n: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import RenderableType
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tconv import errors
 from tconv.cli.options import integers
-from tconv.cli.screen import show
+from tconv.cli.screen import show, show_json
 from tconv.cli.torch_call import torch_call
 from tconv.explorer.grids import Facts
 from tconv.solver import Bound, Chain, Layer, Solutions
@@ -35,6 +35,7 @@ def solve(
     layers: int = 1,
     together: Annotated[bool, Parameter(negative="")] = False,
     limit: int = 10,
+    json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Find every layer that turns one size into another, or say why there is none.
 
@@ -57,6 +58,7 @@ def solve(
         layers: How many layers follow one another.
         together: The same layer for all axes, or for several pairs of sizes.
         limit: How many solutions to list for each axis.
+        json: Print the solutions as JSON, per axis or for all of them.
     """
     found = search(
         integers("the input size", in_size),
@@ -70,6 +72,9 @@ def solve(
         together=together,
         limit=min(limit, 10**6),
     )
+    if json:
+        show_json(_content(found))
+        return 1 if found.why else 0
     for axis, pairs, chains in _groups(found):
         if chains:
             show(_title(found, axis, pairs, chains), _table(pairs, chains), Text())
@@ -79,6 +84,24 @@ def solve(
     calls = [torch_call(layer) for layer in found.geometries()[0]]
     show(Facts([("" if n else "PyTorch", call) for n, call in enumerate(calls)]))
     return 0
+
+
+def _content(found: Solutions) -> dict[str, Any]:
+    """The solutions, for JSON."""
+    groups = [
+        {
+            "axes": axis.removeprefix("axis ").removesuffix(": ") or "all",
+            "sizes": [{"in": n, "out": out} for n, out in dict.fromkeys(pairs)],
+            "solutions": [
+                {"layers": [layer._asdict() for layer in chain], "even": not chain.uneven,
+                 "macs": sum(chain.macs(n) for n, _ in pairs)}
+                for chain in chains
+            ],
+        }
+        for axis, pairs, chains in _groups(found)
+    ]  # fmt: skip
+    calls = [] if found.why else [torch_call(layer) for layer in found.geometries()[0]]
+    return {"found": groups, "pytorch": calls, "why": found.why or None}
 
 
 def _bound(option: str, text: str) -> Bound:

@@ -19,14 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from tconv import errors
+from tconv import errors, outputs
 from tconv.arrays import Array
 from tconv.images.pipe import RowPipe, StoredPng
+from tconv.names import shown
 
 try:
     import pyvips
 except (ModuleNotFoundError, OSError) as missing:  # OSError: the binding is there, the library is not
-    raise errors.TconvError("pictures need pyvips: pip install 'tconv[explain]'") from missing
+    raise errors.TconvError("pictures need pyvips: pip install 'tconv[images]'") from missing
 
 CHANNELS = {1: "grey", 2: "grey + alpha", 3: "RGB", 4: "RGBA"}
 DTYPES: dict[str, np.dtype[Any]] = {"uchar": np.dtype(np.uint8), "ushort": np.dtype(np.uint16)}
@@ -82,7 +83,7 @@ class Reader:
         self.path = Path(path)
         with self.path.open("rb") as file:
             if not file.peek(1):
-                raise errors.ImageFileError(f"{self.path} is empty")
+                raise errors.ImageFileError(f"{shown(self.path)} is empty")
             self._image = _open(self.path, file.fileno())
         self._region = pyvips.Region.new(self._image)
         self._next = 0
@@ -99,7 +100,7 @@ class Reader:
             data = self._region.fetch(0, self._next, picture.width, n)
         except pyvips.Error as error:
             raise errors.ImageFileError(
-                f"{self.path} is damaged or truncated; its pixels cannot all be read"
+                f"{shown(self.path)} is damaged or truncated; its pixels cannot all be read"
             ) from error
         self._next += n
         return np.frombuffer(data, picture.dtype).reshape(shape)
@@ -116,28 +117,25 @@ class Reader:
         return described
 
 
-def check_target(path: str | Path, picture: Picture, source: Path) -> None:
+def check_target(path: str | Path, picture: Picture, source: Path, again: bool = False) -> None:
     """Refuse a target that `picture` cannot be written to, before any work is done.
 
     Raises:
-        ImageFileError: an unknown suffix, a missing folder, the source itself, or a format that cannot hold the
-            picture.
+        ImageFileError: an unknown suffix, a missing folder, the source itself, a file that is there and must not be
+            replaced (`again`), or a format that cannot hold the picture.
     """
     path = Path(path)
     saver = SAVERS.get(path.suffix.lower())
     if saver is None:
-        raise errors.ImageFileError(f"{path}: write to a name that ends in one of {', '.join(SAVERS)}")
+        raise errors.ImageFileError(f"{shown(path)}: write to a name that ends in one of {', '.join(SAVERS)}")
     if not path.parent.is_dir():
-        raise errors.ImageFileError(f"{path}: there is no folder {path.parent}; create it first")
-    if path.is_dir():
-        raise errors.ImageFileError(f"{path} is a folder; give a file name")
-    if path.exists() and path.samefile(source):
-        raise errors.ImageFileError(f"{path} is the input itself; write to another name")
+        raise errors.ImageFileError(f"{shown(path)}: there is no folder {shown(path.parent)}; create it first")
+    outputs.check_file(path, [source], again)
     if saver == JPEG and (picture.channels not in (1, 3) or picture.bits != 8):
-        raise errors.ImageFileError(f"{path}: JPEG holds 8-bit grey or RGB, not {picture}; write a .png or .tif")
+        raise errors.ImageFileError(f"{shown(path)}: JPEG holds 8-bit grey or RGB, not {picture}; write a .png or .tif")
     if max(picture.height, picture.width) > LARGEST_SIDE[saver]:
         raise errors.ImageFileError(
-            f"{path}: {picture.width} x {picture.height} pixels are too many for this format, which ends at "
+            f"{shown(path)}: {picture.width} x {picture.height} pixels are too many for this format, which ends at "
             f"{LARGEST_SIDE[saver]:,} per side" + ("; write a .png or .tif" if saver == JPEG else "")
         )
 
@@ -165,7 +163,7 @@ def writer(path: str | Path, picture: Picture, like: Reader) -> Iterator[Callabl
             getattr(like.describe(image), saver)(target, **_options(saver, picture))
         except pyvips.Error as error:
             reason = ", ".join(str(error).splitlines()[1:3]).strip()  # what follows repeats it
-            raise errors.ImageFileError(f"{path} cannot be written: {reason}") from error
+            raise errors.ImageFileError(f"{shown(path)} cannot be written: {reason}") from error
 
     try:
         png = StoredPng(picture.height, picture.width, picture.channels, picture.bits)
@@ -183,21 +181,21 @@ def _open(path: Path, descriptor: int) -> Any:
         image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
     except pyvips.Error as error:
         raise errors.ImageFileError(
-            f"{path} is not a PNG, JPEG or TIFF picture, or its first bytes are damaged"
+            f"{shown(path)} is not a PNG, JPEG or TIFF picture, or its first bytes are damaged"
         ) from error
     if image.get("vips-loader") not in LOADERS:
-        raise errors.ImageFileError(f"{path} is not a PNG, JPEG or TIFF picture; convert it to one of them")
+        raise errors.ImageFileError(f"{shown(path)} is not a PNG, JPEG or TIFF picture; convert it to one of them")
     return image
 
 
 def _judge(path: Path, image: Any) -> Picture:
     """What the libvips image holds; refuses the kinds that could not be written back as they are."""
     if image.get_typeof("n-pages") and image.get("n-pages") > 1:
-        raise errors.ImageFileError(f"{path} has {image.get('n-pages')} pages; split it into one file per page")
+        raise errors.ImageFileError(f"{shown(path)} has {image.get('n-pages')} pages; split it into one file per page")
     if image.interpretation not in COLOURS or image.format not in DTYPES or image.bands not in CHANNELS:
         raise errors.ImageFileError(
-            f"{path} has {image.bands} channels of {image.interpretation}, {image.format}; convert it to grey or RGB "
-            f"with 8 or 16 bits, with or without alpha"
+            f"{shown(path)} has {image.bands} channels of {image.interpretation}, {image.format}; convert it to grey "
+            f"or RGB with 8 or 16 bits, with or without alpha"
         )
     return Picture(image.height, image.width, image.bands, DTYPES[image.format])
 

@@ -93,6 +93,7 @@ def upsample(
     scale: Ints = 2,
     kernel: str | Array = "bicubic",
     on_progress: Report | None = None,
+    again: bool = False,
 ) -> tuple[Picture, Picture]:
     """Enlarge a PNG, JPEG or TIFF file; memory depends on the picture's width, not on its height.
 
@@ -101,10 +102,11 @@ def upsample(
 
     Args:
         source: file to read.
-        target: file to write; replaced if it exists.
+        target: file to write.
         scale: an int or (rows, columns).
         kernel: as in `Upsampler`.
         on_progress: called after every band with (rows done, rows in all) of the source.
+        again: whether a target that is there is replaced; the source never is.
 
     Returns:
         What was read and what was written.
@@ -118,7 +120,7 @@ def upsample(
     upsampler = Upsampler(kernel, scale, before.channels)
     height, width = before.height * upsampler.scale[0], before.width * upsampler.scale[1]
     after = Picture(height, width, before.channels, before.dtype)
-    check_target(target, after, reader.path)
+    check_target(target, after, reader.path, again)
     with writer(target, after, like=reader) as write:
         done = 0
         for band in bands(reader, _rows_per_band(after, upsampler.scale[0]), upsampler.halo[0]):

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from tconv.arrays import Array
 from tconv.segmentation.data.dataset import Samples
-from tconv.segmentation.data.masks import IGNORED
+from tconv.segmentation.data.legend import IGNORED
 from tconv.segmentation.metrics import Confusion
 
 PIXELS = 20_000  # that the colours are learned from
 STEPS = 60
+BAND = 2**18  # pixels whose features are computed at a time
 
 
 def baselines(training: Samples, held_out: Samples, classes: int) -> dict[str, Confusion]:
@@ -23,16 +24,24 @@ def baselines(training: Samples, held_out: Samples, classes: int) -> dict[str, C
     20,000 random training pixels, on the channels, their squares and products.
     """
     colours, labels = _pixels(training)
-    frequent = int(np.bincount(labels, minlength=classes).argmax())
     weight = _fit(_features(colours), torch.from_numpy(labels), classes)
-    result = {"majority": Confusion.empty(classes), "colour": Confusion.empty(classes)}
+    by_colour = Confusion.empty(classes)
     for n in range(len(held_out)):
-        image, truth = held_out.whole(n)
-        flat = image.reshape(len(image), -1).T.numpy()
-        found = (_features(flat) @ weight).argmax(dim=1).numpy().reshape(truth.shape)
-        result["majority"] += Confusion.of(truth.numpy(), np.full(truth.shape, frequent), classes)
-        result["colour"] += Confusion.of(truth.numpy(), found, classes)
-    return result
+        image, truth = held_out[n]
+        rows = max(1, BAND // image.shape[1])
+        for top in range(0, len(image), rows):
+            flat = _colours(held_out, image[top : top + rows])
+            found = (_features(flat) @ weight).argmax(dim=1).numpy().reshape(-1, image.shape[1])
+            by_colour += Confusion.of(truth[top : top + rows], found, classes)
+    return {"majority": majority(training, held_out), "colour": by_colour}
+
+
+def majority(training: Samples, held_out: Samples) -> Confusion:
+    """What comes out if every pixel is called what most training pixels are; known without reading an image."""
+    truth = held_out.pixels()
+    counts = np.zeros((len(truth), len(truth)), np.int64)
+    counts[:, int(training.pixels().argmax())] = truth
+    return Confusion(counts)
 
 
 def _pixels(samples: Samples) -> tuple[Array, Array]:
@@ -41,12 +50,18 @@ def _pixels(samples: Samples) -> tuple[Array, Array]:
     share = -(-PIXELS // len(samples))
     colours, labels = [], []
     for n in range(len(samples)):
-        image, classes = samples.whole(n)
-        kept = np.flatnonzero(classes.numpy().ravel() != IGNORED)
+        image, classes = samples[n]
+        kept = np.flatnonzero(classes.ravel() != IGNORED)
         chosen = rng.choice(kept, min(share, len(kept)), replace=False) if len(kept) else kept
-        colours.append(image.reshape(len(image), -1).T.numpy()[chosen])
-        labels.append(classes.numpy().ravel()[chosen])
+        colours.append(_colours(samples, image.reshape(1, -1, image.shape[2])[:, chosen]))
+        labels.append(classes.ravel()[chosen].astype(np.int64))
     return np.concatenate(colours), np.concatenate(labels)
+
+
+def _colours(samples: Samples, pixels: Array) -> Array:
+    """(rows, columns, channels) as read -> (n, channels) float32, normalised."""
+    flat: Array = samples.normal(pixels).reshape(pixels.shape[2], -1).T.numpy()
+    return flat
 
 
 def _features(colours: Array) -> Tensor:

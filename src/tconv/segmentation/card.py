@@ -11,6 +11,8 @@ from typing import Any
 from torch import nn
 
 from tconv import errors
+from tconv.names import printable
+from tconv.segmentation.data.legend import Legend
 from tconv.segmentation.fcn import FCN8s, FCN16s, FCN32s
 from tconv.segmentation.unet import UNet
 
@@ -50,6 +52,10 @@ class Card:
         ignore: the mask value that is left out of loss and metrics, or None.
         versions: of tconv and torch at training.
         metrics: reached on the held-out images.
+        axes: what the axes of the TIFFs were that it was trained on, if that had to be said.
+        colours: red, green and blue of each class in the masks that it was trained on, if they were in colours.
+        ignored_colours: those of what was left out.
+        objects: whether those masks numbered objects, all of which were class 1.
     """
 
     model: str
@@ -63,11 +69,20 @@ class Card:
     ignore: int | None = None
     versions: Mapping[str, str] = field(default_factory=lambda: {name: version(name) for name in ("tconv", "torch")})
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    axes: str = ""
+    colours: tuple[tuple[int, int, int], ...] = ()
+    ignored_colours: tuple[tuple[int, int, int], ...] = ()
+    objects: bool = False
 
     @property
     def channels(self) -> int:
         """Of the images."""
         return len(self.mean)
+
+    @property
+    def legend(self) -> Legend:
+        """Which value, or colour, in a mask means which class."""
+        return Legend(self.values, self.classes, self.ignore, self.colours, self.ignored_colours, self.objects)
 
     def build(self) -> nn.Module:
         """The model with its first, random weights."""
@@ -93,7 +108,10 @@ class Card:
                 )
             for key in ("classes", "values", "mean", "std"):
                 found[key] = tuple(found[key])
-            found["palette"] = tuple(tuple(colour) for colour in found["palette"])
+            found["classes"] = tuple(map(printable, found["classes"]))
+            for key in ("palette", "colours", "ignored_colours"):
+                colours = found["palette"] if key == "palette" else found.get(key, ())  # older cards lack the others
+                found[key] = tuple(tuple(colour) for colour in colours)
             card = cls(**found)
         except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise errors.TconvError(f"{name} holds no model card that can be read ({error}); train again") from error

@@ -8,17 +8,18 @@ from math import prod
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tconv import outputs
 from tconv.arrays import Array
 from tconv.segmentation.blocks import UPS
 from tconv.segmentation.card import Card
 from tconv.segmentation.checkpoint import load
 from tconv.segmentation.train import Settings, train
-from tconv.segmentation.unet import UNet
 from tconv.segmentation.wholly import wholly
 
 SHAPE = (256, 256)  # of the images that are timed and looked at for checkerboards
@@ -56,6 +57,7 @@ def compare(
 
     A run that is there already is taken as it is, so that an interrupted comparison goes on.
     """
+    outputs.check_folder(out, [folder, folder / "images" / "any", folder / "masks" / "any"])
     results = []
     for up in ups:
         if tell:
@@ -75,14 +77,13 @@ def compare(
 
 
 @torch.no_grad()
-def checkerboard(model: nn.Module, card: Card) -> float:
+def checkerboard(model: Any, card: Card) -> float:
     """Which part of the scores' variance has the period of the coarsest upsampling, where the image has no structure.
 
     On an even image, scores away from the border differ between pixels only by what upsampling puts there. Their mean
     over each of the stride**2 phases is taken; the variance of these means, relative to the mean square of the scores.
     """
-    assert isinstance(model, UNet)
-    stride = 1 << len(model.features)
+    stride = model.stride
     side = 16 * stride
     scores: Array = model(torch.zeros(1, card.channels, side, side))[0].numpy()
     inner = scores[:, side // 2 - 2 * stride : side // 2 + 2 * stride, side // 2 - 2 * stride : side // 2 + 2 * stride]

@@ -1,4 +1,7 @@
-"""A model measured on labelled images: each is predicted whole, and all pixels go into one confusion matrix."""
+"""A model measured on labelled images, by the same way as it predicts: in tiles where an image is large.
+
+All pixels go into one confusion matrix. What it takes does not grow with the images, beside the images themselves.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from tconv.segmentation.data.dataset import Samples
+from tconv.arrays import Array
+from tconv.segmentation.data.dataset import Normal, Samples
+from tconv.segmentation.memory import budget
 from tconv.segmentation.metrics import Confusion
-from tconv.segmentation.predict.tiles import scores
+from tconv.segmentation.predict.tiles import Tiling, as_classes, image_scores, tiling_of
 
 
-def evaluate(model: nn.Module, samples: Samples, classes: int, accelerator: Any = None) -> Confusion:
+def evaluate(
+    model: Any, samples: Samples, classes: int, accelerator: Any = None, memory: int | None = None
+) -> Confusion:
     """The confusion matrix over all samples.
 
     Args:
@@ -21,17 +27,26 @@ def evaluate(model: nn.Module, samples: Samples, classes: int, accelerator: Any 
         samples: labelled images.
         classes: how many there are.
         accelerator: of Accelerate, where several processes share the work; every image is measured once.
+        memory: bytes that a tile may take; default a quarter of the machine's.
     """
     model.eval()
     rank, processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
-    device = accelerator.device if accelerator else torch.device("cpu")
     plain = accelerator.unwrap_model(model) if accelerator else model
+    tiling = tiling_of(plain, memory=memory or budget())
     found = Confusion.empty(classes)
     for n in range(rank, len(samples), processes):
-        image, truth = samples.whole(n)
-        predicted = scores(plain, image.to(device)).argmax(dim=0)
-        found += Confusion.of(truth.numpy(), predicted.cpu().numpy(), classes)
+        image, truth = samples[n]
+        found += Confusion.of(truth, classes_of(plain, image, samples.normal, tiling), classes)
     if processes > 1:
-        counts = accelerator.reduce(torch.from_numpy(found.counts.copy()).to(device), "sum")
+        counts = accelerator.reduce(torch.from_numpy(found.counts.copy()).to(accelerator.device), "sum")
         found = Confusion(np.asarray(counts.cpu()))
+    return found
+
+
+def classes_of(model: Any, image: Array, normal: Normal, tiling: Tiling) -> Array:
+    """The classes of an image (height, width, channels) as it was read: (height, width) uint8."""
+    shape = (image.shape[0], image.shape[1])
+    found: Array = image_scores(
+        model, lambda rows, columns: normal(image[rows, columns]), shape, tiling, as_classes
+    ).numpy()
     return found

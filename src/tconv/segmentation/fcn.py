@@ -65,6 +65,10 @@ class FCN(nn.Module):
     """
 
     steps: tuple[int, ...] = ()
+    stride = COARSEST
+    """Of the coarsest map; inputs of any size are taken."""
+    reach = 5 * COARSEST
+    """How far, in pixels, a score looks: 62 down, 56 up, and what pooling and upsampling round to."""
 
     def __init__(
         self,
@@ -84,6 +88,15 @@ class FCN(nn.Module):
         used = list(reversed(channels))[: len(self.steps)]  # the coarsest first
         self.scores = nn.ModuleList(nn.Conv2d(count, out_channels, 1) for count in used)
         self.ups = nn.ModuleList(_bilinear_layer(out_channels, step) for step in self.steps)
+
+    @property
+    def floats(self) -> float:
+        """About how many numbers an inference holds at a time, per pixel of the input."""
+        return 6 * self.features[0] + 4 * self.out_channels
+
+    def normed(self, size: int) -> int:
+        """Along an axis of `size` pixels, how many the coarsest map has over which batch norm takes its statistics."""
+        return 2 * -(-size // COARSEST)  # the last block comes before the last pooling
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, h, w) -> (batch, out_channels, h, w), scores without activation; h, w at least 1."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tconv import errors
 from tconv.segmentation import shared
-from tconv.segmentation.data.masks import IGNORED
+from tconv.segmentation.data.legend import IGNORED
 
 LOSSES = ("combined", "cross-entropy", "dice", "focal")
 

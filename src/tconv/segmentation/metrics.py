@@ -9,7 +9,9 @@ import numpy as np
 
 from tconv import errors
 from tconv.arrays import Array
-from tconv.segmentation.data.masks import IGNORED
+from tconv.segmentation.data.legend import IGNORED
+
+PIECE = 2**20  # pixels that are counted at a time, as their numbers take more memory than images
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,20 @@ class Confusion:
         truth, prediction = np.asarray(truth), np.asarray(prediction)
         if truth.shape != prediction.shape:
             raise errors.TconvError(f"truth has shape {truth.shape} and prediction {prediction.shape}; they must agree")
-        kept = truth != IGNORED
-        true, guessed = truth[kept].astype(np.int64), prediction[kept].astype(np.int64)
-        for name, indices in (("truth", true), ("prediction", guessed)):
-            if indices.size and (indices.min() < 0 or indices.max() >= classes):
-                raise errors.TconvError(
-                    f"{name} holds {indices.min()} to {indices.max()}; the indices of {classes} classes are 0 to "
-                    f"{classes - 1}"
-                )
-        return cls(np.bincount(true * classes + guessed, minlength=classes**2).reshape(classes, classes))
+        counts = np.zeros(classes**2, np.int64)
+        flat, other = truth.ravel(), prediction.ravel()
+        for start in range(0, flat.size, PIECE):
+            part = flat[start : start + PIECE]
+            kept = part != IGNORED
+            true, guessed = part[kept].astype(np.int64), other[start : start + PIECE][kept].astype(np.int64)
+            for name, indices in (("truth", true), ("prediction", guessed)):
+                if indices.size and (indices.min() < 0 or indices.max() >= classes):
+                    raise errors.TconvError(
+                        f"{name} holds {indices.min()} to {indices.max()}; the indices of {classes} classes are 0 to "
+                        f"{classes - 1}"
+                    )
+            counts += np.bincount(true * classes + guessed, minlength=classes**2)
+        return cls(counts.reshape(classes, classes))
 
     @classmethod
     def empty(cls, classes: int) -> Confusion:

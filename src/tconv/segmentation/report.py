@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isnan
+from typing import Any
 
-from tconv.segmentation.data.check import Found
+from tconv.names import printable
+from tconv.segmentation.data.findings import Found
 from tconv.segmentation.metrics import Confusion
 
 
@@ -14,6 +16,7 @@ def data(found: Found, training: int, held_out: int) -> list[str]:
     count = len(found.legend.values) if found.legend else 0
     return [
         *(f"left out: {problem}" for problem in found.problems),
+        *(f"note: {printable(note)}" for note in found.notes),
         f"{count} classes: {found.legend}",
         f"{training} images to learn from, {held_out} held out",
     ]
@@ -21,7 +24,22 @@ def data(found: Found, training: int, held_out: int) -> list[str]:
 
 def summary(classes: Sequence[str], confusion: Confusion, baselines: Mapping[str, Confusion]) -> list[str]:
     """The table of `class_table` and the remarks, as lines."""
-    return [*aligned(*class_table(classes, confusion, baselines)), "", *remarks(classes, confusion)]
+    said = remarks(classes, confusion)
+    if "majority" in baselines:
+        frequent = classes[int(baselines["majority"].counts.sum(axis=0).argmax())]
+        said += worse_than(confusion.mean_iou, baselines["majority"].mean_iou, frequent)
+    return [*aligned(*class_table(classes, confusion, baselines)), "", *said]
+
+
+def worse_than(reached: float, majority: float, frequent: str) -> list[str]:
+    """What must be said of a model that is no better than the most frequent class, as lines; none of a better one."""
+    if not reached <= majority:
+        return []
+    how = "worse than" if reached < majority else "no better than"
+    return [
+        f"this model is {how} always answering {frequent}: its mean IoU is {reached:.3f}, and that answer's "
+        f"{majority:.3f}; train longer, with more images or a smaller --rate, before you use it"
+    ]
 
 
 def class_table(
@@ -35,6 +53,18 @@ def class_table(
     means = [number(confusion.mean_iou), number(confusion.mean_dice), "", ""]
     rows.append(["mean", *means, *(number(baseline.mean_iou) for baseline in baselines.values())])
     return heads, rows
+
+
+def content(classes: Sequence[str], confusion: Confusion) -> dict[str, Any]:
+    """The numbers of a measurement, for JSON; NaN where a class is absent."""
+    columns = {"iou": confusion.iou, "dice": confusion.dice, "precision": confusion.precision,
+               "recall": confusion.recall}  # fmt: skip
+    rows = [{"name": name} | {key: float(column[n]) for key, column in columns.items()}
+            for n, name in enumerate(classes)]  # fmt: skip
+    return {
+        "mean_iou": confusion.mean_iou, "mean_dice": confusion.mean_dice, "accuracy": confusion.accuracy,
+        "classes": rows,
+    }  # fmt: skip
 
 
 def remarks(classes: Sequence[str], confusion: Confusion) -> list[str]:

@@ -71,6 +71,30 @@ class UNet(nn.Module):
         self.final_conv = CONV[ndim](features[0], out_channels, 1)
         self.pool = POOL[ndim](2)
 
+    @property
+    def stride(self) -> int:
+        """Of the coarsest map; also the smallest size of an input."""
+        return 1 << len(self.features)
+
+    @property
+    def reach(self) -> int:
+        """How far, in cells, a score looks: all 3x3 convolutions on the way down and up, and the pooling."""
+        levels = len(self.features)
+        down = sum(2 << level for level in range(levels))
+        extra = 0 if self.up == "transposed" else sum(2 << level for level in range(1, levels + 1))
+        return 2 * down + (3 << levels) + extra
+
+    @property
+    def floats(self) -> float:
+        """About how many numbers an inference holds at a time, per cell of the input: the maps at full resolution, and
+        the skips."""
+        skips = sum(count / float(4**level) for level, count in enumerate(self.features))
+        return 8 * self.features[0] + 2 * skips + 2 * self.out_channels
+
+    def normed(self, size: int) -> int:
+        """Along an axis of `size` cells, how many the coarsest map has over which batch norm takes its statistics."""
+        return size // self.stride
+
     def forward(self, x: Tensor) -> Tensor:
         """Scores of every class at every cell; no activation.
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tconv import errors
+from tconv.names import shown
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def wholly(path: str | Path) -> Iterator[Path]:
         if isinstance(error, errors.TconvError):
             raise
         raise errors.ImageFileError(
-            f"{path} cannot be written: {error.strerror or error}; what was there before is untouched"
+            f"{shown(path)} cannot be written: {error.strerror or error}; what was there before is untouched"
         ) from error
     finally:
         with suppress(OSError):

@@ -13,8 +13,9 @@ import tifffile
 from PIL import Image
 
 from tconv import errors
-from tconv.segmentation.data.masks import make_legend, read_legend, read_mask, write_mask
-from tconv.segmentation.data.pixels import read_image
+from tconv.segmentation.data.legend import make_legend, read_legend
+from tconv.segmentation.data.masks import read_mask, write_mask
+from tconv.segmentation.data.pixels import fit_channels, read_image
 
 
 def png(width: int, height: int) -> bytes:
@@ -45,8 +46,10 @@ BAD: list[tuple[str, Any, str]] = [
     ("empty.png", lambda p: p.touch(), "is empty; copy it again"),
     ("text.png", lambda p: p.write_text("hello"), "is no picture that can be read; convert it to PNG, JPEG or TIFF"),
     ("ink.jpg", lambda p: Image.new("CMYK", (4, 4)).save(p), "has the colour mode CMYK; convert it to RGB or grey"),
-    ("nan.tif", lambda p: tifffile.imwrite(p, NAN), "has 16 values that are NaN or infinite; replace them"),
-    ("wide.tif", lambda p: tifffile.imwrite(p, np.zeros((4, 4))), "has dtype float64; convert it to uint8, uint16"),
+    ("nan.tif", lambda p: tifffile.imwrite(p, NAN),
+     "has no pixel that counts: all are NaN, infinite or its nodata value; leave it out"),
+    ("wide.tif", lambda p: tifffile.imwrite(p, np.zeros((4, 4), np.complex64)),
+     "has dtype complex64; convert it to uint8, uint16"),
     ("cut.tif", lambda p: p.write_bytes(b"II*\0\x08\0\0\0\x05"), "is truncated or damaged; copy or export it again"),
     ("pages.tif", lambda p: tifffile.imwrite(p, np.zeros((2, 5, 4, 4, 3), np.uint8), photometric="rgb"), "has the"),
     ("flat.tif", flat, "has no pixels ((0, 5)); remove it or write it again"),
@@ -71,8 +74,22 @@ def test_bad_images(tmp_path: Path, name: str, make: Any, message: str) -> None:
     (np.zeros((7, 4, 5), np.float32), "minisblack", (4, 5, 7)),
 ])  # fmt: skip
 def test_tiffs(tmp_path: Path, array: Any, photometric: str, shape: tuple[int, ...]) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", array, photometric=photometric)
+    axes = {"axes": "CYX"} if len(array) == 7 else None
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric=photometric, metadata=axes)
     assert read_image(tmp_path / "a.tif").shape == shape
+
+
+@pytest.mark.parametrize(("found", "wanted"), [(1, 3), (3, 1), (4, 3), (2, 1), (2, 3), (4, 1), (5, 5), (4, 4)])
+def test_channels_of_an_array(found: int, wanted: int) -> None:
+    pixels = np.full((2, 2, found), 7, np.uint8)
+    if found in (2, 4):
+        pixels[..., -1] = 99 if wanted in (1, 3) else 7
+    assert (fit_channels(pixels, wanted, Path("x")) == np.full((2, 2, wanted), 7, np.uint8)).all()
+
+
+def test_channels_that_do_not_fit() -> None:
+    with pytest.raises(errors.ImageFileError, match=r"^x has 5 channels and the model takes 3; give it such images$"):
+        fit_channels(np.zeros((2, 2, 5)), 3, Path("x"))
 
 
 def test_masks(tmp_path: Path) -> None:
@@ -81,7 +98,8 @@ def test_masks(tmp_path: Path) -> None:
     assert np.array_equal(read_mask(tmp_path / "m.png"), classes)
     Image.new("RGB", (4, 4), "red").save(tmp_path / "c.png")
     with pytest.raises(
-        errors.ImageFileError, match=r"c\.png is a mask in colours; convert it to a palette or grey PNG"
+        errors.ImageFileError,
+        match=r"c\.png is a mask in colours; say which colour means which class by --colors classes\.csv",
     ):
         read_mask(tmp_path / "c.png")
     Image.new("RGB", (4, 4), (7, 7, 7)).save(tmp_path / "g.png")

@@ -7,6 +7,7 @@ from typing import Any
 from cyclopts import App
 
 from tconv import errors
+from tconv.wholes import whole_numbers
 
 COMMANDS = {
     "make-data": "Write a labelled synthetic set: digits or cells.",
@@ -33,7 +34,7 @@ def segment(arguments: list[str]) -> App:
         name="segment",
         help="Semantic segmentation: a class for every pixel, learned from images and masks.",
         help_format="plaintext",
-        config=_written,
+        config=(_written, whole_numbers),
     )
     for place, (name, summary) in enumerate(COMMANDS.items()):
         module = "evaluate" if name == "eval" else name.replace("-", "_")
@@ -42,21 +43,16 @@ def segment(arguments: list[str]) -> App:
     return app
 
 
-def need_segmentation() -> None:
-    """Say in one line which package is missing."""
+READING = ("torch", "PIL", "tifffile")  # what reading images takes, beside what comes with Python
+MODEL = (*READING, "safetensors")
+ALL = (*MODEL, "accelerate", "matplotlib", "pycocotools", "scipy", "sklearn", "skimage")
+
+
+def need_segmentation(*packages: str) -> None:
+    """Say in one line which package is missing, of those that a command uses; by default of all."""
     from importlib.util import find_spec
 
-    needed = (
-        "torch",
-        "accelerate",
-        "matplotlib",
-        "pycocotools",
-        "safetensors",
-        "sklearn",
-        "skimage",
-        "tifffile",
-        "PIL",
-    )
-    for package in needed:
+    for package in packages or ALL:
         if find_spec(package) is None:
-            raise errors.TconvError(f"segmentation needs {package}: pip install 'tconv[segmentation]'")
+            extra = "predict" if package in MODEL else "segmentation"
+            raise errors.TconvError(f"segmentation needs {package}: pip install 'tconv[{extra}]'")

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tconv.cli.segment import need_segmentation
+from tconv.names import shown
 
 
 def make_data(
@@ -34,8 +35,8 @@ def make_data(
         seed: Another seed gives other images.
         part: train; test, with other handwriting; or shifted, with other textures, light and sizes too.
     """
-    need_segmentation()
+    need_segmentation("torch", "PIL", *(("sklearn", "skimage") if kind == "digits" else ()), "scipy")
     from tconv.segmentation import synthetic
 
     synthetic.write(out, kind, number, size, seed, part)
-    print(f"wrote {number} synthetic images and masks of {size} x {size} pixels to {out}")
+    print(f"wrote {number} synthetic images and masks of {size} x {size} pixels to {shown(out)}")

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from tconv.cli.segment import need_segmentation
+from tconv.names import shown
 from tconv.segmentation.train.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:  # it would load PyTorch
@@ -28,6 +29,8 @@ def train(
     resume: Annotated[bool, Parameter(negative=())] = False,
     config: Path | None = None,
     tensorboard: Annotated[bool, Parameter(negative=())] = False,
+    memory: str = "",
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
     settings: Annotated[Settings, Parameter(name="*")] = DEFAULTS,
 ) -> int:
     """Train on a folder of images and masks.
@@ -47,43 +50,49 @@ def train(
         resume: Go on with the training in the run folder; its settings hold where no option is given.
         config: TOML file with options, which those of the command line go before.
         tensorboard: Write TensorBoard's files too.
+        memory: What a tile of a large validation image may take, as in 2GiB; default a quarter of the machine's memory.
+        quiet: Print nothing before the result.
         settings: How to train.
     """
     need_segmentation()
     from tconv.segmentation import report
+    from tconv.segmentation.memory import budget
     from tconv.segmentation.train.loop import Stopped, train
 
     start = perf_counter()
     try:
-        with watched(settings.epochs) as (begin, tell):
-            result = train(folder, out, settings, resume, begin, tell, tensorboard)
+        with watched(settings.epochs, quiet) as (begin, tell):
+            result = train(folder, out, settings, resume, begin, tell, tensorboard, budget(memory))
     except Stopped:
-        print(f"stopped; everything is saved: tconv segment train {folder} -o {out} --resume")
+        print(f"stopped; everything is saved: tconv segment train {shown(folder)} -o {shown(out)} --resume")
         return 130
     print()
     print("\n".join(report.summary(result.card.classes, result.confusion, result.baselines)))
     print(f"best of {len(result.progress.history)} epochs: {result.progress.best_epoch}")
-    print(f"{perf_counter() - start:.0f} s; wrote {out}")
+    print(f"{perf_counter() - start:.0f} s; wrote {shown(out)}")
     return 0
 
 
 @contextmanager
-def watched(epochs: int) -> Iterator[tuple[Callable[[Task], object], Tell]]:
+def watched(epochs: int, quiet: bool = False) -> Iterator[tuple[Callable[[Task], object], Tell]]:
     """What `train` calls at the beginning and after steps: lines for what is done, and a bar in a terminal."""
     from tconv.segmentation import report
     from tconv.segmentation.train.record import epoch_line
 
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Bar(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         shown = bar.add_task("reading the data", total=None)
 
         def begin(task: Task) -> None:
+            if quiet:
+                return
             print("\n".join(report.data(task.found, len(task.training), len(task.held_out))), flush=True)
 
         def tell(progress: Progress, step: int, steps: int) -> None:
             if step == 0:
-                print(epoch_line(progress.history[-1]), flush=True)
+                if not quiet:
+                    print(epoch_line(progress.history[-1]), flush=True)
                 return
             best = f", best mean IoU {progress.best:.3f}" if progress.best_epoch else ""
             loss = f"epoch {progress.epoch + 1}/{epochs}, loss {progress.losses / step:.3f}"

@@ -6,6 +6,7 @@ when, or after which others, so that a training that was interrupted goes on as 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,9 @@ from torch import Tensor
 
 from tconv import errors
 from tconv.arrays import Array
-from tconv.segmentation.data.masks import IGNORED
+from tconv.segmentation.data.legend import IGNORED
 
+Read = Callable[[slice, slice], Tensor]
 FLIPS = ("none", "horizontal", "both")
 
 
@@ -61,20 +63,38 @@ class Augmentation:
         Returns:
             (channels, size, size) float32 and (size, size) int64, IGNORED beyond the image.
         """
-        grid = self._grid(mask.shape[0], mask.shape[1], rng)
-        crop = F.grid_sample(image[None], grid, "bilinear", "reflection", align_corners=False)[0]
-        shifted = mask[None, None].float() + 1  # so that the zeros beyond the image are told from class 0
-        classes = F.grid_sample(shifted, grid, "nearest", "zeros", align_corners=False)[0, 0].round().long() - 1
-        classes[classes < 0] = IGNORED
+        return self.crop(lambda rows, columns: image[:, rows, columns], mask.numpy(), rng)
+
+    def crop(self, read: Read, mask: Array, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """The same of an image of which only the part that is seen is asked for, as it may be large.
+
+        Args:
+            read: the normalised pixels of a window, (rows, columns) -> (channels, height, width).
+            mask: (height, width), uint8 class indices.
+            rng: where the randomness comes from.
+        """
+        size = np.array([mask.shape[1], mask.shape[0]])
+        places = self._places(size, rng)
+        index = np.rint(places - 0.5).astype(np.int64)
+        inside = ((index >= 0) & (index < size)).all(axis=2)
+        classes = np.full(inside.shape, IGNORED, np.int64)
+        classes[inside] = mask[index[inside][:, 1], index[inside][:, 0]]
+        mirrored = size - np.abs(np.abs(places) % (2 * size) - size)  # at the image's borders
+        low = np.floor(mirrored.min(axis=(0, 1)) - 0.5).astype(np.int64).clip(0, size - 1)
+        high = np.ceil(mirrored.max(axis=(0, 1)) + 0.5).astype(np.int64).clip(low + 1, size)
+        window = read(slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0])))
+        grid = torch.from_numpy(((mirrored - low) / (high - low) * 2 - 1).astype(np.float32))
+        crop = F.grid_sample(window[None], grid[None], "bilinear", "border", align_corners=False)[0]
         contrast, brightness = 1 + self.light * rng.uniform(-1, 1), self.light * rng.uniform(-1, 1)
         crop = crop * contrast + brightness
         if self.noise:
             noise = rng.standard_normal(tuple(crop.shape), np.float32)
             crop = crop + self.noise * rng.uniform() * torch.from_numpy(noise)
-        return crop.to(torch.float32), classes
+        return crop.to(torch.float32), torch.from_numpy(classes)
 
-    def _grid(self, height: int, width: int, rng: np.random.Generator) -> Tensor:
-        """Where in the image, from -1 to 1 on each axis, the pixels of the crop lie: (1, size, size, 2), x first."""
+    def _places(self, size: Array, rng: np.random.Generator) -> Array:
+        """Where in the image, (x, y) from 0 to `size` = (width, height), the pixels of the crop have their middles:
+        (size, size, 2)."""
         zoom = (1 + self.zoom) ** rng.uniform(-1, 1)
         angle = np.deg2rad(self.turn * rng.uniform(-1, 1))
         mirror = np.array([1.0, 1.0])
@@ -83,12 +103,12 @@ class Augmentation:
         if self.flip == "both":
             angle += np.pi / 2 * rng.integers(4)
         turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * mirror / zoom
-        room = np.maximum(np.array([width, height]) - self.size / zoom, 0) / 2
-        centre = np.array([width, height]) / 2 + room * rng.uniform(-1, 1, 2)
+        room = np.maximum(size - self.size / zoom, 0) / 2
+        centre = size / 2 + room * rng.uniform(-1, 1, 2)
         steps = np.arange(self.size) - (self.size - 1) / 2
         offsets = np.stack(np.meshgrid(steps, steps, indexing="xy"), axis=-1)
-        places: Array = (offsets @ turned.T + centre) / (width, height) * 2 - 1
-        return torch.from_numpy(places.astype(np.float32))[None]
+        places: Array = offsets @ turned.T + centre
+        return places
 
 
 def generator(seed: int, epoch: int, number: int) -> np.random.Generator:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from PIL import Image
-
 from tconv import errors
 from tconv.arrays import Array
-from tconv.segmentation.data.masks import IGNORED, Legend
+from tconv.names import printable, shown
+from tconv.segmentation.data.legend import IGNORED, Legend
 from tconv.segmentation.data.outlines import Outlines, run_lengths
-from tconv.segmentation.data.pairs import Listing, Pair, Problem, pictures, unique
-from tconv.segmentation.data.pixels import shown
+from tconv.segmentation.data.pairs import Listing, Pair, Problem, composed, pictures, unique
+from tconv.segmentation.data.pictures import MOST
 
 NAMES = ("annotations.json", "_annotations.coco.json", "labels.json", "result.json")  # the second is Roboflow's
 BACKGROUND = "background"
@@ -60,7 +60,7 @@ def read_coco(path: Path) -> Listing:
 def _load(path: Path) -> tuple[list[Entry], list[Entry], list[Entry]]:
     """Images, annotations and categories."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())  # in UTF-8, 16 or 32, with or without a mark
     except (ValueError, RecursionError) as error:
         raise errors.TconvError(f"{shown(path)} is damaged ({error}); copy or export it again") from error
     parts = ("images", "annotations", "categories")
@@ -112,7 +112,7 @@ def _classes(path: Path, categories: list[Entry], annotated: set[Any]) -> tuple[
             values[number] = 0
         elif number in annotated or not groups:
             values[number] = len(names)
-            names.append(name)
+            names.append(printable(name))
     if not 1 < len(names) <= IGNORED:
         raise errors.TconvError(f"{shown(path)} has {len(names) - 1} classes; there must be 1 to {IGNORED - 1}")
     return values, Legend(tuple(range(len(names))), tuple(names))
@@ -127,7 +127,7 @@ def _find(path: Path, images: list[Entry], problems: list[Problem]) -> Files:
         if not _is_id(number) or not isinstance(name, str) or not name or number in found:
             problems.append(Problem(path, f"image {number} ({name}) must have a name and an id of its own"))
             continue
-        file = _file(places, name)
+        file = _file(_home(path), places, name)
         if file is None:
             missing.append(name)
         elif not _is_size(*size):
@@ -148,7 +148,7 @@ def _find(path: Path, images: list[Entry], problems: list[Problem]) -> Files:
 
 def _is_size(height: Any, width: Any) -> bool:
     whole = all(isinstance(length, int) and length > 0 for length in (height, width))
-    return whole and height * width <= 2 * (Image.MAX_IMAGE_PIXELS or 0)  # as for images: more may be a bomb
+    return whole and height * width <= MOST  # as for images: more may be a bomb
 
 
 def _home(path: Path) -> Path:
@@ -164,11 +164,18 @@ def _places(path: Path) -> list[Path]:
     return [home / name for name in names if (home / name).is_dir()]
 
 
-def _file(places: list[Path], name: str) -> Path | None:
-    """The image with the name, which may have been written on another machine."""
+def _file(home: Path, places: list[Path], name: str) -> Path | None:
+    """The image with the name, which may have been written on another machine; never one outside the data folder."""
     name = name.replace("\\", "/")
-    tried = (place / part for part in (name, Path(name).name) for place in places)
-    return next((file for file in tried if file.is_file()), None)
+    if "\0" in name:
+        return None
+    tried = (place / part for part in (name, composed(name), Path(name).name) for place in places)
+    return next((file for file in tried if _within(home, file) and file.is_file()), None)
+
+
+def _within(home: Path, file: Path) -> bool:
+    """Whether a path, its dots worked out, lies in a folder; a link that lies there may lead elsewhere."""
+    return Path(os.path.abspath(file)).is_relative_to(os.path.abspath(home))
 
 
 def _regions(

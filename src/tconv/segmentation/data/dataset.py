@@ -12,12 +12,13 @@ from torch import Tensor
 
 from tconv.arrays import Array
 from tconv.segmentation.data.augment import Augmentation, generator
-from tconv.segmentation.data.check import Item
-from tconv.segmentation.data.masks import Legend, read_mask
-from tconv.segmentation.data.pixels import fit_channels, read_image, unit
+from tconv.segmentation.data.findings import Item
+from tconv.segmentation.data.legend import IGNORED, Legend
+from tconv.segmentation.data.pixels import Raster, unit
 
 CACHE_BYTES = 2**30  # images that take more are read from their files in every epoch
 SAMPLE = 200  # images that the normalisation is measured on
+BAND = 2**20  # pixels that are measured at a time
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,38 @@ class Normal:
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
         return torch.from_numpy(np.ascontiguousarray(((unit(image) - mean) / std).transpose(2, 0, 1)))
 
+    def filled(self, raster: Raster) -> Array:
+        """The pixels of an image, the mean where there are none: nothing that a network could see."""
+        if raster.valid is None:
+            return raster.pixels
+        kind = raster.pixels.dtype
+        mean = np.array(self.mean) * (1 if kind.kind == "f" else np.iinfo(kind).max)
+        mean = mean if kind.kind == "f" else np.rint(mean).clip(0, np.iinfo(kind).max)
+        filled: Array = np.where(raster.valid[..., None], raster.pixels, mean.astype(kind))
+        return filled
+
 
 def measure(items: Sequence[Item], channels: int) -> Normal:
-    """Mean and deviation of the images' pixels, measured on 200 of them at most."""
+    """Mean and deviation of the images' pixels, measured on 200 of them at most; pixels that are none do not count."""
     count, total, squares = 0, np.zeros(channels), np.zeros(channels)
-    for item in items[:: max(1, len(items) // SAMPLE)]:
-        pixels = unit(fit_channels(read_image(item.pair.image), channels, item.pair.image)).reshape(-1, channels)
-        count += len(pixels)
-        total += pixels.sum(axis=0, dtype=np.float64)
-        squares += np.square(pixels, dtype=np.float64).sum(axis=0)
+    for item in items[:: -(-len(items) // SAMPLE)]:
+        raster = item.pair.raster().fitted(channels, item.pair.image)
+        flat = (raster.pixels if raster.valid is None else raster.pixels[raster.valid]).reshape(-1, channels)
+        count += len(flat)
+        for start in range(0, len(flat), BAND):
+            pixels = unit(flat[start : start + BAND])
+            total += pixels.sum(axis=0, dtype=np.float64)
+            squares += np.square(pixels, dtype=np.float64).sum(axis=0)
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 1e-10))
     return Normal(tuple(float(m) for m in mean), tuple(float(s) for s in std))
 
 
 class Samples:
-    """The pairs of one side of the split; `samples[n]` is (image array, class indices as uint8)."""
+    """The pairs of one side of the split; `samples[n]` is (image array, class indices as uint8).
+
+    Pixels that are none (NaN, nodata) are the mean in the image, and left out in the classes.
+    """
 
     def __init__(self, items: Sequence[Item], legend: Legend, normal: Normal) -> None:
         """Pairs as `check` found them, the meaning of mask values, and the normalisation of `measure`."""
@@ -62,11 +79,24 @@ class Samples:
         if self._cache is not None and n in self._cache:
             return self._cache[n]
         pair = self.items[n].pair
-        image = fit_channels(read_image(pair.image), len(self.normal.mean), pair.image)
-        sample = image, self.legend.classes(read_mask(pair.mask))
+        raster = pair.raster().fitted(len(self.normal.mean), pair.image)
+        classes = self.legend.classes(pair.values())
+        if raster.valid is not None:
+            classes[~raster.valid] = IGNORED
+        sample = self.normal.filled(raster), classes
         if self._cache is not None:
             self._cache[n] = sample
         return sample
+
+    def pixels(self) -> Array:
+        """How many pixels of all samples are of which class, int64; known without reading them."""
+        places = dict(zip(self.legend.values, range(len(self.legend.values)), strict=True))
+        counts = np.zeros(len(places), np.int64)
+        for item in self.items:
+            for value, count in item.counts.items():
+                if value in places:
+                    counts[places[value]] += count
+        return counts
 
     def whole(self, n: int) -> tuple[Tensor, Tensor]:
         """The n-th image, normalised, (channels, height, width), and its classes (height, width), int64."""
@@ -111,9 +141,12 @@ class Batches:
         crops = []
         for place, number in self.numbers(epoch, step):
             image, classes = self.samples[number]
-            rng = generator(self.seed, epoch, place)
-            crops.append(self.augmentation(self.samples.normal(image), torch.from_numpy(classes), rng))
+            crops.append(self._crop(image, classes, generator(self.seed, epoch, place)))
         return torch.stack([image for image, _ in crops]), torch.stack([classes for _, classes in crops])
+
+    def _crop(self, image: Array, classes: Array, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Of an image as it was read; only what the crop sees is normalised."""
+        return self.augmentation.crop(lambda rows, columns: self.samples.normal(image[rows, columns]), classes, rng)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches from step `start` on; the next ones are made while one is used."""

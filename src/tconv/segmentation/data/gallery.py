@@ -7,11 +7,12 @@ from PIL import Image
 
 from tconv import errors
 from tconv.arrays import Array
+from tconv.names import shown
 from tconv.segmentation.card import palette
-from tconv.segmentation.data.check import Found
-from tconv.segmentation.data.masks import Legend, read_mask
-from tconv.segmentation.data.pixels import read_image, shown
-from tconv.segmentation.data.sheet import GREY, Colours, coloured, overlay, reduced, sheet, visible
+from tconv.segmentation.data.findings import Found
+from tconv.segmentation.data.legend import Legend
+from tconv.segmentation.data.masks import GREY
+from tconv.segmentation.data.sheet import Colours, coloured, overlay, reduced, sheet, visible
 
 SAMPLES = 8
 
@@ -26,13 +27,13 @@ def contact_sheet(found: Found, seed: int = 0, title: str = "") -> Image.Image:
         raise errors.TconvError("there is no sound pair to draw")
     count = min(SAMPLES, len(found.items))
     chosen = np.sort(np.random.default_rng(seed).permutation(len(found.items))[:count])
-    colours = palette(len(found.legend.values))
+    colours = found.legend.colours or palette(len(found.legend.values))
     triples: list[list[Array]] = []
     for n in chosen:
         pair = found.items[n].pair
-        image = reduced(visible(read_image(pair.image)))
+        image = reduced(visible(pair.raster()))
         # Reduced first: a line around an object that is one pixel of a photograph wide would not be seen.
-        classes = reduced(found.legend.classes(read_mask(pair.mask)), nearest=True)
+        classes = reduced(found.legend.classes(pair.values()), nearest=True)
         triples.append([image, coloured(classes, colours), overlay(image, classes, colours)])
     names = [shown(found.items[n].pair.image.name) for n in chosen]
     side = 2 if count > 1 else 1

@@ -1,146 +1,225 @@
-"""Masks: one integer per pixel. Index and palette PNGs, TIFFs; which value means which class."""
+"""Masks: one integer per pixel. The one place that reads a mask, whatever it is: values, a palette, colours, numbered
+objects, or outlines in an annotation file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tconv import errors
 from tconv.arrays import Array
+from tconv.names import shown
+from tconv.segmentation.data.colours import codes, to_values
+from tconv.segmentation.data.guard import guarded
+from tconv.segmentation.data.legend import IGNORED, Legend
 from tconv.segmentation.data.outlines import Outlines
-from tconv.segmentation.data.pixels import TIFFS, open_picture, read_image, shown
+from tconv.segmentation.data.pictures import deep_channels, exif_orientation, is_tiff, open_picture, read_deep
+from tconv.segmentation.data.tiff import decoded, unturned, with_tiff
+from tconv.segmentation.data.upright import upright
 from tconv.segmentation.wholly import wholly
 
-IGNORED = 255  # the class index of pixels that are left out; so there are at most 255 classes
-VOID = 255  # the value that stands for "ignore" where masks have classes 0, 1, 2, ... too
+PLAIN = ("P", "1", "L", "I;16", "I;16B", "I;16L", "I")  # Pillow's modes of one number per pixel
+SOFTWARE = "tconv segment predict"  # the mark of masks that a network drew, and that may be drawn again
+GREY = (127, 127, 127)  # of what is ignored
 
 
 @dataclass(frozen=True)
-class Legend:
-    """Which value in a mask means which class.
+class Coloured:
+    """A mask file in colours, and what they mean."""
+
+    path: Path
+    legend: Legend
+
+
+@dataclass(frozen=True)
+class Instances:
+    """A mask file that numbers objects; all of them are one class."""
+
+    path: Path
+
+
+Mask: TypeAlias = Path | Outlines | Coloured | Instances
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a mask file holds.
 
     Attributes:
-        values: the value of class 0, 1, ...
-        names: a name per class.
-        ignore: the value of pixels that are left out, or None.
+        values: (height, width) integers; or, in colours, one int32 per pixel, as `colours.codes`.
+        coloured: whether these are colours that are not all grey.
+        palette: (n, 3) uint8, of which the values are indices; or None.
+        orientation: that was applied, 1 to 8.
     """
 
-    values: tuple[int, ...]
-    names: tuple[str, ...]
-    ignore: int | None = None
-
-    def classes(self, mask: Array) -> Array:
-        """Class indices, uint8, IGNORED where the mask says `ignore`.
-
-        Raises:
-            ImageFileError: a value that is none of these.
-        """
-        table = np.full(2**16, -1, np.int16)
-        table[list(self.values)] = range(len(self.values))
-        if self.ignore is not None:
-            table[self.ignore] = IGNORED
-        found = table[mask]
-        if (found < 0).any():
-            value = int(mask[found < 0][0])
-            raise errors.ImageFileError(f"value {value} is none of the classes {self}")
-        return found.astype(np.uint8)
-
-    def __str__(self) -> str:
-        known = ", ".join(f"{value} {name}" for value, name in zip(self.values, self.names, strict=True))
-        return known + (f", {self.ignore} ignored" if self.ignore is not None else "")
+    values: Array
+    coloured: bool = False
+    palette: Array | None = None
+    orientation: int = 1
 
 
-def make_legend(values: Sequence[int], indices: bool = False) -> Legend:
-    """What sorted mask values mean: each is a class; but 255 beside two or more others that start at 0 is "ignore".
+def file_of(mask: Mask) -> Path:
+    """The file that holds a mask."""
+    return mask if isinstance(mask, Path) else mask.path
+
+
+def read_mask(mask: Mask, axes: str = "", page: int = 0) -> Array:
+    """The values of a mask, (height, width), uint8 or uint16. A palette PNG gives its indices; outlines are drawn.
 
     Args:
-        values: that masks have.
-        indices: they are places in a palette, as in Pascal VOC, and not levels of grey, of which 255 may be one.
-
-    >>> print(make_legend([0, 255]))
-    0 background, 255 class 1
-    >>> print(make_legend([0, 1, 2, 255]))
-    0 background, 1 class 1, 2 class 2, 255 ignored
-    >>> print(make_legend([0, 128, 255]))
-    0 background, 128 class 1, 255 class 2
-    """
-    kept = [value for value in values if value != VOID]
-    void = VOID in values and len(kept) >= 2 and kept[0] == 0 and (indices or kept[-1] < 2 * len(kept))
-    classes = kept if void else sorted(values)
-    names = ["background" if value == 0 else f"class {index}" for index, value in enumerate(classes)]
-    return Legend(tuple(classes), tuple(names), VOID if void else None)
-
-
-def read_legend(path: Path) -> Legend:
-    """The classes written in a text file: a line per class, "value name" or, for values 0, 1, ..., only the name.
-
-    Raises:
-        TconvError: no UTF-8, no class, or a value twice; "ignore" is the name of what is left out.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise errors.TconvError(f"{shown(path)} is no UTF-8 text; save it as such") from error
-    rows = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
-    numbered = all(row[0].isdecimal() for row in rows)
-    pairs = [(int(row[0]), row[-1]) if numbered else (n, " ".join(row)) for n, row in enumerate(rows)]
-    ignored = [value for value, name in pairs if name == "ignore"]
-    kept = [(value, name) for value, name in pairs if name != "ignore"]
-    values = tuple(value for value, _ in kept)
-    everything = [*values, *ignored]
-    if not kept or len({*everything}) < len(everything) or len(kept) > IGNORED or max(everything) >= 2**16:
-        raise errors.TconvError(
-            f"{shown(path)} must name up to {IGNORED} classes, each value once: lines of VALUE NAME"
-        )
-    return Legend(values, tuple(name for _, name in kept), ignored[0] if ignored else None)
-
-
-def read_mask(mask: Path | Outlines) -> Array:
-    """The values of a mask, (height, width), uint8 or uint16. A palette PNG gives its indices; outlines are drawn.
+        mask: a file, or what is drawn from one.
+        axes, page: as for `pixels.read_raster`, for a TIFF.
 
     Raises:
         FileNotFoundError, PermissionError: as the system says.
-        ImageFileError: unreadable, or in colours that are no palette.
+        ImageFileError: unreadable, or in colours without a table.
     """
+    stored = resolved(mask, axes, page)
+    if stored.coloured:
+        raise errors.ImageFileError(
+            f"{shown(file_of(mask))} is a mask in colours; say which colour means which class by --colors classes.csv, "
+            f"lines of NAME,RED,GREEN,BLUE, or convert it to a PNG with one value per class"
+        )
+    return narrow(stored.values, file_of(mask))
+
+
+def resolved(mask: Mask, axes: str = "", page: int = 0) -> Stored:
+    """What a mask holds, colours that have a meaning as values, and objects that are one class as 1; errors as
+    `read_mask`."""
     if isinstance(mask, Outlines):
-        return mask.draw()
-    path = mask
-    if path.suffix.lower() in TIFFS:
-        pixels = read_image(path)
-    else:
-        with open_picture(path) as image:
-            kept = image.mode in ("P", "1", "L", "I;16", "I")
-            pixels = np.asarray(image) if kept else np.asarray(image.convert("RGB"))
-    if pixels.dtype == bool:
-        pixels = pixels.astype(np.uint8)
-    if pixels.ndim == 3:
-        if (pixels != pixels[..., :1]).any():
-            raise errors.ImageFileError(
-                f"{shown(path)} is a mask in colours; convert it to a palette or grey PNG with one value per class"
-            )
-        pixels = pixels[..., 0]
-    if pixels.dtype.kind not in "ui" or (pixels.dtype.itemsize > 2 and int(pixels.max(initial=0)) >= 2**16):
-        raise errors.ImageFileError(f"{shown(path)} is a mask of {pixels.dtype}; write integers of 8 or 16 bits")
-    return pixels.astype(np.uint16) if pixels.dtype.itemsize > 2 else pixels
+        return Stored(mask.draw())
+    stored = read_stored(file_of(mask), axes, page)
+    if isinstance(mask, Coloured):
+        values = stored.values if _are_values(stored, mask.legend) else to_values(
+            in_colours(stored), mask.legend, mask.path
+        )  # fmt: skip
+        return Stored(values, orientation=stored.orientation)
+    if isinstance(mask, Instances):
+        return Stored((stored.values != 0).astype(np.uint8), orientation=stored.orientation)
+    return stored
 
 
-def palette_of(mask: Path | Outlines) -> tuple[int, ...] | None:
-    """The palette of a PNG, or None; nothing but the header is read."""
-    if isinstance(mask, Outlines) or mask.suffix.lower() in TIFFS:
-        return None
-    with Image.open(mask) as image:
-        return tuple(image.getpalette() or ()) if image.mode == "P" else None
+def _are_values(stored: Stored, legend: Legend) -> bool:
+    """Whether a mask beside a table of colours holds the classes' values, and not the table's greys."""
+    if stored.coloured or stored.palette is not None:
+        return False
+    present = set(np.unique(stored.values).tolist())
+    greys = {colour[0] for colour in (*legend.colours, *legend.ignored_colours) if len(set(colour)) == 1}
+    return not present <= greys and present <= {*legend.values, legend.ignore}
+
+
+def narrow(values: Array, path: Path) -> Array:
+    """The values as uint8 or uint16.
+
+    Raises:
+        ImageFileError: some are negative, or larger than 16 bits hold.
+    """
+    if values.dtype in (np.uint8, np.uint16):
+        return values
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    if low < 0 or high >= 2**16:
+        raise errors.ImageFileError(
+            f"{shown(path)} is a mask with values from {low} to {high}; write integers from 0 to 65535"
+        )
+    return values.astype(np.uint16)
+
+
+def in_colours(stored: Stored) -> Array:
+    """The mask as colours: those of its palette, or greys where it has values only."""
+    if stored.coloured:
+        return stored.values
+    if stored.palette is not None:
+        table = np.zeros((256, 3), np.uint8)
+        table[: len(stored.palette)] = stored.palette[:256]
+        return codes(table[np.minimum(stored.values, 255)])
+    return np.minimum(stored.values, 255).astype(np.int32) * 0x010101
+
+
+def read_stored(path: Path, axes: str = "", page: int = 0) -> Stored:
+    """What a mask file holds, as it is shown; `axes` and `page` as for `pixels.read_raster`.
+
+    Raises:
+        FileNotFoundError, PermissionError: as the system says.
+        ImageFileError: unreadable, or no integers.
+    """
+    if is_tiff(path):
+        numbers, found = with_tiff(path, lambda series, found: decoded(path, series, found, page), axes)
+        return _of_numbers(path, unturned(numbers, found), found.palette, found.orientation)
+    channels = deep_channels(path)
+    if channels:
+        return _of_numbers(path, read_deep(path, channels), None, 1)
+    with open_picture(path) as image:
+        orientation = exif_orientation(image)
+        if image.mode in PLAIN:
+            palette = _palette(image) if image.mode == "P" else None
+            return _of_numbers(path, np.asarray(image)[..., None], palette, orientation)
+        return _of_numbers(path, np.asarray(image.convert("RGBA")), None, orientation)
+
+
+def _of_numbers(path: Path, numbers: Array, palette: Array | None, orientation: int) -> Stored:
+    """What (height, width, channels) of a file mean."""
+    if numbers.size == 0:
+        raise errors.ImageFileError(f"{shown(path)} has no pixels ({numbers.shape}); remove it or write it again")
+    if numbers.dtype == bool:
+        numbers = numbers.astype(np.uint8)
+    if numbers.dtype.kind == "f" and (np.mod(numbers, 1) == 0).all():  # as ImageJ and QuPath write large numbers
+        numbers = numbers.astype(np.int64)
+    if numbers.dtype.kind not in "ui":
+        raise errors.ImageFileError(f"{shown(path)} is a mask of {numbers.dtype}; write integers of 8 or 16 bits")
+    numbers = upright(numbers, orientation)
+    if numbers.shape[2] == 1:
+        return Stored(numbers[..., 0], False, palette, orientation)
+    if numbers.shape[2] == 2 and numbers.dtype == np.uint8:
+        numbers = np.concatenate([numbers[..., :1]] * 3 + [numbers[..., 1:]], axis=2)  # grey and alpha
+    colours = numbers[..., :3]
+    if numbers.shape[2] not in (3, 4) or (numbers.dtype != np.uint8 and (colours != colours[..., :1]).any()):
+        raise errors.ImageFileError(
+            f"{shown(path)} is a mask of {numbers.shape[2]} channels of {numbers.dtype}; write one channel of integers"
+        )
+    if numbers.dtype != np.uint8:
+        return Stored(colours[..., 0], False, None, orientation)
+    coded = codes(numbers)
+    level = coded & 255
+    grey = bool((coded == level * 0x010101).all())
+    return Stored(level.astype(np.uint8) if grey else coded, not grey, None, orientation)
+
+
+def _palette(image: Image.Image) -> Array:
+    return np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
 
 
 def mask_picture(classes: Array, palette: Sequence[tuple[int, int, int]]) -> Image.Image:
-    """Class indices (height, width) uint8 as a picture with a palette."""
+    """Class indices (height, width) uint8 as a picture with a palette; what is ignored is grey."""
     image = Image.fromarray(classes)
-    image.putpalette([level for colour in palette for level in colour])
+    colours = list(palette)
+    if len(colours) <= IGNORED and (classes == IGNORED).any():
+        colours += [(0, 0, 0)] * (IGNORED - len(colours)) + [GREY]
+    image.putpalette([level for colour in colours for level in colour])
     return image
+
+
+def mark() -> PngInfo:
+    """What says in a PNG that a network drew it, and that it may be drawn again."""
+    text = PngInfo()
+    text.add_text("Software", SOFTWARE)
+    return text
+
+
+def is_marked(path: Path) -> bool:
+    """Whether a PNG or TIFF bears the mark."""
+    if is_tiff(path):
+        import tifffile
+
+        with guarded(path), tifffile.TiffFile(path) as file:
+            return str(file.pages.first.software).startswith(SOFTWARE)
+    with guarded(path), path.open("rb") as file:
+        return b"tEXtSoftware\0" + SOFTWARE.encode() in file.read(4096)
 
 
 def write_mask(path: Path, classes: Array, palette: Sequence[tuple[int, int, int]]) -> None:
@@ -153,5 +232,14 @@ def fringe(mask: Array) -> tuple[Array, Array]:
     """All values of a mask, and those that nowhere fill a 2 x 2 square: strays, or what anti-aliasing leaves."""
     here = mask[1:, 1:]
     solid = (here == mask[:-1, :-1]) & (here == mask[1:, :-1]) & (here == mask[:-1, 1:])
-    values = np.unique(mask)
-    return values, np.setdiff1d(values, np.unique(here[solid]))
+    values = counted(mask)[0]
+    return values, np.setdiff1d(values, counted(here[solid])[0])
+
+
+def counted(mask: Array) -> tuple[Array, Array]:
+    """All values of a mask, sorted, and how many pixels have each."""
+    if mask.dtype not in (np.uint8, np.uint16):
+        return np.unique(mask, return_counts=True)
+    numbers = np.bincount(mask.ravel())  # sorting a photograph of pixels takes seconds
+    values = np.flatnonzero(numbers)
+    return values, numbers[values]

@@ -66,6 +66,14 @@ def run_lengths(region: Any, shape: tuple[int, int]) -> tuple[Array, float]:
     return np.array(_numbers(joined["counts"].decode()), np.int32), beyond
 
 
+def runs_of(region: Array) -> Array:
+    """The runs of a region that is given as (height, width) bool, int32."""
+    flat = region.ravel(order="F")
+    ends = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1, [flat.size]))
+    runs = np.diff(ends)
+    return np.concatenate(([0], runs) if flat[0] else (runs,)).astype(np.int32)
+
+
 def _beyond(polygon: Any, shape: tuple[int, int]) -> float:
     """How many pixels a polygon reaches beyond the image; raises if it is none, or not of this image."""
     if not isinstance(polygon, list) or not all(_usable(value) for value in polygon):

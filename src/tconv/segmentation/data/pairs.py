@@ -2,31 +2,85 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
+from unicodedata import normalize
 
-from tconv.segmentation.data.masks import Legend
-from tconv.segmentation.data.outlines import Outlines
-from tconv.segmentation.data.pixels import SUFFIXES, shown
+from tconv.arrays import Array
+from tconv.errors import ImageFileError
+from tconv.names import printable, shown
+from tconv.segmentation.data.legend import Legend
+from tconv.segmentation.data.masks import Mask, Stored, file_of, read_mask, resolved
+from tconv.segmentation.data.pictures import is_tiff
+from tconv.segmentation.data.pixels import SUFFIXES, Raster, read_raster
+from tconv.segmentation.data.tiff import KNOWN, count_pages
 
-ENDINGS = ("", "_mask", "-mask", "_masks", "_label", "_labels", "_gt", "_seg")  # what a mask's name may add
+ENDINGS = (
+    "", "_mask", "-mask", "_masks", "_label", "_labels", "-label", "-labels", "_gt", "_seg", "-labelled", "_labelled",
+    "_cp_masks", "_annotation", "_segmentation",
+)  # fmt: skip
+"""What a mask's name may add to that of its image; some are those of Cellpose, QuPath and Carvana."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its mask, a file or outlines in one; `name` is the image's, without suffix."""
+    """An image and its mask.
+
+    Attributes:
+        name: the image's, without suffix.
+        image: its file.
+        mask: a file, or something that is drawn from one.
+        axes: what the axes of a TIFF are, if that was said.
+        page: which picture of a TIFF of several.
+    """
 
     name: str
     image: Path
-    mask: Path | Outlines
+    mask: Mask
+    axes: str = ""
+    page: int = 0
 
     @property
     def mask_file(self) -> Path:
         """The file that holds the mask."""
-        return self.mask.path if isinstance(self.mask, Outlines) else self.mask
+        return file_of(self.mask)
+
+    def raster(self) -> Raster:
+        """The image, read."""
+        return read_raster(self.image, self.axes, self.page)
+
+    def stored(self) -> Stored:
+        """The mask, read; pages of it go with those of the image, and never are channels."""
+        return resolved(self.mask, self._mask_axes, self.page)
+
+    def values(self) -> Array:
+        """The values of the mask, (height, width), uint8 or uint16."""
+        return read_mask(self.mask, self._mask_axes, self.page)
+
+    @property
+    def _mask_axes(self) -> str:
+        axes = self.axes.upper()
+        return axes.replace("C", "") if set(axes) - set(KNOWN) else ""
+
+    def pages(self) -> list[Pair]:
+        """A pair for each picture of a TIFF of several.
+
+        Raises:
+            ImageFileError: image and mask have not as many.
+        """
+        count = count_pages(self.image, self.axes) if is_tiff(self.image) else 1
+        if count == 1:
+            return [self]
+        masks = count_pages(self.mask_file, self._mask_axes) if is_tiff(self.mask_file) else 1
+        if masks != count:
+            raise ImageFileError(
+                f"{shown(self.image)} holds {count} pictures and its mask, {shown(self.mask_file.name)}, {masks}; "
+                f"there must be a mask for each"
+            )
+        return [replace(self, name=f"{self.name}[{n}]", page=n) for n in range(count)]
 
 
 @dataclass(frozen=True)
@@ -37,7 +91,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return self.message if shown(self.path) in self.message else f"{shown(self.path)}: {self.message}"
+        said = printable(self.message)
+        return said if shown(self.path) in said else f"{shown(self.path)}: {said}"
 
 
 @dataclass
@@ -63,6 +118,11 @@ def pictures(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+def composed(name: str) -> str:
+    """A name in which accents are not characters of their own, as macOS writes them."""
+    return normalize("NFC", name)
+
+
 def match(images: Iterable[Path], masks: Iterable[Path], all_masked: bool = True) -> Listing:
     """Pair by the whole stem, to which a mask may add one of `ENDINGS`.
 
@@ -72,18 +132,18 @@ def match(images: Iterable[Path], masks: Iterable[Path], all_masked: bool = True
     """
     by_stem: dict[str, list[Path]] = {}
     for mask in masks:
-        by_stem.setdefault(mask.stem, []).append(mask)
+        by_stem.setdefault(composed(mask.stem), []).append(mask)
     pairs, problems, used, bare = [], [], set(), 0
     for image in images:
-        names = [image.stem + ending for ending in ENDINGS if image.stem + ending in by_stem]
-        candidates = [mask for name in names for mask in by_stem[name]]
+        stem = composed(image.stem)
+        candidates = [mask for ending in ENDINGS for mask in by_stem.get(stem + ending, ())]
         used.update(candidates)
         if len(candidates) == 1:
             pairs.append(Pair(image.stem, image, candidates[0]))
         elif candidates:
             problems.append(Problem(image, f"has {len(candidates)} masks ({_names(candidates)}); keep one"))
         elif all_masked:
-            close = get_close_matches(image.stem, by_stem, n=1)
+            close = get_close_matches(stem, by_stem, n=1)
             meant = f", unless it is {shown(by_stem[close[0]][0].name)} under another name" if close else ""
             problems.append(Problem(image, f"has no mask; add {shown(image.stem)}.png to the masks{meant}"))
         else:
@@ -98,10 +158,15 @@ def match(images: Iterable[Path], masks: Iterable[Path], all_masked: bool = True
 
 def unique(pairs: list[Pair], problems: list[Problem]) -> Listing:
     """Without images of one name, whose predictions would overwrite one another."""
-    count = Counter(pair.name for pair in pairs)
-    shared = [pair for pair in pairs if count[pair.name] > 1]
-    wrong = [Problem(p.image, "shares its name with another image; rename one and its mask") for p in shared]
-    return Listing([pair for pair in pairs if count[pair.name] == 1], problems + wrong)
+    sharing: defaultdict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        sharing[composed(pair.name)].append(pair)
+    wrong = [
+        Problem(pair.image, f"shares its name with {_names(other.image for other in group if other is not pair)}; "
+                            f"rename all but one, and their masks")
+        for group in sharing.values() if len(group) > 1 for pair in group
+    ]  # fmt: skip
+    return Listing([group[0] for group in sharing.values() if len(group) == 1], problems + wrong)
 
 
 def _names(paths: Iterable[Path]) -> str:

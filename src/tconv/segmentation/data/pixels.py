@@ -1,146 +1,191 @@
-"""Images of any kind as arrays (height, width, channels), as they are shown: an orientation in the EXIF is applied.
+"""Images of any kind as arrays, as they are shown: the one place that reads an image.
 
-PNG, JPEG, BMP, WebP and GIF by Pillow; TIFF, with any number of channels and 8, 16 or 32 bits, by tifffile.
+What a file says about itself is followed: the orientation of EXIF and TIFF, palettes, "0 is white", which channel is
+alpha, which pixels are none. Files are told by their content, not by their name.
 """
 
 from __future__ import annotations
 
-import os
-import struct
-import warnings
-import zlib
-from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from tconv import errors
 from tconv.arrays import Array
+from tconv.names import shown
+from tconv.segmentation.data.georeference import Georeference, georeference
+from tconv.segmentation.data.guard import guarded
+from tconv.segmentation.data.pictures import (
+    as_shown,
+    deep_channels,
+    exif_orientation,
+    is_tiff,
+    open_picture,
+    read_deep,
+)
+from tconv.segmentation.data.tiff import Meaning, decoded, unturned, with_tiff
+from tconv.segmentation.data.upright import upright
 
 TIFFS = (".tif", ".tiff")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", *TIFFS)
-MODES = {"1": "L", "L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "P": "RGB", "I;16": "I;16", "I;16B": "I;16"}
-DTYPES = ("uint8", "uint16", "float32")
-MOST = 2**30  # values of a TIFF that are read at once
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
+KEPT = ("uint8", "uint16", "float32")
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS or 2**27
 
 
-def read_image(path: str | Path) -> Array:
-    """The pixels of a file.
+@dataclass(frozen=True)
+class Raster:
+    """An image.
 
-    Returns:
-        (height, width, channels): uint8, uint16 or float32; 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA, else as in the TIFF.
+    Attributes:
+        pixels: (height, width, channels): uint8, uint16 or float32; 0 where there is no number.
+        alpha: whether the last channel is alpha and not measured.
+        valid: (height, width) bool, false where a pixel is none (NaN, infinite, GDAL's nodata); None if all are.
+        orientation: that was applied, 1 to 8.
+        place: where on the earth.
+    """
+
+    pixels: Array
+    alpha: bool = False
+    valid: Array | None = None
+    orientation: int = 1
+    place: Georeference = field(default_factory=Georeference)
+
+    @property
+    def channels(self) -> int:
+        """That are measured."""
+        return int(self.pixels.shape[2]) - self.alpha
+
+    def fitted(self, channels: int, path: Path) -> Raster:
+        """With as many channels as a model takes, where there is one way: alpha is dropped, grey and RGB convert.
+
+        Raises:
+            ImageFileError: the counts do not fit.
+        """
+        found, pixels = self.channels, self.pixels[..., : self.channels]
+        if (found, channels) == (1, 3):
+            pixels = pixels.repeat(3, axis=2)
+        elif (found, channels) == (3, 1):
+            grey = pixels.astype(np.float32) @ LUMA
+            pixels = (np.rint(grey) if pixels.dtype.kind != "f" else grey).astype(pixels.dtype)[..., None]
+        elif found != channels:
+            beside = " beside alpha" if self.alpha else ""
+            raise errors.ImageFileError(
+                f"{shown(path)} has {found} channels{beside} and the model takes {channels}; give it such images"
+            )
+        return replace(self, pixels=pixels, alpha=False)
+
+
+def fit_channels(pixels: Array, channels: int, path: Path) -> Array:
+    """An array that no file describes, (height, width, channels), with as many channels as a model takes.
+
+    Of 2 or 4 channels the last one is taken for alpha where the model takes 1 or 3; the rest as `Raster.fitted`.
+    """
+    alpha = pixels.shape[2] in (2, 4) and channels in (1, 3)
+    return Raster(pixels, alpha).fitted(channels, path).pixels
+
+
+def read_image(path: str | Path, axes: str = "", page: int = 0) -> Array:
+    """The pixels of a file: (height, width, channels), uint8, uint16 or float32; alpha is the last one.
+
+    Arguments and errors as `read_raster`.
+    """
+    return read_raster(path, axes, page).pixels
+
+
+def read_raster(path: str | Path, axes: str = "", page: int = 0) -> Raster:
+    """An image.
+
+    Args:
+        path: of a PNG, JPEG, TIFF, BMP, WebP or GIF.
+        axes: what the axes of a TIFF are, in its order, as in "CYX"; a letter beside these, as in "ZYX", means pictures
+            of their own. Default what the file says.
+        page: which of those pictures.
 
     Raises:
-        FileNotFoundError, PermissionError: as the system says.
+        FileNotFoundError, PermissionError: there is no such file, or it may not be read.
         ImageFileError: it cannot be read, or is of a kind whose meaning is unclear; the message says what to do.
     """
     path = Path(path)
-    if path.suffix.lower() in TIFFS:
-        pixels = _read_tiff(path)
-    else:
-        with open_picture(path) as image:
-            pixels = _from_pillow(path, image)
+    if is_tiff(path):
+        pixels, found = with_tiff(path, lambda series, found: decoded(path, series, found, page), axes)
+        raster = as_raster(path, pixels, found)
+        if raster.valid is not None and not raster.valid.any():
+            raise errors.ImageFileError(
+                f"{shown(path)} has no pixel that counts: all are NaN, infinite or its nodata value; leave it out"
+            )
+        return _upright(raster, found.orientation)
+    count = deep_channels(path)
+    with guarded(path):
+        if count:
+            stored, alpha = read_deep(path, count), count in (2, 4)
+            orientation = _turned(path)
+        else:
+            with open_picture(path) as image:
+                stored, alpha = as_shown(path, image)
+                orientation = exif_orientation(image)
+    place = georeference(path) if orientation == 1 else Georeference()
+    return _upright(Raster(stored, alpha, place=place), orientation)
+
+
+def as_raster(path: Path, pixels: Array, found: Meaning) -> Raster:
+    """Numbers of a TIFF, (height, width, channels), as what they show; of all of it or of a window.
+
+    Raises:
+        ImageFileError: no pixels, or numbers that are no image.
+    """
     if pixels.size == 0:
         raise errors.ImageFileError(f"{shown(path)} has no pixels ({pixels.shape}); remove it or write it again")
-    return pixels
+    if pixels.dtype.kind not in "buif":
+        raise errors.ImageFileError(f"{shown(path)} has dtype {pixels.dtype}; convert it to {', '.join(KEPT)}")
+    valid = _valid(pixels[..., : len(found.channels)], found.nodata)
+    if found.palette is not None and pixels.dtype.kind in "bu":
+        pixels = found.palette[np.minimum(pixels[..., 0], len(found.palette) - 1)]
+    else:
+        pixels = unturned(pixels, found)
+        if pixels.dtype == np.uint8 and 1 < found.top < 255:  # few bits are shown from black to white
+            pixels = pixels * np.uint8(255 // found.top)
+    if valid is not None and pixels.dtype.kind == "f":
+        pixels = np.where(valid[..., None], pixels, pixels.dtype.type(0))
+    place = found.place if found.orientation == 1 else Georeference()
+    return Raster(_numbers(pixels), found.alpha is not None, valid, 1, place)
 
 
-def open_picture(path: Path) -> Image.Image:
-    """The Pillow image of a file, its pixels read; what is broken is an ImageFileError with the file's name."""
-    try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # up to twice the limit; then it raises
-            if not file.peek(1):
-                raise errors.ImageFileError(f"{shown(path)} is empty; copy it again")
-            image = Image.open(file)
-            image.load()
-    except (FileNotFoundError, PermissionError, IsADirectoryError, errors.ImageFileError):
-        raise
-    except Image.DecompressionBombError as error:
-        raise errors.ImageFileError(
-            f"{shown(path)} claims more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, which may be a "
-            f"decompression bomb; if you trust it, convert it to a tiled TIFF, which is read by window"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise errors.ImageFileError(
-            f"{shown(path)} is no picture that can be read; convert it to PNG, JPEG or TIFF"
-        ) from error
-    except BROKEN as error:
-        raise errors.ImageFileError(f"{shown(path)} is truncated or damaged; copy or export it again") from error
-    return image
+def _valid(pixels: Array, nodata: float | None) -> Array | None:
+    """Where pixels are numbers; None if everywhere."""
+    valid = np.ones(pixels.shape[:2], bool)
+    if pixels.dtype.kind == "f":
+        valid &= np.isfinite(pixels).all(axis=2)
+    if nodata is not None and np.isfinite(nodata):
+        # An unsigned 0 or 255 is a colour, too; it means "none" only where all channels say so.
+        equal = pixels == np.asarray(nodata).astype(pixels.dtype) if pixels.dtype.kind == "f" else pixels == nodata
+        valid &= ~(equal.all(axis=2) if pixels.dtype.kind in "ub" else equal.any(axis=2))
+    return None if valid.all() else valid
 
 
-def is_turned(path: Path) -> bool:
-    """Whether the EXIF of a picture exchanges its height and width."""
-    with suppress(*BROKEN), Image.open(path) as image:
-        return bool(image.getexif().get(ExifTags.Base.Orientation, 1) > 4)
-    return False
-
-
-def _from_pillow(path: Path, image: Image.Image) -> Array:
-    turned: Any = ImageOps.exif_transpose(image)
-    mode = "RGBA" if turned.mode == "P" and "transparency" in turned.info else MODES.get(turned.mode)
-    if mode is None:
-        raise errors.ImageFileError(
-            f"{shown(path)} has the colour mode {turned.mode}; convert it to RGB or grey with 8 or 16 bits"
-        )
-    pixels = np.asarray(turned if turned.mode == mode else turned.convert(mode))
-    return pixels.reshape(*pixels.shape[:2], -1)
-
-
-def _read_tiff(path: Path) -> Array:
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            if series.size > MOST:
-                raise errors.ImageFileError(
-                    f"{shown(path)} claims {series.size:,} values, which may be a decompression bomb; if you trust it, "
-                    f"cut it into images of at most {MOST:,} (`predict` reads it by window)"
-                )
-            axes, pages = series.axes, series.asarray()
-    except (FileNotFoundError, errors.ImageFileError):
-        raise
-    except (*BROKEN, tifffile.TiffFileError, RuntimeError) as error:
-        raise errors.ImageFileError(f"{shown(path)} is truncated or damaged; copy or export it again") from error
-    return checked(channels_last(pages, axes, path), path) if pages.size else pages
-
-
-def channels_last(array: Array, axes: str, path: Path) -> Array:
-    """The array of a TIFF with `axes` (tifffile's letters) as (height, width, channels)."""
-    axes, array = squeezed(axes, array)
-    others = [axis for axis in axes if axis not in "YX"]
-    if "Y" not in axes or "X" not in axes or len(others) > 1:
-        raise errors.ImageFileError(
-            f"{shown(path)} has the axes {axes} ({array.shape}); write one file per page, with channels as the only "
-            f"axis beside height and width"
-        )
-    order = [axes.index(axis) for axis in "YX" + "".join(others)]
-    return np.ascontiguousarray(array.transpose(order)).reshape(*(array.shape[n] for n in order[:2]), -1)
-
-
-def squeezed(axes: str, array: Array) -> tuple[str, Array]:
-    """Without axes of length 1 other than height and width."""
-    kept = [n for n, axis in enumerate(axes) if axis in "YX" or array.shape[n] > 1]
-    return "".join(axes[n] for n in kept), array.reshape([array.shape[n] for n in kept])
-
-
-def checked(pixels: Array, path: Path) -> Array:
-    """The pixels if numbers of a known kind, bool as 0 and 255."""
+def _numbers(pixels: Array) -> Array:
+    """Of one of three kinds: bool as 0 and 255; what is neither of these nor the others as float32."""
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * 255
-    if pixels.dtype.name not in DTYPES:
-        raise errors.ImageFileError(f"{shown(path)} has dtype {pixels.dtype}; convert it to {', '.join(DTYPES)}")
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        count = int((~np.isfinite(pixels)).sum())
-        raise errors.ImageFileError(f"{shown(path)} has {count} values that are NaN or infinite; replace them")
-    return pixels
+    return pixels if pixels.dtype.name in KEPT else pixels.astype(np.float32)
+
+
+def _upright(raster: Raster, orientation: int) -> Raster:
+    if orientation == 1:
+        return raster
+    valid = None if raster.valid is None else upright(raster.valid, orientation)
+    return replace(raster, pixels=upright(raster.pixels, orientation), valid=valid, orientation=orientation)
+
+
+def _turned(path: Path) -> int:
+    """The orientation of a picture whose pixels are read by another decoder."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return exif_orientation(image)
+    except Exception:  # of its metadata, as the pixels have been read
+        return 1
 
 
 def unit(pixels: Array) -> Array:
@@ -148,29 +193,3 @@ def unit(pixels: Array) -> Array:
     if pixels.dtype.kind == "f":
         return pixels.astype(np.float32, copy=False)
     return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-
-
-def fit_channels(pixels: Array, channels: int, path: Path) -> Array:
-    """The image with as many channels as a model takes, where there is one way: alpha is dropped, grey and RGB convert.
-
-    Raises:
-        ImageFileError: the counts do not fit.
-    """
-    found = pixels.shape[2]
-    if found == channels:
-        return pixels
-    if found in (2, 4) and channels in (1, 3):
-        return fit_channels(pixels[..., :-1], channels, path)
-    if (found, channels) == (1, 3):
-        return pixels.repeat(3, axis=2)
-    if (found, channels) == (3, 1):
-        grey = pixels.astype(np.float32) @ LUMA
-        return (np.rint(grey) if pixels.dtype.kind != "f" else grey).astype(pixels.dtype)[..., None]
-    raise errors.ImageFileError(
-        f"{shown(path)} has {found} channels and the model takes {channels}; give it such images"
-    )
-
-
-def shown(path: str | Path) -> str:
-    """The name of a file in a message; bytes that are no text are shown as such."""
-    return os.fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

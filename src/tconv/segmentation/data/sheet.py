@@ -9,22 +9,25 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tconv.arrays import Array
-from tconv.segmentation.data.masks import IGNORED
+from tconv.segmentation.data.legend import IGNORED
+from tconv.segmentation.data.masks import GREY
+from tconv.segmentation.data.pixels import Raster
 
 PAPER, INK, QUIET = "#fcfbf8", "#1d1d1f", "#77757a"
 CELL, GAP, MARGIN, TEXT = 240, 20, 44, 17  # pixels
 ENTRY = 228  # pixels of a class in the legend
 VEIL = 0.55  # how much of an overlay is the class's colour
-GREY = (127, 127, 127)  # of what is ignored
+BAND = 256  # rows that are mixed at a time
 
 Colours = Sequence[tuple[int, int, int]]
 
 
-def visible(image: Array) -> Array:
+def visible(raster: Raster) -> Array:
     """Any image as uint8 RGB, stretched from its darkest to its brightest percent if it is not 8-bit."""
-    shown = image[..., :3] if image.shape[2] >= 3 else image[..., :1].repeat(3, axis=2)
+    image = raster.pixels
+    shown = image[..., :3] if raster.channels >= 3 else image[..., :1].repeat(3, axis=2)
     if shown.dtype != np.uint8:
-        low, high = np.percentile(shown, (1, 99))
+        low, high = np.percentile(shown if raster.valid is None else shown[raster.valid], (1, 99))
         shown = np.clip((shown.astype(np.float32) - low) / max(high - low, 1e-12) * 255, 0, 255)
     return shown.astype(np.uint8)
 
@@ -37,16 +40,20 @@ def coloured(classes: Array, colours: Colours) -> Array:
     return table[classes]
 
 
-def overlay(image: Array, classes: Array, colours: Colours) -> Array:
-    """The image with a veil of the classes' colours; class 0 is left clear, and classes have a line around them."""
-    rgb = visible(image).astype(np.float32)
-    veil = np.where(classes == 0, 0.0, VEIL)[..., None]
+def overlay(rgb: Array, classes: Array, colours: Colours) -> Array:
+    """A picture (height, width, 3) uint8 with a veil of the classes' colours; class 0 is left clear, and classes have a
+    line around them."""
+    veil = np.where(classes == 0, 0.0, VEIL).astype(np.float32)[..., None]
     edge = np.zeros(classes.shape, bool)
     edge[1:] |= classes[1:] != classes[:-1]
     edge[:, 1:] |= classes[:, 1:] != classes[:, :-1]
     veil[edge & (classes != 0)] = 1.0
-    mixed: Array = rgb * (1 - veil) + coloured(classes, colours) * veil
-    return np.rint(mixed).astype(np.uint8)
+    mixed = np.empty_like(rgb)
+    for top in range(0, len(rgb), BAND):  # as floats take four times as much, of large photographs gigabytes
+        rows = slice(top, top + BAND)
+        parts = rgb[rows] * (1 - veil[rows]) + coloured(classes[rows], colours) * veil[rows]
+        mixed[rows] = np.rint(parts)
+    return mixed
 
 
 def sheet(columns: Sequence[str], rows: Sequence[Sequence[Array]], legend: Sequence[tuple[str, tuple[int, int, int]]],

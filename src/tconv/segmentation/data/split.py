@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tconv import errors
-from tconv.segmentation.data.check import Item
+from tconv.segmentation.data.findings import Item
 
 
 def split(items: Sequence[Item], fraction: float = 0.2, seed: int = 0) -> tuple[list[Item], list[Item]]:

@@ -23,8 +23,8 @@ from uuid import uuid4
 from torch import nn
 
 from tconv import errors
+from tconv.names import shown
 from tconv.segmentation.card import Card
-from tconv.segmentation.data.pixels import shown
 from tconv.segmentation.predict.crew import J, T, Task, attempt, ready
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from tconv import errors
+from tconv.names import shown
 from tconv.nn import fold
 from tconv.segmentation.card import Card
 
@@ -65,6 +66,10 @@ def attempt(task: Task[J, T], model: nn.Module, card: Card, job: J) -> T | Excep
         return task(model, card, job)
     except (errors.TconvError, OSError) as error:
         return error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+            return errors.ImageFileError(f"{shown(job.path)} needs more memory than there is; give a smaller --memory")
+        raise
 
 
 def result_of(found: T | Exception) -> T:

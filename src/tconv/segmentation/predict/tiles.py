@@ -10,19 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isqrt
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from tconv import errors
 from tconv.arrays import Array
-from tconv.segmentation.fcn import COARSEST, FCN
-from tconv.segmentation.unet import UNet
 
 Window = Callable[[slice], Tensor]
+Read = Callable[[slice, slice], Tensor]
 Finish = Callable[[Tensor], Tensor]
+
+TILE = 512  # pixels per side, where nothing else is asked for
+WHOLE = 2**20  # pixels up to which an image goes through the network in one piece, if memory allows
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,13 @@ class Tiling:
         tile: pixels per side of a tile.
         margin: pixels at an inner edge that are read and thrown away.
         stride: of the network's coarsest map; tile and margin are multiples of it.
+        whole: pixels up to which an image is not cut.
     """
 
-    tile: int = 512
+    tile: int = TILE
     margin: int = 96
     stride: int = 32
+    whole: int = WHOLE
 
     def __post_init__(self) -> None:
         if self.margin < 0 or self.tile < 2 * self.margin + 2 * self.stride:
@@ -116,34 +122,25 @@ class Tiling:
         ]
 
 
-def stride_of(model: nn.Module) -> int:
-    """The stride of a network's coarsest map."""
-    if isinstance(model, UNet):
-        return 1 << len(model.features)
-    return COARSEST if isinstance(model, FCN) else 1
+def tiling_of(model: Any, tile: int = TILE, memory: int | None = None) -> Tiling:
+    """The tiling for a network: a margin as wide as what a pixel's score depends on noticeably.
 
-
-def tiling_of(model: nn.Module, tile: int = 512) -> Tiling:
-    """The tiling for a network: a margin as wide as what a pixel's score depends on noticeably."""
-    stride = stride_of(model)
-    margin = -(-reach_of(model) // stride) * stride
-    tile = -(-max(tile, 2 * margin + 4 * stride) // stride) * stride
-    return Tiling(tile, margin, stride)
-
-
-def reach_of(model: nn.Module) -> int:
-    """How far, in pixels, a U-Net's score looks: all its 3x3 convolutions on the way down and up, and the pooling."""
-    if not isinstance(model, UNet):
-        return 5 * COARSEST  # 62 down, 56 up, and what pooling and upsampling round to
-    levels = len(model.features)
-    down = sum(2 << level for level in range(levels))
-    bottom = 3 << len(model.features)
-    extra = 0 if model.up == "transposed" else sum(2 << level for level in range(1, levels + 1))
-    return 2 * down + bottom + extra
+    Args:
+        model: which says its `stride`, its `reach` and how many numbers it holds per pixel (`floats`).
+        tile: pixels per side that are asked for; the least that the margin allows is taken where this is less.
+        memory: bytes that a tile may take, default as many as it needs.
+    """
+    stride = int(model.stride)
+    margin = -(-int(model.reach) // stride) * stride
+    least, whole = 2 * margin + 4 * stride, WHOLE
+    if memory is not None:
+        whole = min(WHOLE, int(memory / (4 * model.floats)))
+        tile = min(tile, isqrt(whole) // stride * stride)
+    return Tiling(-(-max(tile, least) // stride) * stride, margin, stride, whole)
 
 
 @torch.no_grad()
-def scores(model: nn.Module, image: Tensor) -> Tensor:
+def scores(model: Any, image: Tensor) -> Tensor:
     """The scores of a whole image, in one piece.
 
     Args:
@@ -151,25 +148,39 @@ def scores(model: nn.Module, image: Tensor) -> Tensor:
         image: (channels, height, width), normalised; of any size.
 
     Returns:
-        (classes, height, width).
+        (classes, height, width), in the memory of the processor.
     """
     height, width = image.shape[1:]
-    least = stride_of(model)
-    short = max(0, least - height), max(0, least - width)
+    short = max(0, model.stride - height), max(0, model.stride - width)
     if any(short):
         image = F.pad(image, (0, short[1], 0, short[0]), mode="replicate")
-    found: Tensor = model(image[None])[0]
+    device = next(model.parameters()).device
+    found: Tensor = model(image[None].to(device))[0].cpu()
     return found[:, :height, :width]
 
 
-def tiled_scores(model: nn.Module, image: Tensor, tiling: Tiling) -> Tensor:
-    """The scores of an image, in tiles; arguments and result as `scores`."""
-    columns = tiling.cuts(image.shape[2])
+def image_scores(model: Any, read: Read, shape: tuple[int, int], tiling: Tiling, finish: Finish) -> Tensor:
+    """The finished scores of an image: in one piece if it is small, else in tiles.
+
+    Args:
+        model: in evaluation mode.
+        read: the normalised pixels of a window, (rows, columns) -> (channels, height, width).
+        shape: of the image, (height, width).
+        tiling: as `tiling_of` gives it.
+        finish: what becomes of scores: `as_scores` or `as_classes`.
+
+    Returns:
+        (classes, height, width), or (height, width) of classes.
+    """
+    height, width = shape
+    if height * width <= tiling.whole:
+        return finish(scores(model, read(slice(0, height), slice(0, width))))
+    columns = tiling.cuts(width)
 
     def strip(row: Cut) -> Strip:
-        return strip_of(model, lambda where: image[:, row.start : row.stop, where], row, columns, as_scores)
+        return strip_of(model, lambda where: read(slice(row.start, row.stop), where), row, columns, finish)
 
-    return torch.cat([torch.from_numpy(band) for band in bands(map(strip, tiling.cuts(image.shape[1])), as_scores)], 1)
+    return torch.cat([torch.from_numpy(band) for band in bands(map(strip, tiling.cuts(height)), finish)], dim=-2)
 
 
 def as_scores(found: Tensor) -> Tensor:
@@ -187,7 +198,7 @@ def as_classes(found: Tensor) -> Tensor:
     return classes
 
 
-def strip_of(model: nn.Module, window: Window, row: Cut, columns: list[Cut], finish: Finish) -> Strip:
+def strip_of(model: Any, window: Window, row: Cut, columns: list[Cut], finish: Finish) -> Strip:
     """What the tiles of a row give.
 
     Args:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,15 @@ import numpy as np
 
 from tconv import errors
 from tconv.arrays import Array
+from tconv.names import shown
 from tconv.segmentation.card import Card
-from tconv.segmentation.data.pixels import BROKEN, TIFFS, checked, shown
+from tconv.segmentation.data.georeference import Georeference
+from tconv.segmentation.data.guard import guarded
+from tconv.segmentation.data.legend import IGNORED
+from tconv.segmentation.data.masks import GREY, SOFTWARE
+from tconv.segmentation.data.pictures import is_tiff
+from tconv.segmentation.data.pixels import Raster, as_raster
+from tconv.segmentation.data.tiff import Meaning, meaning, series_of
 from tconv.segmentation.wholly import wholly
 
 ZARR = ".zarr"
@@ -30,38 +39,36 @@ class Chunked:
 
     Attributes:
         array: what is indexed.
-        order: its axes for height, width and channels (or None).
+        found: what its numbers are.
         path: for messages.
     """
 
     array: Any
-    order: tuple[int, int, int | None]
+    found: Meaning
     path: Path
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels."""
-        y, x, c = self.order
-        return self.array.shape[y], self.array.shape[x], 1 if c is None else self.array.shape[c]
+        """Height, width and channels that are measured."""
+        y, x, _ = self.found.order
+        return self.array.shape[y], self.array.shape[x], len(self.found.channels)
 
-    def read(self, rows: slice) -> Array:
-        """(height, width, channels) of some rows; of whole rows, as a strip of a TIFF is decoded for all its columns.
+    @property
+    def complete(self) -> bool:
+        """Whether every pixel is a number for certain."""
+        return self.found.nodata is None and self.array.dtype.kind != "f"
+
+    def read(self, rows: slice) -> Raster:
+        """Some rows; whole ones, as a strip of a TIFF is decoded for all its columns.
 
         Raises:
             ImageFileError: damaged there, or of values that mean nothing.
         """
-        y, x, c = self.order
-        where: list[Any] = [0] * self.array.ndim
-        where[y], where[x] = rows, slice(None)
-        if c is not None:
-            where[c] = slice(None)
-        try:
+        where = [slice(None)] * self.array.ndim
+        where[self.found.order[0]] = rows
+        with guarded(self.path):
             window = np.asarray(self.array[tuple(where)])
-        except (*BROKEN, RuntimeError) as error:
-            raise errors.ImageFileError(f"{shown(self.path)} is truncated or damaged; copy it again") from error
-        kept = sorted(axis for axis in self.order if axis is not None)
-        window = window.transpose([kept.index(axis) for axis in (y, x, c) if axis is not None])
-        return checked(window.reshape(*window.shape[:2], -1), self.path)
+        return as_raster(self.path, self.found.arranged(window), self.found)
 
 
 @dataclass
@@ -78,6 +85,8 @@ class Mapped:
         return len(self.shape)
 
     def __getitem__(self, where: tuple[Any, ...]) -> Array:
+        if self.path.stat().st_size < self.offset + math.prod(self.shape) * self.dtype.itemsize:
+            raise EOFError("the file ends before its numbers do")
         numbers = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)[where]
         return np.array(numbers, self.dtype.newbyteorder("="))
 
@@ -86,20 +95,20 @@ def is_large(path: Path, large: int = LARGE) -> bool:
     """Whether an image is to be read by window: a Zarr array, or a TIFF of more than `large` values.
 
     Raises:
-        FileNotFoundError, ImageFileError: a TIFF that cannot be opened.
+        FileNotFoundError, ImageFileError: a file that cannot be opened.
     """
     if path.suffix.lower() == ZARR:
         return True
-    if path.suffix.lower() not in TIFFS:
+    if not is_tiff(path):
         return False
     import tifffile
 
-    with _understood(path), tifffile.TiffFile(path) as file:
-        return bool(file.series[0].size > large)
+    with guarded(path), tifffile.TiffFile(path) as file:
+        return bool(series_of(file, path).size > large)
 
 
 @contextmanager
-def by_window(path: Path) -> Iterator[Chunked]:
+def by_window(path: Path, axes: str = "") -> Iterator[Chunked]:
     """A Zarr array or a TIFF, opened.
 
     Raises:
@@ -107,50 +116,69 @@ def by_window(path: Path) -> Iterator[Chunked]:
         ImageFileError: damaged, with axes whose meaning is unclear, or in pieces too large to be decoded.
     """
     if path.suffix.lower() == ZARR:
-        yield _open_zarr(path)
+        yield _open_zarr(path, axes)
         return
     import tifffile
-    import zarr
 
-    with _understood(path), tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        axes, offset = series.axes, series.dataoffset
+    with guarded(path), tifffile.TiffFile(path) as file:
+        series, found = meaning(file, path, axes)
+        _check_upright(path, found)
+        offset = series.dataoffset
         if offset is not None:
-            mapped = Mapped(path, np.dtype(file.byteorder + series.dtype.char), series.shape, offset)
+            mapped = Mapped(path, np.dtype(file.byteorder + series.dtype.char), tuple(series.shape), offset)
     if offset is not None:
-        yield Chunked(mapped, _order(axes, mapped.shape, path), path)
+        yield Chunked(mapped, found, path)
         return
-    with _understood(path):
+    try:
+        import zarr
+    except ImportError as error:
+        raise errors.ImageFileError(
+            f"{shown(path)} is large and compressed, and reading it by window needs zarr: pip install "
+            f"'tconv[segmentation]'"
+        ) from error
+    with guarded(path):
         store = tifffile.imread(path, aszarr=True, series=0, level=0)
         array = zarr.open_array(store, mode="r")
     try:
-        yield Chunked(_decodable(array, path), _order(axes, array.shape, path), path)
+        yield Chunked(_decodable(array, path), found, path)
     finally:
         store.close()
 
 
-@contextmanager
-def _understood(path: Path) -> Iterator[None]:
-    """What tifffile raises where a file is damaged, in one line."""
-    from tifffile import TiffFileError
+def _check_upright(path: Path, found: Meaning) -> None:
+    """Refuse what is shown otherwise than it is stored, because a window of it lies elsewhere."""
+    if found.pages is not None:
+        raise errors.ImageFileError(f"{shown(path)} is too large to be read at once; write one file per picture")
+    if found.orientation != 1 or found.ycbcr:
+        what = "in YCbCr without JPEG" if found.ycbcr else f"turned by its orientation tag ({found.orientation})"
+        raise errors.ImageFileError(
+            f"{shown(path)} is {what}, and too large to be read at once; write it upright and in RGB, as with `vips "
+            f"autorot IN OUT.tif[tile,bigtiff]`"
+        )
 
+
+def _open_zarr(path: Path, axes: str) -> Chunked:
     try:
-        yield
-    except (FileNotFoundError, PermissionError):
-        raise
-    except (*BROKEN, TiffFileError, RuntimeError) as error:
-        raise errors.ImageFileError(f"{shown(path)} is truncated or damaged; copy or export it again") from error
-
-
-def _open_zarr(path: Path) -> Chunked:
-    import zarr
-
+        import zarr
+    except ImportError as error:
+        raise errors.ImageFileError(f"{shown(path)} needs zarr: pip install 'tconv[segmentation]'") from error
     try:
         array = zarr.open_array(path, mode="r")
-    except (*BROKEN, RuntimeError) as error:
+    except Exception as error:  # of a store that is none, or of another version
         raise errors.ImageFileError(f"{shown(path)} is no Zarr array ({error}); name an array, not a group") from error
-    axes = {2: "YX", 3: "YXC" if array.shape[2] <= array.shape[0] else "CYX"}.get(array.ndim, "?" * array.ndim)
-    return Chunked(_decodable(array, path), _order(axes, array.shape, path), path)
+    shape: tuple[int, ...] = array.shape
+    own = {2: "YX", 3: "YXC" if len(shape) == 3 and shape[2] <= shape[0] else "CYX"}.get(len(shape), "")
+    letters = axes.upper() or own
+    others = [n for n, letter in enumerate(letters) if letter not in "YX"]
+    if sorted(letters) not in (["X", "Y"], ["C", "X", "Y"]) or len(letters) != len(shape):
+        raise errors.ImageFileError(
+            f"{shown(path)} has {len(shape)} axes ({' x '.join(map(str, shape))}); give height, width and channels "
+            f"alone, and say by --axes which is which, as in CYX"
+        )
+    other = others[0] if others else None
+    count = 1 if other is None else shape[other]
+    order = (letters.index("Y"), letters.index("X"), other)
+    return Chunked(_decodable(array, path), Meaning(shape, order, tuple(range(count))), path)
 
 
 def _decodable(array: Any, path: Path) -> Any:
@@ -164,13 +192,6 @@ def _decodable(array: Any, path: Path) -> Any:
     return array
 
 
-def _order(axes: str, shape: tuple[int, ...], path: Path) -> tuple[int, int, int | None]:
-    others = [n for n, axis in enumerate(axes) if axis not in "YX" and shape[n] > 1]
-    if "Y" not in axes or "X" not in axes or len(others) > 1:
-        raise errors.ImageFileError(f"{shown(path)} has the axes {axes} {shape}; give height, width and channels alone")
-    return axes.index("Y"), axes.index("X"), others[0] if others else None
-
-
 def write_zarr(path: Path, bands: Iterable[Array], shape: tuple[int, int], card: Card) -> None:
     """Write class indices that come as bands of rows, (n, width) uint8, as a Zarr array; it appears when complete."""
     import zarr
@@ -180,7 +201,11 @@ def write_zarr(path: Path, bands: Iterable[Array], shape: tuple[int, int], card:
         shutil.rmtree(part, ignore_errors=True)
         chunks = (min(SIDE, shape[0]), min(SIDE, shape[1]))
         array = zarr.create_array(
-            part, shape=shape, chunks=chunks, dtype="uint8", attributes={"classes": list(card.classes)}
+            part,
+            shape=shape,
+            chunks=chunks,
+            dtype="uint8",
+            attributes={"classes": list(card.classes), "software": SOFTWARE},
         )
         top = 0
         for rows in _regrouped(bands):
@@ -192,16 +217,38 @@ def write_zarr(path: Path, bands: Iterable[Array], shape: tuple[int, int], card:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def write_tiff(path: Path, bands: Iterable[Array], shape: tuple[int, int], card: Card) -> None:
+def write_tiff(
+    path: Path, bands: Iterable[Array], shape: tuple[int, int], card: Card, place: Georeference | None = None
+) -> None:
     """Write class indices that come as bands of rows, (n, width) uint8, as a tiled TIFF with a palette."""
+    with wholly(path) as part:
+        _write(part, [_tiles(bands)], shape, card, place or Georeference())
+
+
+def tiff_bytes(classes: Array, card: Card, place: Georeference) -> bytes:
+    """The same of a mask in memory, (height, width) uint8, or of several pages of them."""
+    written = io.BytesIO()
+    pages = classes[None] if classes.ndim == 2 else classes
+    _write(written, (_tiles([page]) for page in pages), classes.shape, card, place)
+    return written.getvalue()
+
+
+def _write(
+    target: Any, pages: Iterable[Iterable[Array]], shape: tuple[int, ...], card: Card, place: Georeference
+) -> None:
+    """Tiles, page by page."""
     import tifffile
 
     colours = np.zeros((3, 256), np.uint16)
     colours[:, : len(card.palette)] = np.array(card.palette, np.uint16).T * 257
-    with wholly(path) as part, tifffile.TiffWriter(part, bigtiff=shape[0] * shape[1] > 2**31) as file:
+    if len(card.palette) <= IGNORED:
+        colours[:, IGNORED] = np.array(GREY, np.uint16) * 257
+    extratags = place.extratags(IGNORED) if place.tags else []
+    with tifffile.TiffWriter(target, bigtiff=math.prod(shape) > 2**31) as file:
         file.write(
-            _tiles(bands), shape=shape, dtype=np.uint8, tile=(SIDE, SIDE), compression="zlib",
-            photometric="palette", colormap=colours, metadata={"axes": "YX"},
+            chain.from_iterable(pages), shape=shape, dtype=np.uint8, tile=(SIDE, SIDE), compression="zlib",
+            photometric="palette", colormap=colours, metadata={"axes": "ZYX"[-len(shape) :]}, software=SOFTWARE,
+            extratags=extratags,
         )  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from PIL import Image
 
 from tconv import errors
 from tconv.arrays import Array
+from tconv.names import shown
 from tconv.segmentation.card import palette
-from tconv.segmentation.data.check import CLASSES
+from tconv.segmentation.data.findings import CLASSES
 from tconv.segmentation.data.masks import write_mask
 from tconv.segmentation.synthetic import cells, digits
 from tconv.segmentation.wholly import wholly
@@ -36,7 +37,7 @@ def write(folder: Path, kind: str, count: int, size: int = 96, seed: int = 0, pa
             lights and sizes on top.
 
     Raises:
-        TconvError: an unknown kind or part, or a size or count that is too small.
+        TconvError: an unknown kind or part, a size or count that is too small, or a folder that holds a set already.
     """
     if kind not in SETS or part not in PARTS:
         raise errors.TconvError(
@@ -45,8 +46,12 @@ def write(folder: Path, kind: str, count: int, size: int = 96, seed: int = 0, pa
     if count < 1 or size < 48:
         raise errors.TconvError(f"{count} images of {size} pixels: there must be at least 1, of at least 48")
     make, names = SETS[kind]
-    for name in ("images", "masks"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name in ("images", "masks", CLASSES):
+        place = folder / name
+        if place.is_file() or (place.is_dir() and any(place.iterdir())):
+            raise errors.TconvError(
+                f"{shown(folder)} holds data already; give another folder, so that none is replaced"
+            )
     for n, (image, mask) in enumerate(make(count, size, seed, part)):
         with wholly(folder / "images" / f"{kind}_{n:04}.png") as path:
             Image.fromarray(image.squeeze()).save(path)

@@ -9,12 +9,14 @@ from typing import Annotated
 import cyclopts
 
 from tconv import errors
+from tconv.names import printable, reason
 from tconv.segmentation import report
 from tconv.segmentation.train.loop import Stopped, Task, train
 from tconv.segmentation.train.options import written
 from tconv.segmentation.train.record import epoch_line
 from tconv.segmentation.train.settings import DEFAULTS, Settings
 from tconv.segmentation.train.state import Progress
+from tconv.wholes import whole_numbers
 
 
 def main() -> None:
@@ -43,13 +45,13 @@ def main() -> None:
             print("\n".join(report.summary(result.card.classes, result.confusion, result.baselines)))
 
     try:
-        app = cyclopts.App(config=written, help=__doc__)
+        app = cyclopts.App(config=(written, whole_numbers), help=__doc__)
         app.default(run)
         app()
     except Stopped:
         sys.exit(130)
     except (errors.TconvError, OSError) as error:
-        sys.exit(f"tconv: {error}")
+        sys.exit(f"tconv: {printable(reason(error))}")
 
 
 if __name__ == "__main__":

@@ -13,17 +13,20 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from tconv import errors
+from tconv import errors, outputs
+from tconv.names import shown
 from tconv.segmentation import shared
-from tconv.segmentation.baselines import baselines
+from tconv.segmentation.baselines import baselines, majority
 from tconv.segmentation.card import Card, palette
 from tconv.segmentation.checkpoint import BEST, load, save
-from tconv.segmentation.data.check import Found, check
+from tconv.segmentation.data.check import check
 from tconv.segmentation.data.dataset import Batches, Normal, Samples, measure
-from tconv.segmentation.data.masks import IGNORED
+from tconv.segmentation.data.findings import Found
+from tconv.segmentation.data.legend import IGNORED
 from tconv.segmentation.data.split import split
 from tconv.segmentation.evaluate import evaluate
 from tconv.segmentation.losses import Loss
@@ -52,6 +55,7 @@ class Task:
     held_out: Samples
     card: Card
     digest: str
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ def train(
     begin: Callable[[Task], object] | None = None,
     tell: Tell | None = None,
     tensorboard: bool = False,
+    memory: int | None = None,
 ) -> Result:
     """Train on a folder of images and masks.
 
@@ -90,17 +95,21 @@ def train(
         begin: called before the first step with what was found.
         tell: called with (progress, step, steps per epoch) after every step, and with step 0 after an epoch.
         tensorboard: write TensorBoard's files too; needs tensorboard.
+        memory: bytes that a tile of a validation image may take; default a quarter of the machine's.
 
     Raises:
         TconvError: too little data, a run folder in use, a loss that is not a number; the message says what to do.
         Stopped: Ctrl-C; everything is saved.
     """
-    if not resume and (run / LAST).exists():
-        raise errors.TconvError(f"{run} holds a training already; go on with --resume, or give another folder")
+    if not resume:
+        check_run(run, folder)
     accelerator = _accelerator(settings)
-    task = prepare(check(folder), folder, settings)
+    colours = Path(settings.colors) if settings.colors else None
+    task = prepare(check(folder, axes=settings.axes, colours=colours), folder, settings, memory)
+    outputs.check_folder(run, [path for item in task.found.items for path in (item.pair.image, item.pair.mask_file)])
     torch.manual_seed(settings.seed)
     model: Any = task.card.build()
+    check_norms(model, settings, accelerator.num_processes)
     model.to(memory_format=torch.channels_last)  # faster on CPUs, and on GPUs in half precision
     if accelerator.num_processes > 1:
         shared.share_norms(model)
@@ -115,7 +124,7 @@ def train(
                 recorder, tell)  # fmt: skip
     accelerator.wait_for_everyone()
     best, card = load(run / BEST)
-    confusion = evaluate(best.to(accelerator.device), task.held_out, len(card.classes), accelerator)
+    confusion = evaluate(best.to(accelerator.device), task.held_out, len(card.classes), accelerator, memory)
     return Result(card, confusion, baselines(task.training, task.held_out, len(card.classes)), progress)
 
 
@@ -134,12 +143,42 @@ def _accelerator(settings: Settings) -> Any:
     return accelerator
 
 
-def prepare(found: Found, folder: Path, settings: Settings) -> Task:
+def check_run(run: Path, folder: Path) -> None:
+    """Refuse a folder for a run that holds something else.
+
+    Raises:
+        TconvError: a training, the data, or files that would be replaced.
+    """
+    if (run / LAST).exists():
+        raise errors.TconvError(f"{shown(run)} holds a training already; go on with --resume, or give another folder")
+    inside = [folder / name for name in ("images", "masks")] if folder.is_dir() else []
+    outputs.check_folder(run, [folder, *inside])
+    for name in (BEST, "metrics.csv", "curves.png"):
+        outputs.check_file(run / name, cure="give another folder for the run")
+
+
+def check_norms(model: Any, settings: Settings, processes: int) -> None:
+    """Refuse a batch whose coarsest map has one pixel per channel: batch norm would divide by a spread of none.
+
+    Raises:
+        TconvError: the message says what would do.
+    """
+    cells = settings.batch * processes * model.normed(settings.size) ** 2
+    if cells < 2:
+        raise errors.TconvError(
+            f"a batch of {settings.batch} crop of {settings.size} pixels leaves one pixel per channel on the coarsest "
+            f"map, of stride {model.stride}, and batch norm needs two: give --batch 2, or --size {2 * model.stride}"
+        )
+
+
+def prepare(found: Found, folder: Path, settings: Settings, memory: int | None = None) -> Task:
     """Split the data and say what the model must be.
 
     Raises:
-        TconvError: nothing to learn from.
+        TconvError: nothing to learn from, or something that a person must decide first.
     """
+    if found.conflict:
+        raise errors.TconvError(f"{shown(folder)}: {found.conflict}")
     if found.legend is None:
         first = f"{len(found.problems)} problems, the first: {found.problems[0]}" if found.problems else ""
         cure = first or "put pictures there, and for each a mask of the same name"
@@ -153,8 +192,7 @@ def prepare(found: Found, folder: Path, settings: Settings) -> Task:
             f"value per class"
         )
     training, held_out = split(found.items, settings.held_out, settings.seed)
-    counts = {item.shape[2] for item in found.items}
-    channels = max(counts) if max(counts) > 4 else 3 if counts & {3, 4} else 1
+    channels = _channels(found, folder)
     normal = measure(training, channels)
     arguments: dict[str, Any] = {"in_channels": channels, "out_channels": len(legend.values)}
     arguments["features"] = list(settings.features)
@@ -162,12 +200,25 @@ def prepare(found: Found, folder: Path, settings: Settings) -> Task:
         arguments["up"] = settings.up
     card = Card(
         model=settings.model, arguments=arguments, classes=legend.names, values=legend.values,
-        palette=palette(len(legend.values)), mean=normal.mean, std=normal.std, size=settings.size,
-        ignore=legend.ignore,
+        palette=legend.colours or palette(len(legend.values)), mean=normal.mean, std=normal.std, size=settings.size,
+        ignore=legend.ignore, axes=settings.axes, colours=legend.colours, ignored_colours=legend.ignored_colours,
+        objects=legend.objects,
     )  # fmt: skip
     digest = hashlib.blake2b(repr([(i.pair.name, i.digest, i.counts) for i in found.items]).encode(), digest_size=12)
     sides = [Samples(items, legend, Normal(card.mean, card.std)) for items in (training, held_out)]
-    return Task(settings, found, sides[0], sides[1], card, digest.hexdigest())
+    return Task(settings, found, sides[0], sides[1], card, digest.hexdigest(), memory)
+
+
+def _channels(found: Found, folder: Path) -> int:
+    """Of the images, if all have as many; or 3 where some are grey and some RGB."""
+    counts = {item.shape[2] for item in found.items}
+    if len(counts) == 1:
+        return counts.pop()
+    if counts == {1, 3}:
+        return 3
+    named = {count: next(i.pair.image.name for i in found.items if i.shape[2] == count) for count in sorted(counts)}
+    said = ", ".join(f"{count} as in {shown(name)}" for count, name in named.items())
+    raise errors.TconvError(f"{shown(folder)}: the images have different channels ({said}); give images of one kind")
 
 
 def _epochs(
@@ -179,7 +230,7 @@ def _epochs(
         task.training, settings.augmentation(), settings.batch, settings.seed, accelerator.num_processes,
         accelerator.process_index, settings.accumulate,
     )  # fmt: skip
-    weights = class_weights(task.training, len(task.card.classes)) if settings.weights == "balanced" else None
+    weights = class_weights(task.training) if settings.weights == "balanced" else None
     loss = Loss(settings.loss, None if weights is None else weights.to(accelerator.device))
     while progress.epoch < settings.epochs and not _enough(progress, settings):
         for _ in _steps(batches, loss, accelerator, model, optimiser, progress, settings):
@@ -191,12 +242,15 @@ def _epochs(
                 if main:
                     _save(run, task, accelerator, model, optimiser, progress)
                 raise Stopped
-        confusion = evaluate(model, task.held_out, len(task.card.classes), accelerator)
+        confusion = evaluate(model, task.held_out, len(task.card.classes), accelerator, task.memory)
         better = record.finish_epoch(progress, confusion, batches.steps())
         if main:
             plain: nn.Module = accelerator.unwrap_model(model)
             if better:
-                metrics = {"mean_iou": progress.best, "epoch": progress.best_epoch, "iou": record.listed(confusion.iou)}
+                metrics = {
+                    "mean_iou": progress.best, "epoch": progress.best_epoch, "iou": record.listed(confusion.iou),
+                    "majority": majority(task.training, task.held_out).mean_iou,
+                }  # fmt: skip
                 save(run / BEST, plain, Card(**{**vars(task.card), "metrics": metrics}))
             _save(run, task, accelerator, model, optimiser, progress)
             recorder.epoch(progress, plain)
@@ -242,14 +296,9 @@ def schedule(done: float) -> float:
     return 0.5 * (1 + cos(pi * (done - WARM) / (1 - WARM)))
 
 
-def class_weights(samples: Samples, classes: int) -> torch.Tensor:
+def class_weights(samples: Samples) -> torch.Tensor:
     """Inverse square roots of the classes' parts of all pixels, 1 on average over the classes that are there."""
-    counts = torch.zeros(classes)
-    values = dict(zip(samples.legend.values, range(classes), strict=True))
-    for item in samples.items:
-        for value, count in item.counts.items():
-            if value in values:
-                counts[values[value]] += count
+    counts = torch.from_numpy(samples.pixels().astype(np.float32))
     weights = torch.where(counts > 0, counts.clamp(min=1).rsqrt(), torch.zeros(()))
     return weights / weights[weights > 0].mean()
 
@@ -284,7 +333,7 @@ def _enough(progress: Progress, settings: Settings) -> bool:
 
 
 def _not_finite(batches: Batches, progress: Progress, settings: Settings) -> str:
-    names = [batches.samples.items[n].pair.image.name for _, n in batches.numbers(progress.epoch, progress.step)]
+    names = [shown(batches.samples.items[n].pair.image.name) for _, n in batches.numbers(progress.epoch, progress.step)]
     return (
         f"the loss is not a number in epoch {progress.epoch + 1}, step {progress.step + 1} ({', '.join(names)}); give "
         f"a smaller --rate than {settings.rate:g}" + ("" if settings.precision == "no" else ", or --precision no")

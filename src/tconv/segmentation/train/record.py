@@ -13,13 +13,17 @@ from torch import nn
 
 from tconv import errors
 from tconv.arrays import Array
+from tconv.names import shown
 from tconv.segmentation.card import Card
 from tconv.segmentation.data.dataset import Samples
-from tconv.segmentation.data.masks import IGNORED
-from tconv.segmentation.data.pixels import shown
-from tconv.segmentation.data.sheet import GREY, coloured, overlay, sheet, visible
+from tconv.segmentation.data.legend import IGNORED
+from tconv.segmentation.data.masks import GREY
+from tconv.segmentation.data.pixels import Raster
+from tconv.segmentation.data.sheet import coloured, overlay, reduced, sheet, visible
+from tconv.segmentation.evaluate import classes_of
+from tconv.segmentation.memory import budget
 from tconv.segmentation.metrics import Confusion
-from tconv.segmentation.predict.tiles import scores
+from tconv.segmentation.predict.tiles import tiling_of
 from tconv.segmentation.train.state import Progress
 from tconv.segmentation.wholly import wholly
 
@@ -125,16 +129,19 @@ def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
 def samples_picture(model: nn.Module, samples: Samples, card: Card, title: str) -> Any:
     """Image, truth, prediction and error of a few samples, as a Pillow image."""
     model.eval()
-    device = next(model.parameters()).device
+    tiling = tiling_of(model, memory=budget())
     rows, names = [], []
     for n in np.unique(np.linspace(0, len(samples) - 1, SHOWN).astype(int)):
         image, truth = samples[n]
-        found = scores(model, samples.normal(image).to(device)).argmax(dim=0).cpu().numpy().astype(np.uint8)
-        grey = visible(image).mean(axis=2, keepdims=True).astype(np.uint8)  # a veil over colours has other colours
+        found = classes_of(model, image, samples.normal, tiling)
+        right = (found == truth)[truth != IGNORED]
+        # Reduced before it is drawn, as a photograph of many megapixels is shown in a few hundred pixels.
+        picture = reduced(visible(Raster(image)))
+        truth, found = reduced(truth, nearest=True), reduced(found, nearest=True)
+        grey = picture.mean(axis=2, keepdims=True).astype(np.uint8).repeat(3, axis=2)  # colours would mix with a veil
         wrong = np.where((found != truth)[..., None], WRONG, RIGHT).astype(np.uint8)
         wrong[truth == IGNORED] = GREY
-        rows.append((visible(image), coloured(truth, card.palette), overlay(grey, found, card.palette), wrong))
-        right = (found == truth)[truth != IGNORED]
+        rows.append((picture, coloured(truth, card.palette), overlay(grey, found, card.palette), wrong))
         names.append([f"{shown(samples.items[n].pair.name)}: {right.mean():.1%} right" if right.size else ""])
     legend = list(zip(card.classes, card.palette, strict=True))
     return sheet(("image", "truth", "prediction", "error"), rows, legend, title, names)

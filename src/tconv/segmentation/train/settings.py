@@ -11,6 +11,7 @@ from tconv import errors
 from tconv.segmentation.blocks import UPS
 from tconv.segmentation.card import MODELS
 from tconv.segmentation.data.augment import Augmentation
+from tconv.segmentation.data.tiff import check_axes
 from tconv.segmentation.losses import LOSSES, Loss
 from tconv.segmentation.wholly import wholly
 
@@ -82,6 +83,12 @@ class Settings:
     seed: int = 0
     """Of the split, the first weights, the order and the crops."""
 
+    axes: str = ""
+    """What the axes of TIFF images are, in their order, as in CYX; default what they say."""
+
+    colors: str = ""
+    """Table of colours, lines of NAME,RED,GREEN,BLUE, if it does not lie in the folder."""
+
     def __post_init__(self) -> None:
         choices = {"model": MODELS, "up": UPS, "loss": LOSSES, "weights": WEIGHTINGS, "precision": PRECISIONS}
         for name, known in choices.items():
@@ -99,6 +106,7 @@ class Settings:
             raise errors.TconvError("rate must be above 0; decay, patience and seed must not be negative")
         Loss(self.loss)
         self.augmentation()
+        check_axes(self.axes)
 
     def augmentation(self) -> Augmentation:
         """How crops differ from the images."""
@@ -114,7 +122,8 @@ class Settings:
         """Where settings that were written before are others."""
         found = []
         for name in (field.name for field in fields(self)):
-            mine, theirs = json.loads(json.dumps(getattr(self, name))), other.get(name)
+            before = getattr(DEFAULTS, name)  # of what a training of an older version did not know
+            mine, theirs = json.loads(json.dumps(getattr(self, name))), other.get(name, before)
             if mine != theirs:
                 found.append(f"{name} was {theirs} and is {mine}")
         return found

@@ -1,0 +1,5 @@
+"""`python -m tconv`: the command line."""
+
+from tconv.cli import main
+
+main()
