@@ -17,7 +17,8 @@ ROWS = [
     {"__main__"},
     {"cli"},
     {"benchmark"},
-    {"segmentation", "insight", "images"},
+    {"insight"},
+    {"segmentation", "images"},
     {"nn"},
     {"functional", "linear", "explorer", "config"},
     {"layer"},
@@ -41,6 +42,7 @@ HEAVY = {
     "images": {"pyvips", "PIL", "scipy", "skimage"},
     "nn": {"torch"},
     "segmentation": {"torch", "PIL", "cyclopts"},
+    "insight": {"torch", "PIL"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 

@@ -10,7 +10,7 @@ import pytest
 
 import tconv
 
-MODULES = ["explorer", "images", "linear", "nn", "segmentation", "solver"]
+MODULES = ["explorer", "images", "insight", "linear", "nn", "segmentation", "solver"]
 
 
 def python(code: str) -> str:
@@ -43,6 +43,7 @@ def test_dir_loads_nothing_and_names_what_there_is() -> None:
         ("linear", "scipy", "tconv.linear needs scipy: pip install 'tconv[explain]'"),
         ("operator", "scipy", "tconv.operator needs scipy: pip install 'tconv[explain]'"),
         ("images", "pyvips", "pictures need pyvips: pip install 'tconv[images]'"),
+        ("insight", "torch", "tconv.insight needs torch: pip install 'tconv[segmentation]'"),
         ("segmentation", "torch", "tconv.segmentation needs torch: pip install 'tconv[segmentation]'"),
     ],
 )

@@ -20,6 +20,7 @@ from tconv.unet_plan import plan_unet
 if TYPE_CHECKING:
     from tconv import explorer as explorer
     from tconv import images as images
+    from tconv import insight as insight
     from tconv import linear as linear
     from tconv import nn as nn
     from tconv import segmentation as segmentation
@@ -58,6 +59,7 @@ __all__ = [
 _MODULES = {
     "explorer": "explain",
     "images": "images",
+    "insight": "segmentation",
     "linear": "explain",
     "nn": "torch",
     "segmentation": "segmentation",

@@ -94,3 +94,11 @@ class ImageFileError(TconvError, OSError):
 
 class ClusterError(TconvError):
     """A Dask cluster cannot be used, or has gone away."""
+
+
+class LayerError(TconvError, LookupError):
+    """A model has no such layer, or none that says where in the image something is."""
+
+
+class ProjectionError(TconvError):
+    """A model cannot be run on an image, or nothing can be sent back from a layer to it."""

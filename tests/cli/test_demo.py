@@ -67,6 +67,8 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     ]
     with Image.open("some/where/digits.png") as image:
         assert np.asarray(image.convert("L")).std() > 5
+    with Image.open("some/where/features.png") as image:
+        assert image.width > 1000 and len(image.convert("RGB").getcolors(1 << 24) or ()) > 100
     assert cli.run(["segment", "predict", "some/where/digits.safetensors", "photo.png", "-o", "masks"]) == 0
 
 

@@ -53,6 +53,23 @@ def test_without_memory_needs_a_tensor_without() -> None:
         pass
 
 
+def test_what_a_node_of_autograds_graph_keeps() -> None:
+    x = torch.ones(1, 2, 5, 5, requires_grad=True)
+    y = torch.nn.functional.leaky_relu(torch.nn.functional.conv2d(x, torch.ones(3, 2, 3, 3), stride=2), 0.25)
+    assert private.saved(y.grad_fn, "negative_slope") == 0.25 and private.saved(y.grad_fn, "stride") is None
+    ((convolution, _), *_) = y.grad_fn.next_functions
+    assert tuple(private.saved(convolution, "stride")) == (2, 2)
+    assert private.result_shapes(convolution) == [(1, 3, 2, 2)] and private.result_shapes(None) == []
+
+
+def test_what_is_compiled_runs_as_it_is_written() -> None:
+    seen: list[bool] = []
+    function = torch.compile(lambda x: seen.append(torch.compiler.is_compiling()) or x + 1, backend="eager")
+    with private.eagerly():
+        function(torch.ones(1))
+    assert seen == [False]
+
+
 def test_no_other_module_imports_a_private_name() -> None:
     for path in SOURCE.rglob("*.py"):
         if path.name == "private.py":

@@ -18,6 +18,7 @@ COMMANDS = {
     "invert": "Try to undo a transposed convolution, and say what is possible.",
     "upsample": "Enlarge a photograph with a transposed convolution.",
     "segment": "Train networks that find what is where in images, and use them.",
+    "see": "Draw what a network sees: features, and what in images sets them off.",
     "demo": "Show on a photograph what tconv does.",
     "bench": "Time tconv and its peers on the layers of published models.",
     "show-config": "Say what this installation runs on.",

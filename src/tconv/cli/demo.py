@@ -31,7 +31,8 @@ def demo(*, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("out"),
 
     Takes less than a minute without the training, which takes two on two cores; downloads nothing. Writes demo.png,
     the comparison; learned_x2.npy, a kernel for `tconv upsample --kernel`; digits.png, what the U-Net reads in images
-    it has not seen; and digits.safetensors, the network, for `tconv segment predict`.
+    it has not seen; features.png, what it sees in them; and digits.safetensors, the network, for `tconv segment
+    predict` and `tconv see`.
 
         tconv demo
         tconv demo -o somewhere --no-training
@@ -62,7 +63,7 @@ def network(out: Path) -> None:
     from tconv.cli.digits import digits
 
     show(_aligned(digits(out)))
-    show(f"\nWrote {out / 'digits.png'} and {out / 'digits.safetensors'}.")
+    show(f"\nWrote digits.png, features.png and digits.safetensors to {out}.")
 
 
 def worked_example() -> Table:

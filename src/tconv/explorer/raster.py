@@ -8,7 +8,7 @@ from io import BytesIO
 from PIL import Image, ImageDraw, ImageFont
 
 from tconv.explorer.palette import LIGHT, Theme
-from tconv.explorer.scene import Arrow, Box, Film, Frame, Role, Scene, Words
+from tconv.explorer.scene import Arrow, Box, Film, Frame, Picture, Role, Scene, Words
 
 CELL = 36  # pixels
 FINER = 2  # drawn larger and scaled down, which smooths the letters
@@ -58,9 +58,18 @@ def _drawn(scene: Scene, size: tuple[float, float], theme: Theme, finer: int) ->
         elif isinstance(mark, Frame):
             corners = (mark.x * unit, mark.y * unit, (mark.x + mark.width) * unit, (mark.y + mark.height) * unit)
             pen.rounded_rectangle(corners, radius=3 * finer, outline=theme.of(mark.role).edge, width=3 * finer)
+        elif isinstance(mark, Picture):
+            _paste(image, mark, unit)
         else:
             _arrow(pen, mark, theme, unit)
     return image
+
+
+def _paste(page: Image.Image, picture: Picture, unit: int) -> None:
+    with Image.open(BytesIO(picture.png)) as image:
+        how = Image.Resampling.NEAREST if picture.sharp else Image.Resampling.LANCZOS
+        size = max(1, round(picture.width * unit)), max(1, round(picture.height * unit))
+        page.paste(image.convert("RGB").resize(size, how), (round(picture.x * unit), round(picture.y * unit)))
 
 
 def _box(pen: ImageDraw.ImageDraw, box: Box, theme: Theme, unit: int) -> None:

@@ -1,4 +1,4 @@
-"""What a picture consists of before it is drawn: cells, frames, arrows and words at places. No colour, no file format.
+"""What a picture consists of before it is drawn: cells, frames, arrows, words, images. No colour, no file format.
 
 Lengths are in heights of a cell; x runs to the right, y downwards. A `Film` is one still after another, all of a size.
 """
@@ -84,7 +84,26 @@ class Arrow:
     to_y: float
 
 
-Mark: TypeAlias = Box | Frame | Words | Arrow
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image that is not made of cells.
+
+    Attributes:
+        png: the file.
+        sharp: its pixels are larger than the screen's, and shall have edges.
+        says: what it shows.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    png: bytes
+    sharp: bool = True
+    says: str = ""
+
+
+Mark: TypeAlias = Box | Frame | Words | Arrow | Picture
 
 
 @dataclass(frozen=True)

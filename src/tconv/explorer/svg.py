@@ -6,11 +6,12 @@ share it.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable
 from html import escape
 
 from tconv.explorer.palette import DARK, LIGHT, Theme
-from tconv.explorer.scene import Arrow, Box, Film, Frame, Mark, Role, Scene, Words
+from tconv.explorer.scene import Arrow, Box, Film, Frame, Mark, Picture, Role, Scene, Words
 
 CELL = 36  # pixels
 FONT = "ui-sans-serif,system-ui,'Segoe UI',Helvetica,Arial,'Noto Sans',sans-serif"
@@ -100,7 +101,7 @@ def _mark(mark: Mark) -> str:
     if isinstance(mark, Frame):
         size = f'width="{_px(mark.width)}" height="{_px(mark.height)}"'
         return f'<rect class="w {_name(mark.role, 0)}" x="{_px(mark.x)}" y="{_px(mark.y)}" {size} rx="3"/>'
-    return _arrow(mark)
+    return _picture(mark) if isinstance(mark, Picture) else _arrow(mark)
 
 
 def _box(box: Box) -> str:
@@ -130,6 +131,15 @@ def _words(words: Words) -> str:
 def _arrow(arrow: Arrow) -> str:
     x, y = _px(arrow.to_x), _px(arrow.to_y)
     return f'<path class="arrow" d="M{_px(arrow.x)} {_px(arrow.y)}L{x} {y}m-6 -4l6 4l-6 4"/>'
+
+
+def _picture(picture: Picture) -> str:
+    size = f'width="{_px(picture.width)}" height="{_px(picture.height)}" preserveAspectRatio="none"'
+    sharp = ' style="image-rendering:pixelated"' if picture.sharp else ""
+    said = f"<title>{escape(picture.says)}</title>" if picture.says else ""
+    data = b64encode(picture.png).decode()
+    place = f'x="{_px(picture.x)}" y="{_px(picture.y)}"'
+    return f'<image {place} {size}{sharp} href="data:image/png;base64,{data}">{said}</image>'
 
 
 def _px(length: float) -> str:

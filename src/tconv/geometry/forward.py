@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from math import prod
+from typing import TypeAlias
 
 from tconv import errors
 from tconv.geometry.arguments import Ints
@@ -13,6 +13,8 @@ from tconv.geometry.axis import Axis
 from tconv.geometry.geometry import Geometry, Sizes
 
 MOST_TRIES = 10**7  # seconds
+
+Span: TypeAlias = tuple[int, int]  # the first and the last cell
 
 
 @dataclass(frozen=True)
@@ -86,23 +88,52 @@ def _span(layers: list[tuple[Axis, bool]]) -> int:
         )
     widest = 0
     for o in range(alignments):
-        seen = {o}
+        span: Span | None = (o, o)
         for axis, transposed in reversed(layers):
-            reach = _behind_transposed(axis, seen) if transposed else _behind_forward(axis, seen)
-            seen = {min(reach), max(reach)} if reach else set()
-            if not seen:
-                break
-        widest = max(widest, max(seen) - min(seen) + 1 if seen else 0)
+            if span is not None:
+                span = behind_transposed(axis, span) if transposed else behind_convolution(axis, span)
+        widest = max(widest, span[1] - span[0] + 1 if span else 0)
     return widest
 
 
-def _behind_transposed(axis: Axis, outputs: set[int]) -> list[int]:
-    """Inputs that reach any of the cells from the lowest to the highest of `outputs`."""
-    span = range(min(outputs), max(outputs) + 1)
-    met = (divmod(o + axis.crop_lo - axis.dilation * k, axis.stride) for o, k in product(span, range(axis.kernel)))
-    return [i for i, rest in met if rest == 0]
+def behind_convolution(axis: Axis, span: Span, in_size: int | None = None) -> Span | None:
+    """The first and the last cell that the outputs in `span` of a convolution read, or None if they read none.
+
+    Args:
+        span: the first and the last output.
+        in_size: of the axis, beyond which nothing is read but zeros; default: the cells beyond the borders count too.
+
+    >>> axis = Axis(3, stride=2, crop_lo=1)
+    >>> behind_convolution(axis, (0, 4)), behind_convolution(axis, (0, 4), in_size=8)
+    ((-1, 9), (0, 7))
+    """
+    if in_size is None:
+        return axis.stride * span[0] - axis.crop_lo, axis.stride * span[1] - axis.crop_lo + axis.extent - 1
+    met = []
+    for k in range(axis.kernel):
+        shift = axis.dilation * k - axis.crop_lo
+        first = max(span[0], -(shift // axis.stride))  # the smallest o with stride*o + shift >= 0
+        last = min(span[1], (in_size - 1 - shift) // axis.stride)
+        if first <= last:
+            met += [axis.stride * first + shift, axis.stride * last + shift]
+    return (min(met), max(met)) if met else None
 
 
-def _behind_forward(axis: Axis, outputs: set[int]) -> list[int]:
-    low, high = axis.stride * min(outputs) - axis.crop_lo, axis.stride * max(outputs) - axis.crop_lo
-    return [low, high + axis.extent - 1]
+def behind_transposed(axis: Axis, span: Span, in_size: int | None = None) -> Span | None:
+    """The first and the last input that reaches one of the outputs in `span` of a transposed convolution, if any does.
+
+    Args:
+        span, in_size: as for `behind_convolution`.
+
+    >>> behind_transposed(Axis(3, stride=2), (4, 4)), behind_transposed(Axis(1, stride=2), (1, 1))
+    ((1, 2), None)
+    """
+    met = []
+    for k in range(axis.kernel):
+        shift = axis.crop_lo - axis.dilation * k
+        first, last = -((-span[0] - shift) // axis.stride), (span[1] + shift) // axis.stride
+        if in_size is not None:
+            first, last = max(first, 0), min(last, in_size - 1)
+        if first <= last:
+            met += [first, last]
+    return (min(met), max(met)) if met else None

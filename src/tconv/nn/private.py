@@ -245,3 +245,30 @@ def without_memory(values: list[Any]) -> Iterator[None]:
     dispatcher = getattr(getattr(torch, "_dispatch", None), "python", None)
     with mode, dispatcher.enable_python_dispatcher() if dispatcher else nullcontext(), torch.no_grad():
         yield
+
+
+# Where a node of autograd's graph keeps what its operator was called with, and the shapes of its operator's results.
+_SAVED = "_saved_"
+
+
+def saved(node: Any, name: str) -> Any:
+    """What an operator was called with, as its node in autograd's graph has kept it; None where it has not."""
+    return getattr(node, _SAVED + name, None)
+
+
+def result_shapes(node: Any) -> list[tuple[int, ...]]:
+    """The shapes of the results of a node's operator; empty where PyTorch does not tell."""
+    return [tuple(each.shape) for each in getattr(node, "_input_metadata", ())]
+
+
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Within it, compiled models run as they are written: by torch.compile, by tconv, and by TorchScript's optimiser.
+
+    TorchDynamo is left alone where nobody has imported it, as that takes seconds and nothing can have been compiled.
+    """
+    compiler: Any = torch.compiler
+    script: Any = torch.jit
+    loaded = "torch._dynamo" in sys.modules
+    with compiler.set_stance("force_eager") if loaded else nullcontext(), script.optimized_execution(False):
+        yield
