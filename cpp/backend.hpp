@@ -70,12 +70,34 @@ struct Block {
     Index y_row, y_cell, y_step;  // from a patch's row, cell and phase to the next
 };
 
-// A tile is rows x (vectors * lanes) sums, kept in registers while the kernel walks over taps and channels.
+// Kernels as rows of taps, each filled up with zeros to whole vectors, and where on a canvas the rows of an atom lie.
+template <class T>
+struct Rows {
+    const T* taps;        // kernel*size() + row*width + tap
+    const Index* offset;  // elements from an atom's first tap to the row
+    Index count, width;
+    Index first;  // the kernel with which `taps` begins
+
+    Index size() const { return count * width; }
+};
+
+// Atoms, each a kernel at a place of a canvas, and how much of it there is.
+template <class T>
+struct Atoms {
+    Index count;
+    const Index* place;            // elements from the start of the canvas to the first tap
+    const std::int32_t* kernel;
+    const std::uint8_t* weighted;  // whether some cell under it counts other than once
+    const T* curvature;            // the sum of the kernel's squares, as the cells count
+    T* value;
+};
+
 // The mean of some numbers, and the sum of the squares of their deviations from it.
 struct Moments {
     double mean, squares;
 };
 
+// A tile is rows x (vectors * lanes) sums, kept in registers while the kernel walks over taps and channels.
 template <class T>
 struct Kernels {
     Index lanes;               // elements per vector
@@ -133,6 +155,21 @@ struct Kernels {
     // The same with constants of the columns.
     void (*scale_rows)(Activation kind, T slope, T* y, const T* x, Index rows, Index width, const T* centre, const T* scale,
                        const T* shift);
+    // One atom after the other, or those that are chosen, is given the value that is best while all others stay:
+    // minimises sum over the canvas of rest^2/2 + alpha*|value|. The canvas holds the rest, as its cells count. How much
+    // less the sum became.
+    double (*descend)(const Atoms<T>& atoms, const Rows<T>& rows, T* canvas, const T* weights, T alpha, bool positive,
+                      const std::int32_t* chosen, Index count);
+    // canvas += by * value * kernel, as the cells count (weights) or as they are (null).
+    void (*stamp)(const Atoms<T>& atoms, const Rows<T>& rows, T* canvas, const T* weights, T by);
+    // sums[kernel] += value * what lies under the atom; in whole vectors, so that lanes beyond a kernel hold anything.
+    void (*correlate)(T* sums, const Atoms<T>& atoms, const Rows<T>& rows, const T* canvas);
+    // The places of x[0..count) with |x|, or x, above the threshold, in order; room for one more than count. Their number;
+    // `peak` becomes the largest of all and itself.
+    Index (*pick)(std::int32_t* places, const T* x, Index count, T threshold, bool positive, T* peak);
+    // older = soft(y + pace*g, threshold) where y = z + momentum*(z - older); adds the sums of |older| and (older - z)^2.
+    void (*proximal)(T* older, const T* z, const T* g, Index count, T pace, T threshold, T momentum, bool positive,
+                     double* sums);
 };
 
 struct Backend {

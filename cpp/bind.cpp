@@ -187,6 +187,7 @@ NB_MODULE(_core, m) {
     bind_layer<float>(m, "LayerF32");
     bind_layer<double>(m, "LayerF64");
     bind_norm(m);
+    bind_codes(m);
     bind_stamps(m);
     m.def("backends", [] {
         std::vector<std::tuple<std::string, std::string, bool>> all;

@@ -18,7 +18,7 @@ ROWS = [
     {"cli"},
     {"benchmark"},
     {"insight"},
-    {"segmentation", "images"},
+    {"segmentation", "decomposition", "images"},
     {"nn"},
     {"functional", "linear", "explorer", "config"},
     {"layer"},
@@ -37,6 +37,7 @@ RANK = {name: len(ROWS) - row for row, names in enumerate(ROWS) for name in name
 ALWAYS = {"numpy"}
 HEAVY = {
     "cli": {"cyclopts", "rich", "numpy", "PIL"},
+    "decomposition": {"PIL"},
     "explorer": {"rich", "PIL"},
     "linear": {"scipy"},
     "images": {"pyvips", "PIL", "scipy", "skimage"},

@@ -10,7 +10,7 @@ import pytest
 
 import tconv
 
-MODULES = ["explorer", "images", "insight", "linear", "nn", "segmentation", "solver"]
+MODULES = ["decomposition", "explorer", "images", "insight", "linear", "nn", "segmentation", "solver"]
 
 
 def python(code: str) -> str:

@@ -7,11 +7,13 @@
 namespace {
 
 using tconv::Activation;
+using tconv::Atoms;
 using tconv::Block;
 using tconv::Index;
 using tconv::Moments;
 using tconv::Patch;
 using tconv::Piece;
+using tconv::Rows;
 using tconv::Source;
 using tconv::Strip;
 
@@ -25,6 +27,7 @@ using tconv::Strip;
 #include "winograd_line.inl"
 #include "activation.inl"
 #include "norm.inl"
+#include "codes.inl"
 
 namespace {
 
@@ -81,7 +84,12 @@ constexpr tconv::Kernels<T> kernels() {
             moments<T>,
             column_moments<T>,
             scale_run<T>,
-            scale_rows<T>};
+            scale_rows<T>,
+            descend<T>,
+            stamp<T>,
+            correlate<T>,
+            pick<T>,
+            proximal<T>};
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ from tconv.solver import solve
 from tconv.unet_plan import plan_unet
 
 if TYPE_CHECKING:
+    from tconv import decomposition as decomposition
     from tconv import explorer as explorer
     from tconv import images as images
     from tconv import insight as insight
@@ -57,6 +58,7 @@ __all__ = [
 # What `import tconv` must not load, because it needs more than NumPy: loaded when it is first named. Modules, with the
 # extra that brings what they need; and functions, with their module.
 _MODULES = {
+    "decomposition": "explain",
     "explorer": "explain",
     "images": "images",
     "insight": "segmentation",

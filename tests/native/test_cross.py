@@ -28,7 +28,7 @@ def test_here(tmp_path: Path) -> None:
     run(cmake, "-S", ROOT / "tests/native/cpp", "-B", tmp_path)
     run(cmake, "--build", tmp_path, "--parallel", "2")
     backends = [name for name in native.backends() if name != "reference"]
-    for program in ("agree", "norms"):
+    for program in ("agree", "codes", "norms"):
         tried = [line.partition(":")[0] for line in run(tmp_path / program).splitlines()]
         assert tried == [*backends, "odd"]  # the last one's tiles fit nothing
     assert run(tmp_path / "races", timeout=60) == "races: each task once\n"

@@ -14,7 +14,9 @@ from tconv.benchmark.process import FREE, HELD, ISAS, cores
 PACKAGES = ("tconv", "numpy", "torch", "onnxruntime", "openvino", "jax")
 
 
-def about(now: datetime, rounds: int, threads: int, isa: str | None) -> dict[str, str]:
+def about(
+    now: datetime, rounds: int, threads: int, isa: str | None, packages: tuple[str, ...] = PACKAGES
+) -> dict[str, str]:
     """CPU, threads, versions, date: what a result means nothing without."""
     return {
         "cpu": _cpu(),
@@ -25,7 +27,7 @@ def about(now: datetime, rounds: int, threads: int, isa: str | None) -> dict[str
         "rounds": str(rounds),
         "date": f"{now:%Y-%m-%d}",
         "python": platform.python_version(),
-        **{name: found for name in PACKAGES if (found := _version(name))},
+        **{name: found for name in packages if (found := _version(name))},
     }
 
 

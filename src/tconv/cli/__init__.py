@@ -17,6 +17,7 @@ COMMANDS = {
     "coverage": "Show where checkerboards and holes come from.",
     "invert": "Try to undo a transposed convolution, and say what is possible.",
     "upsample": "Enlarge a photograph with a transposed convolution.",
+    "decompose": "Learn what pictures are made of, rebuild them from few parts, fill what is missing.",
     "segment": "Train networks that find what is where in images, and use them.",
     "see": "Draw what a network sees: features, and what in images sets them off.",
     "demo": "Show on a photograph what tconv does.",

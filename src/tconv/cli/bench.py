@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tconv import errors
-from tconv.benchmark import machine, plot, process, report, suite
+from tconv.benchmark import machine, plot, process, report
 from tconv.benchmark import run as measure
+from tconv.benchmark import suite as layers
 from tconv.benchmark.contenders import PEERS
 from tconv.benchmark.results import Results
 
@@ -22,6 +24,7 @@ WIDTH = 190  # columns of a table that does not go to a terminal
 
 def bench(
     *,
+    suite: str = "layers",
     only: Annotated[list[str] | None, Parameter(negative=())] = None,
     peers: str | None = None,
     repeat: int = 7,
@@ -35,9 +38,12 @@ def bench(
 
         tconv bench --only U-Net --peers torch,onnxruntime --repeat 3
         tconv bench --isa avx2 -o results
+        tconv bench --suite csc
 
     Args:
-        only: Part of a layer's name or source; may be given several times. Default: all layers.
+        suite: "layers", or "csc": convolutional sparse coding and dictionary learning beside SPORCO and alphacsc, to
+            which --peers does not apply.
+        only: Part of a layer's or problem's name or source; may be given several times. Default: all layers.
         peers: Names separated by commas, of torch, torch_cl, onnxruntime, openvino, jax; "none" for none. One that is
             not installed is left out.
         repeat: Rounds; each contender times every layer once per round.
@@ -50,7 +56,12 @@ def bench(
             raise errors.TconvError(f"{name} {count} must be at least 1")
     if isa is not None and isa not in process.ISAS:
         raise errors.TconvError(f"--isa {isa!r} is unknown; choose {' or '.join(process.ISAS)}, or leave it out")
-    cases, chosen = suite.select(only or ()), _peers(peers)
+    if suite not in ("layers", "csc"):
+        raise errors.TconvError(f"--suite {suite!r} is unknown; choose layers or csc")
+    if suite == "csc":
+        _coding(only or [], repeat, threads, isa, out)
+        return
+    cases, chosen = layers.select(only or ()), _peers(peers)
     if out:
         out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is told before, not after, the minutes
     console = Console(stderr=True)
@@ -65,6 +76,32 @@ def bench(
     _print(report.tables(results), [report.COMPARED, *report.verdict(results)])
     if out:
         _save(results, out, isa)
+
+
+def _coding(only: list[str], repeat: int, threads: int, isa: str | None, out: Path | None) -> None:
+    """The suite of sparse coding."""
+    from tconv.benchmark.csc import cases, suite
+
+    chosen = [case for case in cases.CASES if not only or any(text.casefold() in case.name.casefold() for text in only)]
+    if not chosen:
+        names = "; ".join(case.name for case in cases.CASES)
+        raise errors.TconvError(f"--only {', '.join(only)!r} matches no problem; the problems are: {names}")
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+    about = machine.about(datetime.now(), repeat, threads, isa, ("tconv", "numpy", "sporco", "alphacsc"))
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("")
+        results = suite.run(
+            chosen, about, repeat, threads, isa,
+            lambda what, done, total: progress.update(bar, description=what, completed=done, total=total),
+        )  # fmt: skip
+    _print([table for table in (suite.table(results), suite.curves(results)) if table.rows], results.failed)
+    if out:
+        stem = out / f"csc-{machine.file_stem(results.about, isa)}"
+        _write(stem, ".json", suite.to_json(results))
+        _write(stem, ".md", suite.markdown(results))
 
 
 def _peers(text: str | None) -> list[str]:

@@ -69,6 +69,160 @@ def group_norm_f64(x: object, weight: object | None, bias: object | None, groups
     The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` does: a DLPack capsule, or a NumPy array. The others may be either.
     """
 
+class CodesF32:
+    """
+    Sparse codes of some images, and what they leave of them; for one thread at a time.
+    """
+
+    def __init__(self, images: int, channels: int, kernels: int, kernel: Sequence[int], stride: Sequence[int], places: Sequence[int], backend: str) -> None: ...
+
+    @property
+    def height(self) -> int:
+        """Rows of places of a stripe: `screen` takes whole stripes."""
+
+    @property
+    def lags(self) -> list[int]:
+        """Distances per axis at which two atoms meet."""
+
+    @property
+    def residual(self) -> NDArray[numpy.float32]:
+        """
+        (images, channels, *canvas), writable: weights times what the codes leave.
+        """
+
+    @property
+    def weights(self) -> NDArray[numpy.float32]:
+        """(images, channels, *canvas), writable: how much each cell counts."""
+
+    def set(self, kernels: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], plain: Sequence[int]) -> None:
+        """
+        Take kernels (kernels, channels, *kernel); values and residual stay. `plain`: low and high of each axis of a box in which all weights are 1.
+        """
+
+    def screen(self, image: int, first: int, responses: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], threshold: float, positive: bool) -> float:
+        """
+        Keep the atoms of these rows that are not zero, add those whose response is above the threshold; the largest response. `responses` is (kernels, rows, *places) from row `first` on.
+        """
+
+    def descend(self, alpha: float, positive: bool, again: int) -> float:
+        """
+        Bring each atom to its best value, and those that are not zero `again` times more; how much less the objective is.
+        """
+
+    def subtract(self) -> None:
+        """Subtract weights times what the codes say from the residual."""
+
+    def correlate(self, sums: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], first: int = 0) -> None:
+        """
+        Write the sums of value times residual, per tap, of the kernels first.. into `sums` (kernels, channels, *kernel).
+        """
+
+    def move(self, kernel: int, change: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)]) -> None:
+        """Add to one kernel, and bring the residual up to date."""
+
+    def overlaps(self, sums: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]) -> None:
+        """Add sums of z[k, p] * z[j, p + lag] to sums[k, j, *lag]."""
+
+    def read(self, dense: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)]) -> None:
+        """Take the values of (images, kernels, *places); the residual stays."""
+
+    def write(self, dense: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]) -> None:
+        """
+        Write the values into (images, kernels, *places); what is zero is left as it is.
+        """
+
+    def clear(self) -> None: ...
+
+    def norm(self) -> float: ...
+
+    def count(self, all: bool) -> int:
+        """Atoms in the lists, or those that are not zero."""
+
+    def energy(self, kernel: int) -> float:
+        """The sum of squares of a kernel's values."""
+
+def proximal_f32(older: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], z: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], gradient: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], pace: float, threshold: float, momentum: float, positive: bool, backend: str) -> tuple[float, float]:
+    """
+    older = soft(y + pace*gradient, threshold) with y = z + momentum*(z - older), in one pass; (sum of |older|, sum of (older - z)^2).
+    """
+
+class CodesF64:
+    """
+    Sparse codes of some images, and what they leave of them; for one thread at a time.
+    """
+
+    def __init__(self, images: int, channels: int, kernels: int, kernel: Sequence[int], stride: Sequence[int], places: Sequence[int], backend: str) -> None: ...
+
+    @property
+    def height(self) -> int:
+        """Rows of places of a stripe: `screen` takes whole stripes."""
+
+    @property
+    def lags(self) -> list[int]:
+        """Distances per axis at which two atoms meet."""
+
+    @property
+    def residual(self) -> NDArray[numpy.float64]:
+        """
+        (images, channels, *canvas), writable: weights times what the codes leave.
+        """
+
+    @property
+    def weights(self) -> NDArray[numpy.float64]:
+        """(images, channels, *canvas), writable: how much each cell counts."""
+
+    def set(self, kernels: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], plain: Sequence[int]) -> None:
+        """
+        Take kernels (kernels, channels, *kernel); values and residual stay. `plain`: low and high of each axis of a box in which all weights are 1.
+        """
+
+    def screen(self, image: int, first: int, responses: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], threshold: float, positive: bool) -> float:
+        """
+        Keep the atoms of these rows that are not zero, add those whose response is above the threshold; the largest response. `responses` is (kernels, rows, *places) from row `first` on.
+        """
+
+    def descend(self, alpha: float, positive: bool, again: int) -> float:
+        """
+        Bring each atom to its best value, and those that are not zero `again` times more; how much less the objective is.
+        """
+
+    def subtract(self) -> None:
+        """Subtract weights times what the codes say from the residual."""
+
+    def correlate(self, sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], first: int = 0) -> None:
+        """
+        Write the sums of value times residual, per tap, of the kernels first.. into `sums` (kernels, channels, *kernel).
+        """
+
+    def move(self, kernel: int, change: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]) -> None:
+        """Add to one kernel, and bring the residual up to date."""
+
+    def overlaps(self, sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+        """Add sums of z[k, p] * z[j, p + lag] to sums[k, j, *lag]."""
+
+    def read(self, dense: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]) -> None:
+        """Take the values of (images, kernels, *places); the residual stays."""
+
+    def write(self, dense: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+        """
+        Write the values into (images, kernels, *places); what is zero is left as it is.
+        """
+
+    def clear(self) -> None: ...
+
+    def norm(self) -> float: ...
+
+    def count(self, all: bool) -> int:
+        """Atoms in the lists, or those that are not zero."""
+
+    def energy(self, kernel: int) -> float:
+        """The sum of squares of a kernel's values."""
+
+def proximal_f64(older: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], z: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], gradient: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], pace: float, threshold: float, momentum: float, positive: bool, backend: str) -> tuple[float, float]:
+    """
+    older = soft(y + pace*gradient, threshold) with y = z + momentum*(z - older), in one pass; (sum of |older|, sum of (older - z)^2).
+    """
+
 class Stamps:
     """
     What some tensors of PyTorch, on the CPU and without lazy negation, were.
