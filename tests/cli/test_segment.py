@@ -56,7 +56,7 @@ def test_from_data_to_masks(tconv: Tconv, tmp_path: Path) -> None:
     assert "epochs = 1\n" in settings and "features = [4, 6]\n" in settings and 'up = "bilinear"\n' in settings
     assert "best of 1 epochs: 1" in said(tconv, "train data -o run --resume")
     assert said(tconv, "predict run data/images -o masks --overlay").endswith("wrote 8 masks to masks\n")
-    assert said(tconv, "predict run data/images -o masks") == (
+    assert said(tconv, "predict run data/images -o masks").endswith(
         "wrote 0 masks to masks, skipped 8 that have one (--again writes them)\n"
     )
     assert len(list((tmp_path / "masks").glob("*.png"))) == 16
@@ -83,13 +83,35 @@ def test_a_bad_file_is_reported_and_the_rest_is_done(tconv: Tconv, tmp_path: Pat
     )
 
 
+def test_longer_further_and_together(tconv: Tconv, tmp_path: Path) -> None:
+    """`--resume --epochs`, `--from`, `--folds`, and predictions by several networks."""
+    said(tconv, "make-data cells data -n 8 --size 48")
+    said(tconv, "train data -o run --epochs 1 --features 4,8 --size 32")
+    out = said(tconv, "train data -o run --resume --epochs 2")
+    assert "goes on after epoch 1" in out and "epoch 2: loss" in out and "best of 2 epochs" in out
+    out = said(tconv, "train data -o next --from run --epochs 1")
+    assert "features 4,8" in out and "from run: " in out and "tensors taken over" in out
+    out = said(tconv, "train data -o folds --folds 2 --epochs 1 --features 4,8 --size 32 --no-refine")
+    assert "mean IoU of the folds: " in out and out.endswith("wrote folds, whose networks predict together\n")
+    assert "wrote 8 masks to masks" in said(tconv, "predict run next folds data/images -o masks --flips horizontal")
+    assert "8 images" in said(tconv, "eval folds data")
+    (tmp_path / "few.toml").write_text("minutes = 0.05\n")
+    out = said(tconv, "train data -o timed --config few.toml")
+    assert "features 16,32: a crop of 48 has 12 pixels left at the bottom, and " in out and "steps 48 per epoch" in out
+    assert "minutes = 0.05\n" in (tmp_path / "timed" / "settings.toml").read_text()
+    assert "goes on after epoch" in said(tconv, "train data -o timed --resume")
+
+
 @pytest.mark.parametrize(("line", "message"), [
     ("train none -o run", "none: there is no such folder"),
     ("train . -o run --features 16,x", 'invalid value for --features: unable to convert "x" into int'),
     ("train . -o run --config none.toml", "none.toml: there is no such file"),
     ("train . -o run --epochs 0", "epochs 0 must be at least 1"),
     ("predict none x -o out", "none: there is no such model; give a run folder of `tconv segment train`"),
-    ("make-data faces out", "faces train is no synthetic set; choose of digits, cells and train, test, shifted"),
+    ("make-data faces x", "faces train is no synthetic set; choose of digits, cells, fabric and train, test, shifted"),
+    ("train . -o run --minutes 0", "minutes 0 must be above 0, as in 10"),
+    ("train . -o run --from none", "none: there is no such checkpoint; give a run folder, or a file of weights"),
+    ("train . -o run --from none --resume", "--from begins a training and --resume goes on with one; give one of them"),
     ("export run -o model.h5", "model.h5: write to a name that ends in .onnx or .pt2"),
 ])  # fmt: skip
 def test_refusals(tconv: Tconv, line: str, message: str) -> None:

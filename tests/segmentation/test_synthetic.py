@@ -11,7 +11,7 @@ from tconv import errors
 from tconv.segmentation import synthetic
 
 
-@pytest.mark.parametrize(("kind", "channels", "classes"), [("digits", 3, 11), ("cells", 1, 3)])
+@pytest.mark.parametrize(("kind", "channels", "classes"), [("digits", 3, 11), ("cells", 1, 3), ("fabric", 3, 5)])
 def test_synthetic_sets(kind: str, channels: int, classes: int) -> None:
     make, names = synthetic.SETS[kind]
     parts = {part: list(make(16, 96, 0, part)) for part in synthetic.PARTS}
@@ -25,7 +25,7 @@ def test_synthetic_sets(kind: str, channels: int, classes: int) -> None:
 
 
 def test_synthetic_refusals(tmp_path: Path) -> None:
-    with pytest.raises(errors.TconvError, match="faces train is no synthetic set; choose of digits, cells and train"):
+    with pytest.raises(errors.TconvError, match="faces train is no synthetic set; choose of digits, cells, fabric and"):
         synthetic.write(tmp_path, "faces", 1)
     with pytest.raises(errors.TconvError, match="1 images of 8 pixels: there must be at least 1, of at least 48"):
         synthetic.write(tmp_path, "cells", 1, 8)

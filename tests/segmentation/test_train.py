@@ -170,9 +170,9 @@ def test_refusals(cells: Path, tmp_path: Path) -> None:
     with pytest.raises(errors.TconvError, match="holds a training already; go on with --resume, or"):
         train(cells, tmp_path / "run", QUICK)
     with pytest.raises(
-        errors.TconvError, match="was trained with other settings: epochs was 1 and is 2; give the same ones, or"
+        errors.TconvError, match="was trained with other settings: batch was 2 and is 4; give the same ones, or"
     ):
-        train(cells, tmp_path / "run", QUICK, resume=True)
+        train(cells, tmp_path / "run", replace(QUICK, batch=4), resume=True)
     with pytest.raises(FileNotFoundError, match="there is nothing to resume; leave --resume out"):
         train(cells, tmp_path / "none", QUICK, resume=True)
     state = tmp_path / "run" / "last.pt"
@@ -191,7 +191,7 @@ def test_refusals(cells: Path, tmp_path: Path) -> None:
     ({"size": 3}, "size 3 is too small for 2 levels; give 4"),
     ({"features": ()}, "features () must be counts of at least 1, one per level"),
     ({"rate": 0}, "rate must be above 0; decay, patience and seed must not be negative"),
-    ({"flip": "up"}, "flip 'up' is unknown; choose one of none, horizontal, both"),
+    ({"flip": "up"}, "flip 'up' is unknown; choose one of auto, none, horizontal, both"),
 ])  # fmt: skip
 def test_settings(change: dict[str, Any], message: str) -> None:
     with pytest.raises(errors.TconvError) as raised:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 IMAGES, UNSEEN = 1000, 60
 SHOWN = 4  # channels per level that are drawn, beside the ten digits at the end
-SETTINGS = Settings(epochs=8, features=(16, 32, 64), size=96)
+SETTINGS = Settings(epochs=8, features=(16, 32, 64), size=96, batch=4, flip="none", refine=False)
 
 
 def digits(out: Path) -> Table:
@@ -37,7 +37,7 @@ def digits(out: Path) -> Table:
         data, unseen, run = (Path(place) / name for name in ("data", "unseen", "run"))
         synthetic.write(data, "digits", IMAGES)
         synthetic.write(unseen, "digits", UNSEEN, part="test")
-        with watched(SETTINGS.epochs) as (begin, tell):
+        with watched() as (begin, tell):
             result = train(data, run, SETTINGS, begin=begin, tell=tell)
         model, card = load(run)
         samples = Samples(check(unseen).items, card.legend, Normal(card.mean, card.std))

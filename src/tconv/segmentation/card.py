@@ -13,11 +13,13 @@ from torch import nn
 from tconv import errors
 from tconv.names import printable
 from tconv.segmentation.data.legend import Legend
+from tconv.segmentation.encoded import EncodedUNet
 from tconv.segmentation.fcn import FCN8s, FCN16s, FCN32s
 from tconv.segmentation.unet import UNet
 
 FORMAT = 1  # of the card; a later one is refused
 MODELS: dict[str, type[nn.Module]] = {"unet": UNet, "fcn32s": FCN32s, "fcn16s": FCN16s, "fcn8s": FCN8s}
+BUILT = {**MODELS, "encoded": EncodedUNet}  # also what is chosen by an encoder's name
 
 # Easily told apart, also by those who see no difference between red and green; the background is black.
 COLOURS = (
@@ -41,7 +43,7 @@ class Card:
     """What a trained model is.
 
     Attributes:
-        model: a name in `MODELS`.
+        model: a name in `BUILT`.
         arguments: what its constructor was called with.
         classes: a name per class.
         values: how each class is written in the masks that it was trained on; predictions hold class indices.
@@ -52,6 +54,7 @@ class Card:
         ignore: the mask value that is left out of loss and metrics, or None.
         versions: of tconv and torch at training.
         metrics: reached on the held-out images.
+        finish: how predictions are finished, as `refine.Finish` says it; empty for as they are.
         axes: what the axes of the TIFFs were that it was trained on, if that had to be said.
         colours: red, green and blue of each class in the masks that it was trained on, if they were in colours.
         ignored_colours: those of what was left out.
@@ -69,6 +72,7 @@ class Card:
     ignore: int | None = None
     versions: Mapping[str, str] = field(default_factory=lambda: {name: version(name) for name in ("tconv", "torch")})
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    finish: Mapping[str, Any] = field(default_factory=dict)
     axes: str = ""
     colours: tuple[tuple[int, int, int], ...] = ()
     ignored_colours: tuple[tuple[int, int, int], ...] = ()
@@ -86,7 +90,7 @@ class Card:
 
     def build(self) -> nn.Module:
         """The model with its first, random weights."""
-        model: nn.Module = MODELS[self.model](**self.arguments)
+        model: nn.Module = BUILT[self.model](**self.arguments)
         return model
 
     def to_json(self) -> str:
@@ -115,6 +119,6 @@ class Card:
             card = cls(**found)
         except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise errors.TconvError(f"{name} holds no model card that can be read ({error}); train again") from error
-        if card.model not in MODELS:
+        if card.model not in BUILT:
             raise errors.TconvError(f"{name} is of a model {card.model!r}; this tconv knows {', '.join(MODELS)}")
         return card

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from tconv.segmentation.card import Card
 from tconv.segmentation.wholly import wholly
 
 BEST = "best.safetensors"  # in a run folder
-NESTED = ("state_dict", "model_state_dict", "model")  # where others keep the state dict among other things
+NESTED = ("state_dict", "model_state_dict", "model", "ema_state_dict", "net", "weights")  # where others keep it
+COMPILED = "_orig_mod."  # what torch.compile puts before the names of a module that it wraps
 
 
 def save(path: str | Path, model: nn.Module, card: Card) -> None:
@@ -68,7 +70,8 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
 
     Args:
         model: changed in place.
-        path: a state dict, or a dictionary that holds one as `state_dict`, `model_state_dict` or `model`.
+        path: a state dict, or a dictionary that holds one as `state_dict`, `model_state_dict` or `model`; what wrappers
+            put before the names (`module.`, `_orig_mod.`, `model.`) is left out.
 
     Returns:
         `model`.
@@ -78,28 +81,109 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
         TconvError: damaged, not only tensors, or of another model; the message names what differs.
     """
     path = Path(path)
-    if path.suffix == ".safetensors":
-        state: Mapping[str, Any] = _read(path)[0]
-    else:
-        state = read_pt(path)
-        state = next((state[key] for key in NESTED if isinstance(state.get(key), Mapping)), state)
-    _fill(model, state, path)
+    state = read_any(path)[0]
+    _fill(model, plain_names(state, model.state_dict()), path)
     return model
 
 
+def read_any(path: str | Path) -> tuple[dict[str, Tensor], Card | None]:
+    """The tensors of a checkpoint by name, and its card if it was written by tconv.
+
+    Args:
+        path: a run folder, or a .safetensors, .pt, .pth or .ckpt file: a state dict, or a dictionary that holds one, as
+            Lightning writes it.
+
+    Raises:
+        FileNotFoundError: there is none.
+        TconvError: damaged, or without tensors.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / BEST
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such checkpoint; give a run folder, or a file of weights")
+    if path.suffix == ".safetensors":
+        state, about = _read(path)
+        if "crc32" in about and about["crc32"] != str(checksum(state)):
+            raise errors.TconvError(f"{path} is damaged: its numbers do not fit its checksum; take another copy")
+        return state, Card.from_json(about["card"], str(path)) if "card" in about else None
+    found = read_pt(path)
+    nested = next((found[key] for key in NESTED if isinstance(found.get(key), Mapping)), found)
+    tensors = {name: tensor for name, tensor in nested.items() if isinstance(tensor, Tensor)}
+    if not tensors:
+        raise errors.TconvError(f"{path} holds no tensors by name; save model.state_dict()")
+    return tensors, None
+
+
+def plain_names(state: Mapping[str, Tensor], wanted: Iterable[str]) -> dict[str, Tensor]:
+    """A state dict without what wrappers put before the names: DataParallel's `module.`, torch.compile's `_orig_mod.`,
+    Lightning's `model.`, or any other that most names of a network have in common.
+
+    Args:
+        state: tensors by name.
+        wanted: the names of the network.
+
+    Returns:
+        Those with the prefix under which most of `wanted` are found; all of them, if none is.
+    """
+    names, state = set(wanted), {name.replace(COMPILED, ""): tensor for name, tensor in state.items()}
+    prefixes = Counter(name[:place] for name in state for place in _starts(name) if name[place:] in names)
+    if not prefixes:
+        return state
+    best = min(prefixes, key=lambda prefix: (-prefixes[prefix], len(prefix)))
+    return {name.removeprefix(best): tensor for name, tensor in state.items() if name.startswith(best)}
+
+
+def _starts(name: str) -> Iterator[int]:
+    """Where the parts of a name begin."""
+    yield 0
+    yield from (place + 1 for place, letter in enumerate(name) if letter == ".")
+
+
 def read_pt(path: Path) -> dict[str, Any]:
-    """The dictionary that torch.save wrote; nothing in it is executed."""
+    """The dictionary that torch.save wrote; nothing in it is executed.
+
+    Classes of others, such as the settings that Lightning keeps beside the weights, are read as empty shells.
+    """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        shells: list[Any] = [(_shell(name), name) for name in _unknown(path)]
+        with torch.serialization.safe_globals(shells):
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise errors.TconvError(
             f"{path} holds more than tensors, or is no checkpoint; save model.state_dict() alone (nothing was executed)"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise errors.TconvError(f"{path} is damaged or no checkpoint; take another copy") from error
     if not isinstance(found, dict):
         raise errors.TconvError(f"{path} holds a {type(found).__name__}, not a state dict; save model.state_dict()")
     return found
+
+
+def _unknown(path: Path) -> list[str]:
+    """The classes in a file of torch.save that PyTorch does not know as harmless; none where it is another file."""
+    try:
+        return torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except (RuntimeError, EOFError, ValueError, AssertionError, pickle.UnpicklingError):
+        return []  # torch.load says what is wrong
+
+
+def _shell(name: str) -> type:
+    """A class that stands for another one: it takes any arguments and does nothing with them."""
+    if name.rpartition(".")[2].endswith(("Dict", "dict")):
+        return dict  # whose entries PyTorch fills in
+
+    class Shell:
+        def __new__(cls, *arguments: Any, **named: Any) -> Any:
+            return super().__new__(cls)
+
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            pass
+
+        def __setstate__(self, state: Any) -> None:
+            pass
+
+    return Shell
 
 
 def checksum(state: Mapping[str, Tensor]) -> int:

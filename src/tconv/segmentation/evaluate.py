@@ -5,6 +5,7 @@ All pixels go into one confusion matrix. What it takes does not grow with the im
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,12 @@ from tconv.segmentation.predict.tiles import Tiling, as_classes, image_scores, t
 
 
 def evaluate(
-    model: Any, samples: Samples, classes: int, accelerator: Any = None, memory: int | None = None
+    model: Any,
+    samples: Samples,
+    classes: int,
+    accelerator: Any = None,
+    memory: int | None = None,
+    finish: Callable[[Array], Array] | None = None,
 ) -> Confusion:
     """The confusion matrix over all samples.
 
@@ -28,6 +34,7 @@ def evaluate(
         classes: how many there are.
         accelerator: of Accelerate, where several processes share the work; every image is measured once.
         memory: bytes that a tile may take; default a quarter of the machine's.
+        finish: what is done with a class map before it is compared, as `components.finished`; default nothing.
     """
     model.eval()
     rank, processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
@@ -36,7 +43,8 @@ def evaluate(
     found = Confusion.empty(classes)
     for n in range(rank, len(samples), processes):
         image, truth = samples[n]
-        found += Confusion.of(truth, classes_of(plain, image, samples.normal, tiling), classes)
+        predicted = classes_of(plain, image, samples.normal, tiling)
+        found += Confusion.of(truth, finish(predicted) if finish else predicted, classes)
     if processes > 1:
         counts = accelerator.reduce(torch.from_numpy(found.counts.copy()).to(accelerator.device), "sum")
         found = Confusion(np.asarray(counts.cpu()))

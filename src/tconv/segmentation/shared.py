@@ -54,6 +54,13 @@ def total(x: Tensor) -> Tensor:
     return _apply(x)
 
 
+def first(x: Tensor) -> Tensor:
+    """What the first process has, in all of them; x itself where there is one process."""
+    if processes() > 1:
+        dist.broadcast(x, 0)
+    return x
+
+
 class SharedNorm(nn.modules.batchnorm._BatchNorm):
     """Batch norm over the batches of all processes, on any device; PyTorch's own is for GPUs alone.
 

@@ -10,7 +10,7 @@ from tconv import errors
 from tconv.wholes import whole_numbers
 
 COMMANDS = {
-    "make-data": "Write a labelled synthetic set: digits or cells.",
+    "make-data": "Write a labelled synthetic set: digits, cells or fabric.",
     "check-data": "Find every problem in a folder of images and masks.",
     "train": "Train a U-Net or an FCN on a folder of images and masks.",
     "predict": "Write masks for images of any size.",

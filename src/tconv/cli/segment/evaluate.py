@@ -28,34 +28,37 @@ def evaluate(
 ) -> int:
     """Measure a model on labelled images: IoU, Dice, precision and recall per class.
 
-    Masks must have the values, or the colours, that the model was trained on, with the same names where they have any.
-    Status 1 if files had to be left out.
+    It predicts as `predict` does, with what was found to be best on held-out images. Masks must have the values, or the
+    colours, that the model was trained on, with the same names where they have any. Status 1 if files had to be left
+    out.
 
         tconv segment eval run unseen
 
     Args:
-        model: A run folder, which means its best checkpoint, or a checkpoint.
+        model: A run folder, which means its best checkpoint, or all of its folds; or a checkpoint.
         folder: Labelled images, as for check-data.
         memory: What a tile of a large image may take, as in 2GiB; default a quarter of the machine's memory.
         colors: Table of colours, if it is another than the one of the training.
         json: Print everything as JSON.
     """
     need_segmentation(*MODEL)
-    from tconv.segmentation import load, report
+    from tconv.segmentation import report
+    from tconv.segmentation.components import finished
     from tconv.segmentation.data.check import check
     from tconv.segmentation.data.dataset import Normal, Samples
+    from tconv.segmentation.ensemble import assemble, load_parts
     from tconv.segmentation.evaluate import evaluate
     from tconv.segmentation.memory import budget
 
     most = budget(memory)
-    network, card = load(model)
+    network, card = assemble(load_parts([model]))
     known = card.legend if (card.colours or card.objects) and not colors else None
     found = check(folder, axes=card.axes, colours=colors, legend=known)
     for problem in found.problems:
         print(f"left out: {problem}", file=sys.stderr if json else sys.stdout)
     _check_classes(found, card, folder)
     samples = Samples(found.items, card.legend, Normal(card.mean, card.std))
-    confusion = evaluate(network, samples, len(card.classes), memory=most)
+    confusion = evaluate(network, samples, len(card.classes), memory=most, finish=lambda found: finished(found, card))
     if json:
         show_json(
             {"images": len(found.items), "left_out": len(found.problems)} | report.content(card.classes, confusion)

@@ -22,13 +22,14 @@ def make_data(
 ) -> None:
     """Write a labelled synthetic set: images/, masks/ and classes.txt.
 
-    digits: handwritten digits on photographs of textures, 11 classes. cells: blobs with nuclei, 3 classes.
+    digits: handwritten digits on photographs of textures, 11 classes. cells: blobs with nuclei, 3 classes. fabric:
+    weaves of one colour, thin threads and rare knots, 5 classes.
 
         tconv segment make-data digits data -n 400
         tconv segment make-data digits unseen -n 50 --part shifted
 
     Args:
-        kind: digits or cells.
+        kind: digits, cells or fabric.
         out: Folder to write to; made if missing.
         number: Images.
         size: Pixels per side.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -34,6 +35,8 @@ def predict(
     memory: str = "",
     axes: str = "",
     dask: str | None = None,
+    flips: str | None = None,
+    finish: bool = True,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
 ) -> int:
     """Write a mask for every image: class indices with a palette, as large as the image.
@@ -51,11 +54,13 @@ def predict(
 
         tconv segment predict run photos -o masks --overlay
         tconv segment predict run a.png b.jpg 'scans/*.tif' -o masks
+        tconv segment predict run1 run2 photos -o masks
         tconv segment predict run - -o - < photo.png > mask.png
         tconv segment predict run /net/scans -o masks --dask tcp://10.0.0.1:8786
 
     Args:
-        model: A run folder, which means its best checkpoint, or a checkpoint.
+        model: A run folder, which means its best checkpoint, or all of its folds; or a checkpoint. Several may stand
+            one after the other before the images: their probabilities are averaged.
         images: Files, folders or globs; or - for one image from standard input.
         out: Folder to write to, made if missing; or - for the mask of one image to standard output.
         overlay: Write NAME_overlay.png too, except for images that are read by window.
@@ -65,19 +70,25 @@ def predict(
         memory: What a tile may take, as in 2GiB; default a quarter of the machine's memory.
         axes: What the axes of TIFF images are, in their order, as in CYX; default as in training.
         dask: Address of a Dask scheduler, tcp://HOST:PORT.
+        flips: Average over mirror images: none, horizontal or both; default what was best on held-out images.
+        finish: Do with the result what was best on held-out images: remove small pieces, fill holes, average flips.
         quiet: Print problems only.
     """
     need_segmentation(*MODEL)
-    from tconv.segmentation import load
+    from tconv.segmentation.ensemble import assemble, leading_models, load_parts
     from tconv.segmentation.memory import budget
     from tconv.segmentation.predict.files import find_all
     from tconv.segmentation.predict.files import predict as run
     from tconv.segmentation.predict.tasks import Wish
 
+    models, images = leading_models([str(model), *images])
     if not images:
         raise errors.TconvError("name the images: files, folders or globs, or - for standard input")
     wish = Wish(overlay, probabilities, again, tile, budget(memory), axes)
-    network, card = load(model)
+    parts = load_parts(models)
+    if not finish:
+        parts = [(network, replace(card, finish={})) for network, card in parts]
+    network, card = assemble(parts, flips)
     if STREAM in images or str(out) == STREAM:
         return _one(network, card, images, str(out), wish)
     found = find_all(images)

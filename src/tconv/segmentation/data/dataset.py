@@ -116,6 +116,7 @@ class Batches:
         processes: that share a step; each makes its own part of it.
         rank: of this process among them.
         accumulate: steps that make one change of the weights; an epoch has a multiple of it.
+        length: steps per epoch, or None for as many as the images make.
     """
 
     samples: Samples
@@ -125,9 +126,12 @@ class Batches:
     processes: int = 1
     rank: int = 0
     accumulate: int = 1
+    length: int | None = None
 
     def steps(self) -> int:
         """Per epoch; what is left over waits for another epoch's order."""
+        if self.length is not None:
+            return -(-self.length // self.accumulate) * self.accumulate
         return max(1, len(self.samples) // (self.batch * self.processes * self.accumulate)) * self.accumulate
 
     def numbers(self, epoch: int, step: int) -> list[tuple[int, int]]:

@@ -209,22 +209,31 @@ def _carrier(model: nn.Module, card: Card) -> WorkerPlugin:
     from distributed import WorkerPlugin
     from safetensors.torch import save
 
+    from tconv.segmentation.ensemble import Ensemble
+
     class Carrier(WorkerPlugin):
-        def __init__(self, numbers: bytes, card: str) -> None:
-            self.numbers, self.text = numbers, card
+        def __init__(self, members: list[tuple[bytes, str]], flips: list[str] | None, card: str) -> None:
+            self.members, self.flips, self.text = members, flips, card
 
         def setup(self, worker: Worker) -> None:
             from safetensors.torch import load
 
             from tconv.segmentation.card import Card
+            from tconv.segmentation.ensemble import Ensemble
 
+            parts = [(Card.from_json(text).build(), Card.from_json(text)) for _, text in self.members]
+            for (member, _), (numbers, _) in zip(parts, self.members, strict=True):
+                member.load_state_dict(load(numbers))
             self.card = Card.from_json(self.text)
-            model = self.card.build()
-            model.load_state_dict(load(self.numbers))
-            self.model = ready(model)
-            del self.numbers
+            self.model = ready(parts[0][0] if self.flips is None else Ensemble(parts, flips=self.flips))
+            del self.members
 
-    return Carrier(save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}), card.to_json())
+    parts = list(zip(model.members, model.parts, strict=True)) if isinstance(model, Ensemble) else [(model, card)]
+    members = [
+        (save({name: tensor.contiguous() for name, tensor in member.state_dict().items()}), about.to_json())
+        for member, about in parts
+    ]
+    return Carrier(members, model.flips if isinstance(model, Ensemble) else None, card.to_json())
 
 
 def _on_worker(name: str, task: Task[J, T], job: J) -> T | Exception:

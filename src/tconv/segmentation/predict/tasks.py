@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tconv import errors
 from tconv.arrays import Array
 from tconv.segmentation.card import Card
+from tconv.segmentation.components import finished
 from tconv.segmentation.data.dataset import Normal
 from tconv.segmentation.data.legend import IGNORED
 from tconv.segmentation.data.masks import mark, mask_picture
@@ -108,6 +109,7 @@ def picture(model: nn.Module, card: Card, job: Picture) -> Made:
     shown = visible(raster) if wish.overlay else None
     found = _found(model, card, job, raster, as_scores if wish.probabilities else as_classes)
     classes = (as_classes(found) if wish.probabilities else found).numpy()
+    classes = finished(classes, card)
     counting = classes if raster.valid is None else classes[raster.valid]
     files = {}
     if raster.valid is not None:

@@ -1,4 +1,4 @@
-"""Synthetic data with exact masks: `digits` and `cells`, each with a training, a held-out and a shifted part."""
+"""Synthetic data with exact masks: `digits`, `cells` and `fabric`, each with a training, a test and a shifted part."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from tconv.names import shown
 from tconv.segmentation.card import palette
 from tconv.segmentation.data.findings import CLASSES
 from tconv.segmentation.data.masks import write_mask
-from tconv.segmentation.synthetic import cells, digits
+from tconv.segmentation.synthetic import cells, digits, fabric
 from tconv.segmentation.wholly import wholly
 
 Sample = tuple[Array, Array]
 SETS: dict[str, tuple[Callable[[int, int, int, str], Iterator[Sample]], tuple[str, ...]]] = {
     "digits": (digits.make, digits.CLASSES),
     "cells": (cells.make, cells.CLASSES),
+    "fabric": (fabric.make, fabric.CLASSES),
 }
 PARTS = ("train", "test", "shifted")
 
@@ -29,7 +30,7 @@ def write(folder: Path, kind: str, count: int, size: int = 96, seed: int = 0, pa
 
     Args:
         folder: made if missing.
-        kind: "digits" or "cells".
+        kind: "digits", "cells" or "fabric".
         count: images.
         size: pixels per side, at least 48.
         seed: other seeds give other images.

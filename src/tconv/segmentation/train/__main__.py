@@ -25,7 +25,7 @@ def main() -> None:
 
     def begin(task: Task) -> None:
         print(f"processes: {PartialState().num_processes}, crops per step and process: {task.settings.batch}")
-        print("\n".join(report.data(task.found, len(task.training), len(task.held_out))), flush=True)
+        print("\n".join((*report.data(task.found, len(task.training), len(task.held_out)), *task.said)), flush=True)
 
     def tell(progress: Progress, step: int, steps: int) -> None:
         if step == 0:
@@ -35,12 +35,13 @@ def main() -> None:
         folder: Path,
         *,
         out: Annotated[Path, cyclopts.Parameter(name=["--out", "-o"])],
+        start: Annotated[Path | None, cyclopts.Parameter(name="--from")] = None,
         resume: Annotated[bool, cyclopts.Parameter(negative=())] = False,
         config: Path | None = None,
         tensorboard: Annotated[bool, cyclopts.Parameter(negative=())] = False,
         settings: Annotated[Settings, cyclopts.Parameter(name="*")] = DEFAULTS,
     ) -> None:
-        result = train(folder, out, settings, resume, begin, tell, tensorboard)
+        result = train(folder, out, settings, resume, begin, tell, tensorboard, start=start)
         if PartialState().is_main_process:
             print("\n".join(report.summary(result.card.classes, result.confusion, result.baselines)))
 

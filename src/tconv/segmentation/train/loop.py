@@ -1,21 +1,19 @@
-"""The training loop: steps, measurements, checkpoints. Accelerate sees to devices, precision and many processes."""
+"""A training from a folder to a run: what it works on, what it starts from, its end. `trainer` has the steps."""
 
 from __future__ import annotations
 
 import hashlib
 import signal
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from math import cos, isfinite, pi
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
 
 from tconv import errors, outputs
 from tconv.names import shown
@@ -24,38 +22,41 @@ from tconv.segmentation.baselines import baselines, majority
 from tconv.segmentation.card import Card, palette
 from tconv.segmentation.checkpoint import BEST, load, save
 from tconv.segmentation.data.check import check
-from tconv.segmentation.data.dataset import Batches, Normal, Samples, measure
+from tconv.segmentation.data.dataset import Batches, Samples, measure
 from tconv.segmentation.data.findings import Found
 from tconv.segmentation.data.legend import IGNORED
 from tconv.segmentation.data.split import split
 from tconv.segmentation.evaluate import evaluate
 from tconv.segmentation.losses import Loss
 from tconv.segmentation.metrics import Confusion
+from tconv.segmentation.refine import Refined, refine
 from tconv.segmentation.train import record
-from tconv.segmentation.train.settings import Settings
-from tconv.segmentation.train.state import LAST, Progress, load_state, save_state
+from tconv.segmentation.train.alone import Alone, is_alone
+from tconv.segmentation.train.choose import choose, this_machine
+from tconv.segmentation.train.clock import Clock
+from tconv.segmentation.train.probe import Probe
+from tconv.segmentation.train.settings import Chosen, Settings
+from tconv.segmentation.train.start import Start, read_start
+from tconv.segmentation.train.state import LAST, Progress, load_state
+from tconv.segmentation.train.trainer import Stopped, Tell, Trainer, class_weights, schedule
 
-WARM = 0.05  # the part of all steps in which the learning rate rises
+__all__ = ["Result", "Stopped", "Task", "Tell", "class_weights", "interruptible", "prepare", "schedule", "train"]
+
 SETTINGS = "settings.toml"
-
-Tell = Callable[[Progress, int, int], object]
-
-
-class Stopped(KeyboardInterrupt):
-    """Ctrl-C, and the state is saved and the training can be resumed."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a training works on, the same in every process."""
+    """What a training works on, the same in every process; `said` are lines about what was chosen and taken over."""
 
-    settings: Settings
+    settings: Chosen
     found: Found
     training: Samples
     held_out: Samples
     card: Card
     digest: str
     memory: int | None = None
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,14 @@ class Result:
         confusion: of the best model on the held-out images.
         baselines: by name, on the same images.
         progress: the history.
+        refined: what was chosen for prediction on held-out images, or None.
     """
 
     card: Card
     confusion: Confusion
     baselines: dict[str, Confusion]
     progress: Progress
+    refined: Refined | None = None
 
 
 def train(
@@ -84,51 +87,123 @@ def train(
     tell: Tell | None = None,
     tensorboard: bool = False,
     memory: int | None = None,
+    start: Path | None = None,
 ) -> Result:
     """Train on a folder of images and masks.
 
     Args:
         folder: in a layout that `data.pairs` knows.
         run: folder for checkpoints, metrics.csv, curves.png and samples; made if missing.
-        settings: of the training.
-        resume: go on with the training in `run`, with the same result as if it had never stopped.
+        settings: of the training; what is None in them is chosen.
+        resume: go on with the training in `run`. Where epochs are the limit, and the same as before, the result is as
+            if it had never stopped.
         begin: called before the first step with what was found.
         tell: called with (progress, step, steps per epoch) after every step, and with step 0 after an epoch.
         tensorboard: write TensorBoard's files too; needs tensorboard.
         memory: bytes that a tile of a validation image may take; default a quarter of the machine's.
+        start: a run or a checkpoint to begin with, of other classes, channels or sizes too; see `start.py`.
 
     Raises:
         TconvError: too little data, a run folder in use, a loss that is not a number; the message says what to do.
         Stopped: Ctrl-C; everything is saved.
     """
+    begun = perf_counter()
+    if resume and start is not None:
+        raise errors.TconvError("--from begins a training and --resume goes on with one; give one of them")
     if not resume:
         check_run(run, folder)
+    settings = settings.resumed(stored(run)) if resume else settings
     accelerator = _accelerator(settings)
+    source = read_start(start) if start is not None else None
     colours = Path(settings.colors) if settings.colors else None
-    task = prepare(check(folder, axes=settings.axes, colours=colours), folder, settings, memory)
+    found = check(folder, axes=settings.axes, colours=colours)
+    task = prepare(found, folder, settings, memory, source)
     outputs.check_folder(run, [path for item in task.found.items for path in (item.pair.image, item.pair.mask_file)])
-    torch.manual_seed(settings.seed)
-    model: Any = task.card.build()
-    check_norms(model, settings, accelerator.num_processes)
-    model.to(memory_format=torch.channels_last)  # faster on CPUs, and on GPUs in half precision
+    chosen = task.settings
+    model, said = _model(task, source, resume)
+    check_norms(model, chosen, accelerator.num_processes)
     if accelerator.num_processes > 1:
         shared.share_norms(model)
-    optimiser = torch.optim.AdamW(model.parameters(), settings.rate, weight_decay=settings.decay)
-    progress = load_state(run, settings, task.digest, model, optimiser, accelerator.scaler) if resume else Progress()
+    optimiser = torch.optim.AdamW(model.parameters(), chosen.rate, weight_decay=chosen.decay)
+    progress = load_state(run, chosen, task.digest, model, optimiser, accelerator.scaler) if resume else Progress()
+    said = (f"goes on after epoch {progress.epoch}",) if resume else said
+    task = replace(task, said=(*task.said, *said))
     if accelerator.is_main_process:
-        settings.write(run / SETTINGS)
+        before = remarks(run) if resume else ()
+        chosen.write(run / SETTINGS, (*before, *(line for line in task.said if line not in before)))
         if begin:
             begin(task)
-    with interruptible() as stop, record.Recorder(run, task.card, task.held_out, tensorboard) as recorder:
-        _epochs(task, run, accelerator, accelerator.prepare(model), accelerator.prepare(optimiser), progress, stop,
-                recorder, tell)  # fmt: skip
+    batches = Batches(
+        task.training, chosen.augmentation(), chosen.batch, chosen.seed, accelerator.num_processes,
+        accelerator.process_index, chosen.accumulate, chosen.steps,
+    )  # fmt: skip
+    learned = batches.steps() * accelerator.num_processes * chosen.batch * chosen.size**2
+    probe = Probe(task.held_out, chosen.size, chosen.batch, learned, chosen.seed)
+    limit = None if chosen.minutes is None else 60 * chosen.minutes
+    clock = Clock(chosen.epochs, limit, batches.steps(), progress.spent, progress.after, begun)
+    weights = class_weights(task.training) if chosen.weights == "balanced" else None
+    loss = Loss(chosen.loss, None if weights is None else weights.to(accelerator.device))
+    with interruptible() as stop, record.Recorder(run, task.card, probe, tensorboard) as recorder:
+        Trainer(
+            chosen, task.card, task.digest, run, accelerator, accelerator.prepare(model),
+            accelerator.prepare(optimiser), progress, batches, loss, probe, clock, recorder, stop, tell,
+        ).train()  # fmt: skip
     accelerator.wait_for_everyone()
+    return _finished(task, run, accelerator, probe, progress)
+
+
+def _model(task: Task, source: Start | None, resume: bool) -> tuple[Any, tuple[str, ...]]:
+    """The network with its first weights, and lines about where they are from; of one that goes on they come later."""
+    torch.manual_seed(task.settings.seed)
+    model: Any = task.card.build()
+    said: tuple[str, ...] = ()
+    if source is not None:
+        said = source.give(model, task.card)
+    elif task.settings.encoder and not resume:
+        said = model.load_cached()
+    return model.to(memory_format=torch.channels_last), said  # faster on CPUs, and on GPUs in half precision
+
+
+def _finished(task: Task, run: Path, accelerator: Any, probe: Probe, progress: Progress) -> Result:
+    """The best model, measured on everything that is held out, and how it predicts best, which its card then says."""
     best, card = load(run / BEST)
-    confusion = evaluate(best.to(accelerator.device), task.held_out, len(card.classes), accelerator, memory)
-    return Result(card, confusion, baselines(task.training, task.held_out, len(card.classes)), progress)
+    best.to(accelerator.device)
+    confusion = evaluate(best, task.held_out, len(card.classes), accelerator, task.memory)
+    refined = None
+    if task.settings.refine and accelerator.is_main_process:
+        refined = refine(best, card, probe)
+        if refined.finish.as_dict() != card.finish:
+            card = replace(card, finish=refined.finish.as_dict())
+            save(run / BEST, best, card)
+    accelerator.wait_for_everyone()
+    return Result(card, confusion, baselines(task.training, task.held_out, len(card.classes)), progress, refined)
+
+
+def stored(run: Path) -> dict[str, Any]:
+    """The settings of the training in a run folder, as they were written; none if there is no such file.
+
+    Raises:
+        TconvError: the file cannot be read.
+    """
+    path = run / SETTINGS
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise errors.TconvError(f"{path} is no TOML file: {error}") from error
+
+
+def remarks(run: Path) -> tuple[str, ...]:
+    """What was written about the settings of the training in a run folder."""
+    lines = (run / SETTINGS).read_text(encoding="utf-8").splitlines() if (run / SETTINGS).exists() else []
+    return tuple(line.removeprefix("# ") for line in lines if line.startswith("# "))
 
 
 def _accelerator(settings: Settings) -> Any:
+    """Accelerate, or what does the same for one process on a processor."""
+    if settings.precision == "no" and is_alone():
+        return Alone(settings.accumulate)
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
@@ -157,7 +232,7 @@ def check_run(run: Path, folder: Path) -> None:
         outputs.check_file(run / name, cure="give another folder for the run")
 
 
-def check_norms(model: Any, settings: Settings, processes: int) -> None:
+def check_norms(model: Any, settings: Chosen, processes: int) -> None:
     """Refuse a batch whose coarsest map has one pixel per channel: batch norm would divide by a spread of none.
 
     Raises:
@@ -171,8 +246,10 @@ def check_norms(model: Any, settings: Settings, processes: int) -> None:
         )
 
 
-def prepare(found: Found, folder: Path, settings: Settings, memory: int | None = None) -> Task:
-    """Split the data and say what the model must be.
+def prepare(
+    found: Found, folder: Path, settings: Settings, memory: int | None = None, start: Start | None = None
+) -> Task:
+    """Split the data, choose what the settings leave open, and say what the model must be.
 
     Raises:
         TconvError: nothing to learn from, or something that a person must decide first.
@@ -191,22 +268,27 @@ def prepare(found: Found, folder: Path, settings: Settings, memory: int | None =
             f"{folder}: the masks hold {len(legend.values)} values, and a mask of classes at most {IGNORED}; write one "
             f"value per class"
         )
-    training, held_out = split(found.items, settings.held_out, settings.seed)
+    training, held_out = split(found.items, settings.held_out, settings.seed, settings.folds, max(settings.fold, 1))
     channels = _channels(found, folder)
     normal = measure(training, channels)
+    known = start.architecture() if start else {}
+    choice = choose(settings, found.items, len(legend.values), channels, known, this_machine())
+    chosen = choice.settings
     arguments: dict[str, Any] = {"in_channels": channels, "out_channels": len(legend.values)}
-    arguments["features"] = list(settings.features)
-    if settings.model == "unet":
-        arguments["up"] = settings.up
+    arguments["features"] = list(chosen.features)
+    if chosen.model == "unet":
+        arguments["up"] = chosen.up
+    if chosen.encoder is not None:
+        arguments["encoder"] = chosen.encoder
+    sides = [Samples(items, legend, normal) for items in (training, held_out)]
     card = Card(
-        model=settings.model, arguments=arguments, classes=legend.names, values=legend.values,
-        palette=legend.colours or palette(len(legend.values)), mean=normal.mean, std=normal.std, size=settings.size,
-        ignore=legend.ignore, axes=settings.axes, colours=legend.colours, ignored_colours=legend.ignored_colours,
-        objects=legend.objects,
+        model="encoded" if chosen.encoder else chosen.model, arguments=arguments, classes=legend.names,
+        values=legend.values, palette=legend.colours or palette(len(legend.values)), mean=normal.mean, std=normal.std,
+        size=chosen.size, ignore=legend.ignore, axes=settings.axes, colours=legend.colours,
+        ignored_colours=legend.ignored_colours, objects=legend.objects, metrics={"majority": majority(*sides).mean_iou},
     )  # fmt: skip
     digest = hashlib.blake2b(repr([(i.pair.name, i.digest, i.counts) for i in found.items]).encode(), digest_size=12)
-    sides = [Samples(items, legend, Normal(card.mean, card.std)) for items in (training, held_out)]
-    return Task(settings, found, sides[0], sides[1], card, digest.hexdigest(), memory)
+    return Task(chosen, found, sides[0], sides[1], card, digest.hexdigest(), memory, choice.reasons)
 
 
 def _channels(found: Found, folder: Path) -> int:
@@ -219,88 +301,6 @@ def _channels(found: Found, folder: Path) -> int:
     named = {count: next(i.pair.image.name for i in found.items if i.shape[2] == count) for count in sorted(counts)}
     said = ", ".join(f"{count} as in {shown(name)}" for count, name in named.items())
     raise errors.TconvError(f"{shown(folder)}: the images have different channels ({said}); give images of one kind")
-
-
-def _epochs(
-    task: Task, run: Path, accelerator: Any, model: nn.Module, optimiser: Any, progress: Progress,
-    stop: threading.Event, recorder: record.Recorder, tell: Tell | None,
-) -> None:  # fmt: skip
-    settings, main = task.settings, accelerator.is_main_process
-    batches = Batches(
-        task.training, settings.augmentation(), settings.batch, settings.seed, accelerator.num_processes,
-        accelerator.process_index, settings.accumulate,
-    )  # fmt: skip
-    weights = class_weights(task.training) if settings.weights == "balanced" else None
-    loss = Loss(settings.loss, None if weights is None else weights.to(accelerator.device))
-    while progress.epoch < settings.epochs and not _enough(progress, settings):
-        for _ in _steps(batches, loss, accelerator, model, optimiser, progress, settings):
-            if main and tell:
-                tell(progress, progress.step, batches.steps())
-            # Every process stops after the same step: one that heard Ctrl-C tells the others.
-            whole = progress.step % settings.accumulate == 0
-            if whole and shared.total(torch.tensor(float(stop.is_set()), device=accelerator.device)) > 0:
-                if main:
-                    _save(run, task, accelerator, model, optimiser, progress)
-                raise Stopped
-        confusion = evaluate(model, task.held_out, len(task.card.classes), accelerator, task.memory)
-        better = record.finish_epoch(progress, confusion, batches.steps())
-        if main:
-            plain: nn.Module = accelerator.unwrap_model(model)
-            if better:
-                metrics = {
-                    "mean_iou": progress.best, "epoch": progress.best_epoch, "iou": record.listed(confusion.iou),
-                    "majority": majority(task.training, task.held_out).mean_iou,
-                }  # fmt: skip
-                save(run / BEST, plain, Card(**{**vars(task.card), "metrics": metrics}))
-            _save(run, task, accelerator, model, optimiser, progress)
-            recorder.epoch(progress, plain)
-            if tell:
-                tell(progress, 0, batches.steps())
-        accelerator.wait_for_everyone()
-
-
-def _steps(
-    batches: Batches, loss: Loss, accelerator: Any, model: nn.Module, optimiser: Any, progress: Progress,
-    settings: Settings,
-) -> Iterator[None]:  # fmt: skip
-    """The rest of an epoch, step by step."""
-    model.train()
-    per_epoch = batches.steps()
-    started = perf_counter()
-    for images, classes in batches.epoch(progress.epoch, progress.step):
-        progress.waited += perf_counter() - started
-        done = (progress.epoch * per_epoch + progress.step) / (settings.epochs * per_epoch)
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate * schedule(done)
-        with accelerator.accumulate(model):
-            with accelerator.autocast():
-                scores = model(images.to(accelerator.device, memory_format=torch.channels_last))
-            value = loss(scores, classes.to(accelerator.device))
-            lost = float(value.detach())
-            if not isfinite(lost):
-                raise errors.TconvError(_not_finite(batches, progress, settings))
-            accelerator.backward(value)
-            optimiser.step()
-            optimiser.zero_grad()
-        progress.losses += lost
-        progress.step += 1
-        progress.busy += perf_counter() - started
-        yield
-        started = perf_counter()
-
-
-def schedule(done: float) -> float:
-    """The learning rate's factor when the part `done` of all steps is: up in a line, down in half a cosine."""
-    if done < WARM:
-        return (done + WARM / 10) / (WARM * 1.1)
-    return 0.5 * (1 + cos(pi * (done - WARM) / (1 - WARM)))
-
-
-def class_weights(samples: Samples) -> torch.Tensor:
-    """Inverse square roots of the classes' parts of all pixels, 1 on average over the classes that are there."""
-    counts = torch.from_numpy(samples.pixels().astype(np.float32))
-    weights = torch.where(counts > 0, counts.clamp(min=1).rsqrt(), torch.zeros(()))
-    return weights / weights[weights > 0].mean()
 
 
 @contextmanager
@@ -321,20 +321,3 @@ def interruptible() -> Iterator[threading.Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _save(run: Path, task: Task, accelerator: Any, model: nn.Module, optimiser: Any, progress: Progress) -> None:
-    plain = accelerator.unwrap_model(model)
-    save_state(run, task.settings, task.digest, progress, plain, optimiser.optimizer, accelerator.scaler)
-
-
-def _enough(progress: Progress, settings: Settings) -> bool:
-    return bool(settings.patience) and progress.epoch - progress.best_epoch >= settings.patience
-
-
-def _not_finite(batches: Batches, progress: Progress, settings: Settings) -> str:
-    names = [shown(batches.samples.items[n].pair.image.name) for _, n in batches.numbers(progress.epoch, progress.step)]
-    return (
-        f"the loss is not a number in epoch {progress.epoch + 1}, step {progress.step + 1} ({', '.join(names)}); give "
-        f"a smaller --rate than {settings.rate:g}" + ("" if settings.precision == "no" else ", or --precision no")
-    )

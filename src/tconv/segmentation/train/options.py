@@ -22,14 +22,21 @@ def written(app: Any, commands: tuple[str, ...], arguments: Any) -> None:
     features = given.get("--features")
     if features is None:  # another command
         return
-    path = _path(given, "--config") or (_resumed(given) if "--resume" in given and given["--resume"].tokens else None)
+    resumed = _resumed(given) if "--resume" in given and given["--resume"].tokens else None
+    path = _path(given, "--config") or resumed
     if path is not None:
-        _fill(app, commands, arguments, path)
+        _fill(app, commands, arguments, path, _outdated(given) if path == resumed else ())
     parts = [token.evolve(value=part) for token in features.tokens for part in token.value.split(",")]
     features.tokens[:] = [token.evolve(index=n) for n, token in enumerate(parts)]
 
 
-def _fill(app: Any, commands: tuple[str, ...], arguments: Any, path: Path) -> None:
+def _outdated(given: dict[str, Any]) -> tuple[str, ...]:
+    """Limits of the training so far that hold no more, as another one is given: it is made longer."""
+    limits = ("epochs", "minutes")
+    return limits if any(given[f"--{name}"].tokens for name in limits if f"--{name}" in given) else ()
+
+
+def _fill(app: Any, commands: tuple[str, ...], arguments: Any, path: Path, outdated: tuple[str, ...] = ()) -> None:
     from cyclopts.config import Dict
 
     try:
@@ -38,6 +45,7 @@ def _fill(app: Any, commands: tuple[str, ...], arguments: Any, path: Path) -> No
         raise errors.TconvError(f"{path}: there is no such file") from None
     except ValueError as error:
         raise errors.TconvError(f"{path} is no TOML file: {error}") from error
+    content = {name: value for name, value in content.items() if name not in outdated}
     for command in reversed(commands):  # so that an option named as a command of tconv, such as size, is an option
         content = {command: content}
     Dict(content, source=str(path))(app, commands, arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from math import isnan
 from pathlib import Path
+from time import perf_counter
 from types import TracebackType
 from typing import Any
 
@@ -24,18 +25,20 @@ from tconv.segmentation.evaluate import classes_of
 from tconv.segmentation.memory import budget
 from tconv.segmentation.metrics import Confusion
 from tconv.segmentation.predict.tiles import tiling_of
+from tconv.segmentation.train.probe import Probe
 from tconv.segmentation.train.state import Progress
 from tconv.segmentation.wholly import wholly
 
 SHOWN = 4  # held-out images per picture
+DRAWING = 0.03  # of the time, at most
 RIGHT, WRONG = (236, 233, 226), (184, 67, 15)
 
 
-def finish_epoch(progress: Progress, confusion: Confusion, steps: int) -> bool:
+def finish_epoch(progress: Progress, confusion: Confusion) -> bool:
     """Enter an epoch into the history and go on to the next; whether it was the best so far."""
     row = {
         "epoch": progress.epoch + 1,
-        "loss": progress.losses / steps,
+        "loss": progress.losses / max(progress.step, 1),
         "mean_iou": confusion.mean_iou,
         "mean_dice": confusion.mean_dice,
         "accuracy": confusion.accuracy,
@@ -56,7 +59,7 @@ def epoch_line(row: dict[str, Any]) -> str:
     """A row of the history in words."""
     return (
         f"epoch {row['epoch']}: loss {row['loss']:.4f}, mean IoU {row['mean_iou']:.4f}, {row['seconds']:.1f} s, "
-        f"{row['waiting']:.1%} of them waiting for data"
+        f"{row['waiting']:.1%} of them waiting for data" + (f"; {row['note']}" if "note" in row else "")
     )
 
 
@@ -66,11 +69,13 @@ def listed(values: Array) -> list[float | None]:
 
 
 class Recorder:
-    """Writes into a run folder after every epoch; what an epoch's files hold comes from the history alone."""
+    """Writes into a run folder: the table after every epoch; pictures after the first epoch and the last, and between
+    them as often as drawing takes no more than a thirtieth of the time."""
 
-    def __init__(self, run: Path, card: Card, held_out: Samples, tensorboard: bool = False) -> None:
-        self.run, self.card, self.held_out = run, card, held_out
+    def __init__(self, run: Path, card: Card, probe: Probe, tensorboard: bool = False) -> None:
+        self.run, self.card, self.probe = run, card, probe
         self._board: Any = _tensorboard(run) if tensorboard else None
+        self._begun, self._drawing, self._drawn = perf_counter(), 0.0, 0
 
     def __enter__(self) -> Recorder:
         return self
@@ -80,24 +85,38 @@ class Recorder:
             self._board.close()
 
     def epoch(self, progress: Progress, model: nn.Module) -> None:
-        """After an epoch: the table, the curves, the samples."""
+        """After an epoch: the table, and, if there is time, the curves and the samples."""
         write_csv(self.run / "metrics.csv", progress.history, self.card.classes)
-        write_curves(self.run / "curves.png", progress.history)
-        picture = samples_picture(model, self.held_out, self.card, f"Held-out images after epoch {progress.epoch}")
-        with wholly(self.run / "samples" / f"epoch_{progress.epoch:03}.png") as part:
-            picture.save(part)
         if self._board:
             for name in ("loss", "mean_iou", "mean_dice", "accuracy"):
                 self._board.add_scalar(name, progress.history[-1][name], progress.epoch)
             for name, value in zip(self.card.classes, progress.history[-1]["iou"], strict=True):
                 if value is not None:
                     self._board.add_scalar(f"iou/{name}", value, progress.epoch)
+        if self._drawing <= DRAWING * (perf_counter() - self._begun):
+            self._draw(progress, model)
+
+    def last(self, progress: Progress, model: nn.Module) -> None:
+        """At the end of the training: the pictures, unless they show the last epoch already."""
+        if progress.history and self._drawn != progress.epoch:
+            self._draw(progress, model)
+
+    def _draw(self, progress: Progress, model: nn.Module) -> None:
+        started = perf_counter()
+        write_curves(self.run / "curves.png", progress.history)
+        title = f"Held-out images after epoch {progress.epoch}"
+        picture = samples_picture(model, self.probe.shown(SHOWN), self.card, title)
+        with wholly(self.run / "samples" / f"epoch_{progress.epoch:03}.png") as part:
+            picture.save(part, compress_level=1)
+        if self._board:
             self._board.add_image("samples", np.asarray(picture), progress.epoch, dataformats="HWC")
+        self._drawing += perf_counter() - started
+        self._drawn = progress.epoch
 
 
 def write_csv(path: Path, history: list[dict[str, Any]], classes: tuple[str, ...]) -> None:
     """One row per epoch; the IoU of a class that was absent is an empty cell."""
-    plain = [name for name in history[0] if name != "iou"]
+    plain = [name for name in history[0] if name not in ("iou", "note")]
     with wholly(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow([*plain, *(f"iou {name}" for name in classes)])

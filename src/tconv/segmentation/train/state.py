@@ -31,6 +31,10 @@ class Progress:
         best: highest mean IoU so far.
         best_epoch: in which it was reached, from 1; 0 before.
         history: one row per finished epoch.
+        spent: seconds in all, reading and measuring included.
+        done: which part of the training that is, 0 to 1.
+        after: seconds that measuring the finished model is expected to take.
+        flip: how crops are mirrored, if that was found out; else empty.
     """
 
     epoch: int = 0
@@ -41,6 +45,10 @@ class Progress:
     best: float = -1.0
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    spent: float = 0.0
+    done: float = 0.0
+    after: float = 0.0
+    flip: str = ""
 
 
 def save_state(
@@ -79,6 +87,10 @@ def load_state(
         about = json.loads(state["about"])
         progress = Progress(**about["progress"])
         others = settings.differences(about["settings"])
+        if settings.epochs is not None and settings.epochs < progress.epoch + (progress.step > 0):
+            raise errors.TconvError(
+                f"{run} has been trained for {progress.epoch} epochs already; give --epochs above that, or leave it out"
+            )
         if others:
             raise errors.TconvError(
                 f"{run} was trained with other settings: {'; '.join(others)}; give the same ones, or another folder"
