@@ -1,6 +1,6 @@
 # Each target sets up what it needs: a virtual environment in .venv, the compiled core, the packages of one extra.
 .DEFAULT_GOAL := help
-.PHONY: help demo gallery bench bench-models test test-slow test-tensorflow sanitize sanitize-threads cross-aarch64 lint clean
+.PHONY: help demo gallery docs bench bench-models test test-slow test-tensorflow sanitize sanitize-threads cross-aarch64 lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +24,9 @@ demo: .venv/demo.stamp  ## learned upsampling on photographs, and a U-Net traine
 
 gallery: .venv/demo.stamp  ## the figures of docs/gallery, as SVG and GIF
 	$(BIN)/python -m tconv.explorer.gallery docs/gallery
+
+docs: .venv/docs.stamp  ## the documentation site, with the lesson as its first page: build/docs/html, to be opened or published
+	$(BIN)/python site/assemble.py build/docs
 
 bench: .venv/bench.stamp  ## time tconv and its peers on 61 published layers; writes bench/results
 	$(BIN)/tconv bench -o bench/results
@@ -86,6 +89,10 @@ clean:  ## remove everything that the targets above made
 
 .venv/demo.stamp: $(CORE) | $(BIN)/python
 	$(INSTALL) '.[segmentation,images]'
+	touch $@
+
+.venv/docs.stamp: $(CORE) | $(BIN)/python
+	$(INSTALL) '.[docs]'
 	touch $@
 
 .venv/bench.stamp: $(CORE) | $(BIN)/python

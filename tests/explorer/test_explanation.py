@@ -149,13 +149,13 @@ def test_crops_are_said_as_pytorch_says_them(geometry: Geometry, op: list[int], 
             lambda: explain(form="fft"),
             errors.TconvError,
             "form 'fft' is unknown; choose all or one of scatter, gather, taps, zero_insert, matrix, col2im, phases, "
-            "adjoint, forward, window, coverage, agreement",
+            "adjoint, forward, window, coverage, windows, neurons, agreement",
         ),
         (
             lambda: explain(form="agreement").svg(),
             errors.TconvError,
             "form 'agreement' has no picture; choose all or one of scatter, gather, taps, zero_insert, matrix, col2im, "
-            "phases, adjoint, forward, window, coverage",
+            "phases, adjoint, forward, window, coverage, windows, neurons",
         ),
         (
             lambda: str(explain(form="window")),

@@ -14,11 +14,12 @@ from explorer.layers import cases
 from hypothesis import given, settings
 from PIL import Image
 
+import tconv
 from tconv import Geometry
 from tconv.explorer import Trace, raster, svg, trace, words
 from tconv.explorer.palette import DARK, LIGHT
-from tconv.explorer.scene import Box, Role, Scene
-from tconv.explorer.scenes import SCENES
+from tconv.explorer.scene import Box, Edge, Role, Scene
+from tconv.explorer.scenes import SCENES, neurons
 
 SVG = "{http://www.w3.org/2000/svg}"
 W = [[0, 1, 1], [0, 1, 0], [1, 0, 1]]
@@ -70,6 +71,62 @@ def test_frames_light_what_the_trace_lists(seen: Trace) -> None:
 def test_forward_brings_back_the_pairing(seen: Trace) -> None:
     if len(seen.x) == len(seen.y) == 1:
         assert texts(SCENES["forward"](seen).scenes[-1], Role.INPUT) == written(seen.pairing.back[0])
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(cases())
+def test_neurons_have_an_edge_for_every_multiplication(seen: Trace) -> None:
+    """As many edges as entries of C^T; those that leave one input are its column; equal colours are equal numbers."""
+    film = SCENES["neurons"](seen)
+    assert len(film.scenes) == seen.x.size
+    for column, scene in enumerate(film.scenes):
+        edges = [mark for mark in scene.marks if isinstance(mark, Edge)]
+        assert len(edges) == seen.connected.sum()
+        assert sum(edge.lit for edge in edges) == seen.connected[:, column].sum()
+        assert texts(scene, Role.INPUT) == written(seen.x) and texts(scene, Role.OUTPUT) == written(seen.linear)
+    numbers = seen.weight.size
+    assert film.still.says.endswith(
+        f"Fully connected {seen.matrix.size} weights, sparse {seen.connected.sum()}, shared {numbers}."
+    )
+
+
+def test_chains_of_neurons() -> None:
+    """2x2 to 3x3 to 4x4 and back: the numbers of the layers, and one copy of a kernel lit per frame."""
+    up, small = Geometry.from_torch(2, ndim=2), np.array([[1, 2], [3, 4]])
+    kernels = np.array([[1, 2], [0, 1]]), np.array([[1, 0], [2, 1]])
+    first, second = trace(up, small, kernels[0]), trace(up, np.ones((3, 3), int), kernels[1])
+    middle = tconv.conv_transpose2d(small[None, None], kernels[0][None, None])
+    large = tconv.conv_transpose2d(middle, kernels[1][None, None])
+    film = neurons.chain((first, second), "up")
+    assert len(film.scenes) == 4 + 9
+    for scene in film.scenes:
+        assert texts(scene, Role.CANVAS) == written(middle) and texts(scene, Role.OUTPUT) == written(large)
+        edges = [mark for mark in scene.marks if isinstance(mark, Edge)]
+        assert (len(edges), sum(edge.lit for edge in edges)) == (16 + 36, 4)
+    z = np.arange(16).reshape(4, 4)
+    windows = np.lib.stride_tricks.sliding_window_view
+    down = (windows(z, (2, 2)) * kernels[1]).sum((2, 3))
+    least = (windows(down, (2, 2)) * kernels[0]).sum((2, 3))
+    film = neurons.convolutions((first, second), z, "down")
+    assert len(film.scenes) == 9 + 4
+    for scene in film.scenes:
+        assert texts(scene, Role.CANVAS) == written(down) and texts(scene, Role.INPUT) == written(least)
+    assert film.scenes[0].says == "Layer 1: 4 edges arrive at neuron 0, one copy of its kernel."
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(cases())
+def test_windows_are_the_rows_of_the_matrix(seen: Trace) -> None:
+    """Each row of C in the shape of y; each row of C^T as the flipped kernel over x, whose sum is the output."""
+    scenes = SCENES["windows"](seen).scenes
+    cells, inputs = seen.y[0].size, seen.x[0].size
+    assert len(scenes) == inputs + cells
+    first = seen.connected[:cells, :inputs]
+    assert texts(scenes[inputs - 1], Role.KERNEL) == written(seen.matrix[:cells, :inputs].T[first.T])
+    one = next(e for e in range(len(seen.y)) if seen.connects(0, e))
+    alone = trace(seen.geometry, seen.x[:1], seen.weight[:1, one : one + 1]).linear[0]
+    for scene, value in zip(scenes[inputs:], alone.ravel(), strict=True):
+        assert scene.says.endswith(f"the sum is {words.number(value)}.")
 
 
 def test_three_axes_are_slices() -> None:

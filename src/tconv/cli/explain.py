@@ -41,7 +41,7 @@ def explain(
 
     Args:
         form: all, or one of scatter, gather, taps, zero_insert, matrix, col2im, phases, adjoint, agreement; only as a
-            picture forward, window, coverage.
+            picture forward, window, coverage, windows, neurons.
         html: Write a page to explore the layer, one file that needs no network, instead of text.
         svg: Write a picture.
         gif: Write a moving picture, one frame per step.

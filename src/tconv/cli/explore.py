@@ -29,7 +29,8 @@ def explore(
     """Explore a layer in the browser: every form, linked, with numbers to change.
 
     Writes one HTML file that needs no network, opens it where there is a
-    browser, and prints its path. Without options, a layer of stride 2.
+    browser, and prints its path. Without options it begins with a lesson of
+    ten minutes, from which the explorer is one click away.
 
         tconv explore
         tconv explore --in 4x4 --kernel 3 --stride 2 --padding 1
@@ -37,10 +38,11 @@ def explore(
 
     Args:
         form: The view to begin with: all, or one of scatter, gather, zero_insert, matrix, phases, col2im, forward,
-            coverage, adjoint.
+            coverage, adjoint, windows, neurons.
         out: Where to write the page, instead of a temporary file.
     """
-    page = layer.explanation(STARTS_WITH if (layer, geometry) == (EXAMPLE, DEFAULTS) else geometry, form).html()
+    example = (layer, geometry) == (EXAMPLE, DEFAULTS)
+    page = layer.explanation(STARTS_WITH if example else geometry, form).html(lesson=example and form == "all")
     if out is None:
         folder = Path(tempfile.mkdtemp(prefix="tconv-"))
         out = folder / "explorer.html"

@@ -77,13 +77,17 @@ class Explanation:
 
         return gif(self.film, seconds)
 
-    def html(self) -> str:
+    def html(self, lesson: bool = False) -> str:
         """One page that explores this layer: every form, linked, with numbers to be changed. It needs no network.
+
+        Args:
+            lesson: begin with the lesson, from which the explorer is one click away.
 
         Raises:
             TooLargeError: larger than the page draws.
         """
-        return page(start(self.geometry, self.x, self.weight, self.bias, self.groups, self.form))
+        state = start(self.geometry, self.x, self.weight, self.bias, self.groups, self.form)
+        return page({**state, "lesson": 1} if lesson else state)
 
     def save(self, path: str | Path) -> None:
         """Write the file that the suffix says: .html, .svg, .png or .gif.
@@ -157,7 +161,7 @@ def explain(
         stride, padding, output_padding, dilation: as in `Geometry.from_torch`.
         geometry: instead of these four.
         form: "all", or one of scatter, gather, taps, zero_insert, matrix, col2im, phases, adjoint, forward, window,
-            coverage, agreement; hyphens do as well.
+            coverage, windows, neurons, agreement; hyphens do as well.
 
     Raises:
         TconvError: an unknown form; contradicting arguments.

@@ -18,7 +18,7 @@ from tconv.explorer import raster, svg
 from tconv.explorer.examples import counting
 from tconv.explorer.explanation import explain
 from tconv.explorer.scene import Film, Role
-from tconv.explorer.scenes import SCENES, zero_insert
+from tconv.explorer.scenes import SCENES, neurons, zero_insert
 from tconv.explorer.scenes.forward import Names, convolution
 from tconv.explorer.trace import trace
 from tconv.geometry import Forward, Geometry
@@ -71,7 +71,7 @@ def shown(name: str, form: str, says: str, geometry: Geometry, x: object, w: obj
 
 def figures() -> tuple[Figure, ...]:
     """All of them, in the order of the page."""
-    return (*forms(), *geometries(), *guide())
+    return (*forms(), *rows(), *geometries(), *guide())
 
 
 def forms() -> tuple[Figure, ...]:
@@ -85,6 +85,31 @@ def forms() -> tuple[Figure, ...]:
         shown("phases", "phases", "The same as four small convolutions, interleaved; no zeros.", up, x, w),
         shown("col2im", "col2im", "The same as one matrix product, then folded.", Geometry(3, 2), [1, 2, 3], [1, 2, 1]),
         shown("not_inverse", "adjoint", "Down again: the size comes back, the values do not.", up, x, w),
+    )
+
+
+def rows() -> tuple[Figure, ...]:
+    """The matrix row by row, and layers as neurons that share their edges."""
+    lecture, x, w = Geometry.from_torch(3, ndim=2), [[2, 3], [1, 3]], [[0, 1, 1], [0, 1, 0], [1, 0, 1]]
+    up, small = Geometry.from_torch(2, ndim=2), [[1, 2], [3, 4]]
+    first, second = trace(up, small, [[1, 2], [0, 1]]), trace(up, counting((3, 3)), [[1, 0], [2, 1]])
+    line, kernels = Geometry(2), counting((1, 3, 2))
+    three = trace(line, [[1, 2]], kernels), trace(line, np.ones((3, 3), np.int64), counting((3, 1, 2)))
+    up_title, down_title = (
+        "neurons: 2x2, 3x3, 4x4, a kernel shared per input",
+        "neurons: 4x4, 3x3, 2x2, shared per output",
+    )
+    channels = "neurons: three channels in the middle"
+    return (
+        shown("windows", "windows", "Rows of C as windows; rows of C^T as the flipped kernel.", lecture, x, w),
+        shown("neurons", "neurons", "A layer as neurons; edges of one colour share one number.", up, small, small),
+        Figure("neurons_up", "Two transposed convolutions.", lambda: neurons.chain((first, second), up_title)),
+        Figure(
+            "neurons_down",
+            "The ordinary convolutions that they transpose.",
+            lambda: neurons.convolutions((first, second), counting((4, 4)), down_title),
+        ),
+        Figure("neurons_channels", "More channels are more neurons.", lambda: neurons.chain(three, channels)),
     )
 
 
@@ -138,6 +163,11 @@ def page() -> str:
     parts = (
         ("Forms", "One layer, kernel 3, stride 2, padding 1, output_padding 1, seen in every form.", forms()),
         (
+            "Rows and neurons",
+            "The matrix row by row, and the layer as neurons that share the numbers of their edges.",
+            rows(),
+        ),
+        (
             "Parameters",
             "What nobody draws: padding as a crop, holes, groups, one and three axes.",
             geometries(),
@@ -163,8 +193,8 @@ def page() -> str:
 
 
 def explorer() -> str:
-    """The page of the walk-through's layer, to be opened in a browser."""
-    return explain(stride=2, padding=1, output_padding=1).html()
+    """The page, to be opened in a browser: the lesson, and behind it the walk-through's layer."""
+    return explain(stride=2, padding=1, output_padding=1).html(lesson=True)
 
 
 def write(folder: Path) -> None:

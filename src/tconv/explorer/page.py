@@ -19,6 +19,7 @@ from tconv.explorer.scene import Role
 MODULES = (  # a module stands after those that it imports from
     "relation.js",
     "words.js",
+    "lessonwords.js",
     "layer.js",
     "laws.js",
     "linear.js",
@@ -28,11 +29,18 @@ MODULES = (  # a module stands after those that it imports from
     "presets.js",
     "draw.js",
     "plates.js",
+    "neurons.js",
     "views.js",
     "controls.js",
+    "strips.js",
+    "tasks.js",
+    "steps.js",
+    "lesson.js",
     "editor.js",
     "panels.js",
+    "network.js",
     "save.js",
+    "cards.js",
     "player.js",
     "app.js",
 )
@@ -54,7 +62,7 @@ def page(start: dict[str, Any]) -> str:
     """
     parts = {
         "POLICY": _policy(script()),
-        "STYLE": _web("style.css") + _variables(),
+        "STYLE": _web("style.css") + _web("lesson.css") + _variables(),
         "SCENE": _web("scene.css") + _roles(),
         "START": json.dumps(start, separators=(",", ":")).replace("<", "\\u003c"),
         "SCRIPT": script(),
@@ -66,7 +74,7 @@ def page(start: dict[str, Any]) -> str:
 def script() -> str:
     """All modules as one: their imports and the word export taken out, as they now share one scope."""
     joined = "\n".join(_web(name) for name in MODULES)
-    joined = re.sub(r"^import \{[^}]*\} from \"\./[a-z]+\.js\";\n", "", joined, flags=re.MULTILINE)
+    joined = re.sub(r"^import (?:\{[^}]*\} from )?\"\./[a-z]+\.js\";\n", "", joined, flags=re.MULTILINE)
     return "\n" + re.sub(r"^export ", "", joined, flags=re.MULTILINE)
 
 
@@ -103,9 +111,9 @@ def _roles() -> str:
     """The rules of a picture: the fill of a cell, its number, and names in its colour."""
     return "".join(
         f".{key}{{fill:var(--{key}-fill);stroke:var(--{key}-edge);background:var(--{key}-fill);"
-        f"border-color:var(--{key}-edge)}}.{key}-t{{fill:var(--{key}-ink)}}"
+        f"border-color:var(--{key}-edge);color:var(--{key}-ink)}}.{key}-t{{fill:var(--{key}-ink)}}"
         f".{key}-n{{fill:var(--{key}-edge);color:var(--{key}-edge)}}"
-        f".lit.{key}{{fill:var(--{key}-lit);stroke:var(--{key}-edge)}}"
+        f".lit.{key}{{fill:var(--{key}-lit);stroke:var(--{key}-edge);background:var(--{key}-lit)}}"
         for _, _, key in _names()
     )
 

@@ -8,7 +8,7 @@ from io import BytesIO
 from PIL import Image, ImageDraw, ImageFont
 
 from tconv.explorer.palette import LIGHT, Theme
-from tconv.explorer.scene import Arrow, Box, Film, Frame, Picture, Role, Scene, Words
+from tconv.explorer.scene import Arrow, Box, Edge, Film, Frame, Picture, Role, Scene, Words
 
 CELL = 36  # pixels
 FINER = 2  # drawn larger and scaled down, which smooths the letters
@@ -60,6 +60,9 @@ def _drawn(scene: Scene, size: tuple[float, float], theme: Theme, finer: int) ->
             pen.rounded_rectangle(corners, radius=3 * finer, outline=theme.of(mark.role).edge, width=3 * finer)
         elif isinstance(mark, Picture):
             _paste(image, mark, unit)
+        elif isinstance(mark, Edge):
+            ends = (mark.x * unit, mark.y * unit, mark.to_x * unit, mark.to_y * unit)
+            pen.line(ends, fill=theme.of(mark.role, mark.tint).edge, width=(3 if mark.lit else 1) * finer)
         else:
             _arrow(pen, mark, theme, unit)
     return image

@@ -103,7 +103,25 @@ class Picture:
     says: str = ""
 
 
-Mark: TypeAlias = Box | Frame | Words | Arrow | Picture
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A line between two neurons, in one of the colours of phases.
+
+    Attributes:
+        tint: which colour.
+        lit: it takes part in what the frame is about.
+    """
+
+    x: float
+    y: float
+    to_x: float
+    to_y: float
+    tint: int = 0
+    lit: bool = False
+    role: Role = Role.PHASE
+
+
+Mark: TypeAlias = Box | Frame | Words | Arrow | Picture | Edge
 
 
 @dataclass(frozen=True)
@@ -198,6 +216,6 @@ def tour(films: Iterable[Film]) -> Film:
 
 
 def _moved(mark: Mark, x: float, y: float) -> Mark:
-    if isinstance(mark, Arrow):
-        return Arrow(mark.x + x, mark.y + y, mark.to_x + x, mark.to_y + y)
+    if isinstance(mark, Arrow | Edge):
+        return replace(mark, x=mark.x + x, y=mark.y + y, to_x=mark.to_x + x, to_y=mark.to_y + y)
     return replace(mark, x=mark.x + x, y=mark.y + y)

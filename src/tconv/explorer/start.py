@@ -18,7 +18,7 @@ LARGEST = {
     "channels": 4,
 }
 VIEWS = {  # the view of each form
-    "all": "all",
+    "all": "stamp",
     "scatter": "stamp",
     "gather": "gather",
     "taps": "stamp",
@@ -30,7 +30,9 @@ VIEWS = {  # the view of each form
     "forward": "forward",
     "window": "stamp",
     "coverage": "coverage",
-    "agreement": "all",
+    "windows": "windows",
+    "neurons": "neurons",
+    "agreement": "stamp",
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from html import escape
 
 from tconv.explorer.palette import DARK, LIGHT, Theme
-from tconv.explorer.scene import Arrow, Box, Film, Frame, Mark, Picture, Role, Scene, Words
+from tconv.explorer.scene import Arrow, Box, Edge, Film, Frame, Mark, Picture, Role, Scene, Words
 
 CELL = 36  # pixels
 FONT = "ui-sans-serif,system-ui,'Segoe UI',Helvetica,Arial,'Noto Sans',sans-serif"
@@ -31,7 +31,7 @@ def moving(film: Film, seconds: float = 1.0) -> str:
             lasts.setdefault(mark, []).append(n)
     groups: dict[tuple[bool, tuple[int, ...]], list[Mark]] = {}
     for mark, shown in lasts.items():
-        over = not isinstance(mark, Box)  # frames and words lie over the cells
+        over = not isinstance(mark, Box)  # frames, edges and words lie over the cells
         groups.setdefault((over, tuple(shown)), []).append(mark)
     spans = dict.fromkeys(span for _, span in groups if len(span) < frames)
     names = {span: f"t{n}" for n, span in enumerate(spans)}
@@ -73,7 +73,9 @@ def _document(
 
 def _roles(marks: Iterable[Mark]) -> list[tuple[Role, int]]:
     """What needs a colour, in a fixed order."""
-    return sorted({(mark.role, mark.tint if isinstance(mark, Box) else 0) for mark in marks if hasattr(mark, "role")})
+    return sorted(
+        {(mark.role, mark.tint if isinstance(mark, Box | Edge) else 0) for mark in marks if hasattr(mark, "role")}
+    )
 
 
 def _style(theme: Theme, roles: list[tuple[Role, int]]) -> str:
@@ -101,6 +103,8 @@ def _mark(mark: Mark) -> str:
     if isinstance(mark, Frame):
         size = f'width="{_px(mark.width)}" height="{_px(mark.height)}"'
         return f'<rect class="w {_name(mark.role, 0)}" x="{_px(mark.x)}" y="{_px(mark.y)}" {size} rx="3"/>'
+    if isinstance(mark, Edge):
+        return _edge(mark)
     return _picture(mark) if isinstance(mark, Picture) else _arrow(mark)
 
 
@@ -140,6 +144,12 @@ def _picture(picture: Picture) -> str:
     data = b64encode(picture.png).decode()
     place = f'x="{_px(picture.x)}" y="{_px(picture.y)}"'
     return f'<image {place} {size}{sharp} href="data:image/png;base64,{data}">{said}</image>'
+
+
+def _edge(edge: Edge) -> str:
+    shown = f' stroke-width="{3 if edge.lit else 1.2}"' + ("" if edge.lit else ' opacity="0.55"')
+    to = f"{_px(edge.to_x)} {_px(edge.to_y)}"
+    return f'<path class="{_name(edge.role, edge.tint)}"{shown} d="M{_px(edge.x)} {_px(edge.y)}L{to}"/>'
 
 
 def _px(length: float) -> str:

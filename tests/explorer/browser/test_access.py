@@ -49,8 +49,7 @@ def test_axe_finds_nothing(viewer: Viewer, text: str) -> None:
 
 
 def test_axe_finds_nothing_in_messages(viewer: Viewer) -> None:
-    viewer.open("n=junk")
-    viewer.type("op0", 7)
+    viewer.type("op0", "6.5")
     viewer.type("solve-to", 500)
     viewer.click("solve")
     assert viewer.text("problems") and viewer.text("message")
@@ -61,7 +60,7 @@ def test_axe_finds_nothing_in_messages(viewer: Viewer) -> None:
 def phone(browser: Browser, address: str) -> Iterator[Viewer]:
     viewer = Viewer(browser, address, has_touch=True)
     viewer.page.set_viewport_size({"width": 360, "height": 740})
-    viewer.open()
+    viewer.open(settings=False)
     yield viewer
     viewer.close()
 

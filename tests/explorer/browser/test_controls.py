@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from explorer.browser.viewer import Viewer
+from explorer.browser.viewer import VIEWS, Viewer
 from playwright.sync_api import expect
 
 import tconv
@@ -48,16 +48,17 @@ def test_limits_follow_the_laws(viewer: Viewer) -> None:
         (
             "op0",
             3,
-            "height: output_padding 3 must be smaller than max(stride 2, dilation 1). It only chooses among the sizes "
-            "that one stride leaves open.",
+            "height and width: output_padding 3 must be smaller than max(stride 2, dilation 1). It only "
+            "chooses among the sizes that one stride leaves open.",
             "set output_padding to 1",
             {"op": [1, 1]},
         ),
-        ("op0", 3, "width: output_padding 3 must be smaller", "set stride to 4", {"s": [4, 4]}),
+        ("op0", 3, "height and width: output_padding 3 must be", "set stride to 4", {"s": [4, 4]}),
         (
             "lo0",
             9,
-            "height: the output would have -12 cells, 2*(2-1) + 1*(3-1) + 1 - 9 - 8; it must have at least 1.",
+            "height and width: the output would have -12 cells, 2*(2-1) + 1*(3-1) + 1 - 9 - 9 + 1; it must "
+            "have at least 1.",
             "set padding to 2",
             {"lo": [2, 2], "hi": [2, 2]},
         ),
@@ -73,11 +74,11 @@ def test_a_broken_law_is_explained_and_repaired(
     assert law in viewer.text("problems")
     assert "Shown below is the last layer that works." in viewer.text("problems")
     assert viewer.y() == before
-    for _ in range(2):  # one axis after the other
-        button = viewer.page.locator("#problems button", has_text=repair).first
-        if button.count():
-            button.click()
-    assert viewer.text("problems") == ""
+    stale = viewer.page.locator("#explorer.stale")
+    assert viewer.page.locator("#problems .problem").count() == stale.count() == 1
+    viewer.page.locator("#problems button", has_text=repair).click()  # both axes at once
+    assert viewer.text("problems") == "" and stale.count() == 0
+    assert viewer.field("link").is_checked() or name == "g"
     assert state.items() <= viewer.state().items()
 
 
@@ -232,27 +233,33 @@ def test_play_and_pause(viewer: Viewer) -> None:
     viewer.click("play")
     expect(viewer.field("play")).to_contain_text("pause")
     expect(viewer.page.locator("#sum")).to_contain_text("x[1,1]")
-    viewer.click("play")
-    expect(viewer.field("play")).to_contain_text("play")
-    now = viewer.text("sum")
-    viewer.page.wait_for_timeout(400)
-    assert viewer.text("sum") == now
-    viewer.page.locator("h1").click()
+    expect(viewer.field("play")).to_contain_text("play")  # it ends with the whole, and does not begin again
+    assert viewer.field("scrub").input_value() == viewer.field("scrub").get_attribute("max") == "4"
+    viewer.field("speed").select_option(index=0)
+    viewer.page.locator("#explorer h1").click()
     viewer.page.keyboard.press(" ")
     expect(viewer.field("play")).to_contain_text("pause")
     viewer.page.keyboard.press(".")
     expect(viewer.field("play")).to_contain_text("play")
+    now = viewer.text("sum")
+    viewer.page.wait_for_timeout(400)
+    assert viewer.text("sum") == now
 
 
 def test_views(viewer: Viewer) -> None:
-    cards = viewer.page.locator(".card[id]")
-    assert cards.count() == 10
-    for view in ("stamp", "gather", "steps", "matrix", "phases", "col2im", "forward", "coverage", "undo"):
-        viewer.field("view").select_option(view)
-        assert [each.get_attribute("id") for each in cards.all()] == ["card-layer", f"card-{view}"]
+    """One view is large beside the layer, all others are small and can be chosen; or all are large."""
+    large, small = viewer.page.locator(".stage .card[id]"), viewer.page.locator(".small-card[id]")
+    for view in reversed(VIEWS):
+        viewer.click(f"open-{view}") if view != "undo" else viewer.field("view").select_option(view)
+        assert [each.get_attribute("id") for each in large.all()] == ["card-layer", f"card-{view}"]
+        assert [each.get_attribute("id") for each in small.all()] == [f"card-{v}" for v in VIEWS if v != view]
+        assert viewer.state()["view"] == viewer.field("view").input_value() == view
+    viewer.field("view").select_option("all")
+    assert (large.count(), small.count()) == (12, 0)
 
 
 def test_stack_buttons(viewer: Viewer) -> None:
+    viewer.field("view").select_option("coverage")
     viewer.click("stack-add")
     viewer.click("stack-add")
     assert viewer.read()["coverage/stacked"]["title"] == "stack of 2 layers, 2 → 4 → 8"
@@ -268,9 +275,11 @@ def test_shape_solver(viewer: Viewer, size: int, out: int, kernel: int | None) -
     viewer.click("solve")
     options = {} if kernel is None else {"kernel": kernel}
     chains = tconv.solve(size, out, **options)[0]
-    assert f"{len(chains)} layers lead from {size} to {out}" in viewer.text("solver")
+    said = "One layer leads" if len(chains) == 1 else f"{len(chains)} layers lead"
+    assert f"{said} from {size} to {out}" in viewer.text("solver")
+    waste_last = sorted(chains, key=lambda chain: chain.wasteful)
     rows = [re.split(r"\t", row.inner_text()) for row in viewer.page.locator(".solutions tbody tr").all()]
-    listed = [(*chain[0][:4], chain.macs(size), "uneven" if chain.uneven else "even") for chain in chains[:12]]
+    listed = [(*chain[0][:4], chain.macs(size), "uneven" if chain.uneven else "even") for chain in waste_last[:12]]
     assert [(*map(int, row[:5]), row[5]) for row in rows] == listed
     viewer.page.locator(".solutions button").first.click()
     assert (viewer.state()["n"], len(viewer.y())) == ([size] * 2, out**2)

@@ -106,6 +106,7 @@ def test_a_notebook_cell(viewer: Viewer) -> None:
     viewer.page.goto("about:blank")
     viewer.page.set_content(explain([1, 2, 3], [1, 2, 1], stride=2)._repr_html_())
     frame = viewer.page.frame_locator("iframe")
+    frame.locator("#drawer > summary").click()
     frame.locator("[name=n0]").fill("4")
     frame.locator("[name=n0]").press("Tab")
     texts = frame.locator("#card-layer [data-plate=y0] [role=gridcell]").all_text_contents()
@@ -114,12 +115,14 @@ def test_a_notebook_cell(viewer: Viewer) -> None:
 
 @pytest.mark.parametrize("card", ["layer", "stamp", "matrix", "phases", "undo"])
 def test_export(viewer: Viewer, card: str, tmp_path: Path) -> None:
+    viewer.field("view").select_option("stamp" if card == "layer" else card)
     with viewer.page.expect_download() as caught:
         viewer.click(f"svg-{card}")
     caught.value.save_as(tmp_path / "a.svg")
     assert caught.value.suggested_filename == f"tconv-{card}.svg"
     root = ElementTree.parse(tmp_path / "a.svg").getroot()
-    shown = [text for name, plate in viewer.read().items() if name.startswith(f"{card}/") for text in plate["texts"]]
+    plates = [plate for name, plate in viewer.read().items() if name.startswith(f"{card}/")]
+    shown = [text for plate in plates if plate["roles"] for text in plate["texts"]]  # without roles: drawn as dots
     assert [each.text or "" for each in root.iter(f"{SVG}text") if each.get("role") == "gridcell"] == shown
     assert "var(" not in (root.findtext(f"{SVG}style") or "")
     with viewer.page.expect_download() as caught:
@@ -131,6 +134,7 @@ def test_export(viewer: Viewer, card: str, tmp_path: Path) -> None:
 
 
 def test_languages(viewer: Viewer) -> None:
+    viewer.field("view").select_option("all")
     viewer.field("lang").select_option("zh")
     assert viewer.page.title() == "转置卷积探索器"
     assert viewer.page.evaluate("() => document.documentElement.lang") == "zh-Hans"
@@ -142,7 +146,8 @@ def test_languages(viewer: Viewer) -> None:
 
 
 def test_every_sentence_is_there_in_both_languages() -> None:
-    words = (Path(explain.__code__.co_filename).parent / "web" / "words.js").read_text()
+    web = Path(explain.__code__.co_filename).parent / "web"
+    words = (web / "words.js").read_text() + (web / "lessonwords.js").read_text()
     import re
 
     keys = set(re.findall(r"^  (\w+): \[|(?<=\], )(\w+): \[", words, re.MULTILINE))

@@ -20,7 +20,7 @@ from tconv.explorer.words import number
 from tconv.forms import FORMS
 
 SEARCH = settings(
-    max_examples=220,
+    max_examples=150,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # the layers are small as they are, and shrinking takes minutes
@@ -74,6 +74,7 @@ def expected(seen: Trace) -> Iterator[tuple[str, list[str]]]:
     yield from expected_arrays(seen)
     yield from expected_matrices(seen)
     yield from expected_parts(seen)
+    yield from expected_windows(seen)
     counted = seen.geometry.coverage(seen.in_size)
     yield "coverage/coverage", [str(counted.count_at(o)) for o in np.ndindex(seen.out_size)]
 
@@ -137,6 +138,69 @@ def expected_parts(seen: Trace) -> Iterator[tuple[str, list[str]]]:
         yield f"col2im/target{e}", targets
 
 
+def expected_windows(seen: Trace) -> Iterator[tuple[str, list[str]]]:
+    """Every cell a neuron; and the columns of C^T in the shape of y, where the first channels meet."""
+    if max(seen.y.size, seen.x.size) <= 40:
+        yield "neurons/neuron_x", written(seen.x)
+        yield "neurons/neuron_y", written(seen.linear)
+    first = next(e for e in range(len(seen.y)) if seen.connects(0, e))
+    cells = seen.y[0].size
+    rows = slice(first * cells, (first + 1) * cells)
+    for i in range(min(seen.x[0].size, 9)):
+        column, tapped = seen.matrix[rows, i], seen.connected[rows, i]
+        yield f"windows/window{i}", [number(v) if on else "" for v, on in zip(column, tapped, strict=True)]
+    yield "windows/flipped", written(seen.steps.flipped[0, first])
+    yield "windows/padded0", written(seen.steps.padded[0])
+
+
+def test_the_flipped_kernel_slides(viewer: Viewer) -> None:
+    """The row of C^T that is looked at, over x with its zeros, gives y: for every output of the lecture's example."""
+    seen = trace(Geometry.from_torch(3, 1, 0, ndim=2), [[2, 3], [1, 3]], [[0, 1, 1], [0, 1, 0], [1, 0, 1]])
+    viewer.show(seen)
+    padded = np.array(seen.steps.padded[0], float)
+    for o in np.ndindex(seen.out_size):
+        viewer.point("layer", "y0", int(np.ravel_multi_index(o, seen.out_size)))
+        slid = viewer.read()["windows/slid"]
+        assert slid["title"] == f"row y[{o[0]},{o[1]}] of C^T"
+        row = np.array([float(text or 0) for text in slid["texts"]]).reshape(padded.shape)
+        assert (row * padded).sum() == seen.y[(0, *o)]
+
+
+def test_neurons_share_their_edges(viewer: Viewer) -> None:
+    """As many edges as entries of C^T, and the counts of a fully connected, a sparse and a shared layer."""
+    seen = trace(Geometry.from_torch(2, 1, 0, ndim=2), [[1, 2], [3, 4]], [[1, 2], [3, 4]])
+    viewer.show(seen)
+    drawn = viewer.page.eval_on_selector_all(
+        "#card-neurons .edges path", "all => all.map((each) => (each.getAttribute('d').match(/M/g) ?? []).length)"
+    )
+    assert sum(drawn) == int(seen.connected.sum()) == 16 and drawn[:4] == [4, 4, 4, 4]
+    viewer.field("view").select_option("neurons")
+    said = viewer.page.locator("#card-neurons .notes").inner_text()
+    assert "has 36 weights; 16 of them are left here (sparse), and they share 4 numbers." in said
+    viewer.point("neurons", "neuron_x", 0)
+    lit = viewer.page.locator("#card-neurons .edge-lit").get_attribute("d")
+    assert lit and lit.count("M") == 4  # one copy of the kernel leaves each input
+
+
+@pytest.mark.parametrize("free", [0, 1.5])
+def test_every_matrix_that_undoes_the_layer(viewer: Viewer, free: float) -> None:
+    """B = pinv(A) + W (1 - A pinv(A)) for A = C^T, and B A = 1; and no B where inputs are lost."""
+    seen = trace(Geometry.from_torch(3, 2, 1), [2, 3, 1], [1, 2, 3])
+    viewer.show(seen)
+    viewer.field("view").select_option("undo")
+    viewer.field("free").evaluate("(field, v) => { field.value = v; field.dispatchEvent(new Event('input')); }", free)
+    a = np.asarray(seen.matrix, float)
+    pinv = np.linalg.pinv(a)
+    want = pinv + free * np.ones(pinv.shape) @ (np.eye(len(a)) - a @ pinv)
+    shown = viewer.read()
+    got = [float(text) for text in shown["undo/family"]["texts"]]
+    np.testing.assert_allclose(got, want.ravel(), rtol=2e-3, atol=1e-6)
+    assert shown["undo/undoes"]["texts"] == written(np.eye(3, dtype=int))
+    assert "Many matrices undo the layer" in viewer.page.locator("#card-undo .notes").inner_text()
+    viewer.restore("n=3&k=1&s=1&p=0&op=0&d=1&c=1,1,1&w=0&view=undo")
+    assert "No B undoes the layer" in viewer.page.locator("#card-undo .notes").inner_text()
+
+
 @settings(SEARCH, max_examples=30)
 @given(layers(60))
 def test_undo(viewer: Viewer, layer: tuple[Trace, Any]) -> None:
@@ -160,7 +224,8 @@ def test_what_follows_from_the_sizes(viewer: Viewer, layer: tuple[Trace, Any]) -
     seen, weight = layer
     viewer.show(seen, weight)
     sizes = viewer.text("sizes")
-    field = "x".join(map(str, tconv.receptive_field([seen.geometry])))
+    seen_at_most = zip(tconv.receptive_field([seen.geometry]), seen.in_size, strict=True)
+    field = "x".join(str(min(pair)) for pair in seen_at_most)
     assert f"An output cell sees {field} input cells at most." in sizes
     macs = seen.geometry.macs(seen.in_size, len(seen.x), len(seen.y), seen.groups)
     assert f"{macs} multiplications, none with an inserted zero" in sizes
@@ -189,7 +254,7 @@ def test_worked_examples(viewer: Viewer) -> None:
 )
 def test_a_stack_of_layers(viewer: Viewer, stack: str, period: int | None) -> None:
     """Counted by running the layers on ones."""
-    viewer.restore(f"n=4&k=3&s=2&p=1&op=1&d=1&c=1,1,1&stack={stack}")
+    viewer.restore(f"n=4&k=3&s=2&p=1&op=1&d=1&c=1,1,1&stack={stack}&view=all")
     reached = np.ones((1, 1, 4), np.int64)
     for layer in stack.split(","):
         kernel, stride, dilation, lo, hi = map(int, layer.split("."))

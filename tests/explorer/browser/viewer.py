@@ -11,6 +11,8 @@ from playwright.sync_api import Browser, Locator, Page
 from tconv.explorer import Trace
 from tconv.explorer.start import start
 
+VIEWS = ["stamp", "gather", "steps", "matrix", "windows", "neurons", "phases", "col2im", "forward", "coverage", "undo"]
+
 # What every plate shows: its numbers, and the cells that its paths draw around, found by their places.
 READ = """() => {
   const found = {};
@@ -54,11 +56,13 @@ class Viewer:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda each: self.complaints.append(each.url) if each.url.startswith("http") else None)
 
-    def open(self, text: str = "") -> None:
-        """Load the page anew, with `text` behind the #."""
+    def open(self, text: str = "", *, settings: bool = True) -> None:
+        """Load the page anew, with `text` behind the #, and open the settings, as most tests type into them."""
         self.complaints.clear()
         self.page.goto("about:blank")
         self.page.goto(f"{self.address}#{text}" if text else self.address)
+        if settings:
+            self.page.evaluate("() => { document.querySelector('#drawer').open = true; }")
 
     def close(self) -> None:
         self.context.close()
@@ -111,5 +115,6 @@ def permalink(seen: Trace, weight: Any = None) -> str:
     lists |= {"p": [f"{lo}:{hi}" for lo, hi in zip(given["lo"], given["hi"], strict=True)]}
     if given["b"] is not None:
         lists |= {"b": given["b"]}
-    parts = [f"{name}={','.join(map(str, np.ravel(values)))}" for name, values in lists.items()]
+    parts = ["view=all"]  # where every plate is drawn
+    parts += [f"{name}={','.join(map(str, np.ravel(values)))}" for name, values in lists.items()]
     return quote("&".join(parts), safe="&=,:.-")

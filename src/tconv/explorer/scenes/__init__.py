@@ -10,10 +10,12 @@ from tconv.explorer.scenes import (
     forward,
     gather,
     matrix,
+    neurons,
     phases,
     scatter,
     taps,
     window,
+    windows,
     zero_insert,
 )
 from tconv.explorer.trace import Trace
@@ -30,6 +32,8 @@ SCENES: dict[str, Callable[[Trace], Film]] = {
     "forward": forward.film,
     "window": window.film,
     "coverage": coverage.film,
+    "windows": windows.film,
+    "neurons": neurons.film,
 }
 
 __all__ = ["SCENES"]

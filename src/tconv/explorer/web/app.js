@@ -1,49 +1,66 @@
-// The page: one state, drawn when it changes; one look, lit when it changes.
+// The page: one state, drawn when it changes; one look, lit when it changes; and the lesson before it.
 
-import {complaints, node, settings} from "./controls.js";
-import {cellAt, forgetColours, light, painted, placed, refresh} from "./draw.js";
+import {card, fillCards} from "./cards.js";
+import {complaints, node, settings, summary} from "./controls.js";
+import {cellAt, forgetColours, light, refresh} from "./draw.js";
 import {editor} from "./editor.js";
-import {broken} from "./laws.js";
+import {broken, DRAWN} from "./laws.js";
 import {busiest, flatOutput, kept, makeLayer, pairsOf} from "./layer.js";
+import {makeLesson} from "./lesson.js";
+import {networkPanel} from "./network.js";
 import {codePanel, copied, sizesPanel, solverPanel} from "./panels.js";
 import {makePlayer} from "./player.js";
 import {preset} from "./presets.js";
 import {range} from "./relation.js";
-import {savePng, saveSvg} from "./save.js";
-import {changed, format, LANGUAGES, parse, pasted, sizes, START, THEMES, VIEWS, withAxes} from "./state.js";
-import {PICTURES, sentence} from "./views.js";
+import {changed, format, LANGUAGES, parse, pasted, PER_AXIS_NAMES, sizes, START, THEMES, VIEWS, withAxes, withNumbersOf} from "./state.js";
+import {sentence} from "./views.js";
 import {say, speak} from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const page = {
-  state: START, layer: null, look: null, pairs: [], cards: [], problems: [],
-  choice: {linked: true, asymmetric: false}, asked: {from: 6, to: 12, k: 3}, code: {framework: "PyTorch"}, spoken: null,
+  state: START, layer: null, look: null, pairs: [], cards: [], problems: [], before: {}, zoomed: new Set(), free: 0, later: 0,
+  choice: {linked: true, asymmetric: false}, asked: {from: 6, to: 12, k: 3}, net: {size: 100, depth: 4, up: "2, 2, 0"}, code: {framework: "PyTorch"}, spoken: null, faded: null,
 };
 const player = makePlayer((time, look) => {
   plates().filter((plate) => plate.live === "time").forEach((plate) => { plate.turn(time); refresh(plate); });
   if (look) lookAt(look);
 });
+const lesson = makeLesson({
+  open: (layer) => { leave(); page.look = null; restore("", {...page.state, ...layer, lesson: 0}); scrollTo({top: 0, behavior: "instant"}); },
+  reached: (step) => { if (page.state.lesson) { page.state = {...page.state, lesson: step}; remember(); } },
+});
 
-const plates = () => page.cards.flatMap((card) => card.plates);
+const plates = () => page.cards.flatMap((each) => each.plates);
 
 // state
 
-function update(state, {rebuild = true} = {}) {
+function update(state, {rebuild = true, fresh = true} = {}) {
   page.state = state;
   page.problems = broken(state);
   if (rebuild) buildSettings();
+  buildLine(fresh);
   complaints($("problems"), page.problems, state.n.length, act);
+  $("explorer").classList.toggle("stale", page.problems.length > 0);
+  remember();
   if (page.problems.length) return;
   page.layer = makeLayer(state);
   player.load(page.layer);
-  draw();
-  remember();
+  if (!$("explorer").hidden) draw(fresh);
 }
 
 const act = {
   change: (set) => update(changed(page.state, set)),
-  axes: (ndim) => { page.look = null; update(withAxes(page.state, ndim)); },
-  link: (on) => { page.choice.linked = on; buildSettings(); },
+  axes: (ndim) => {
+    page.before[page.state.n.length] = page.state;
+    page.look = null;
+    const next = withAxes(page.state, ndim);
+    update(page.before[ndim] ? withNumbersOf(next, page.before[ndim]) : next);
+  },
+  link: (on) => {
+    page.choice.linked = on;
+    if (on) act.change(Object.fromEntries(PER_AXIS_NAMES.map((name) => [name, page.state[name].map(() => page.state[name][0])])));
+    else buildSettings();
+  },
   asymmetric: (on) => { page.choice.asymmetric = on; if (on) buildSettings(); else act.change({hi: [...page.state.lo]}); },
   bias: (on) => update({...page.state, b: on ? range(page.state.co).map(() => 1) : null}),
   fill: (name, kind) => update({...page.state, [name]: preset(page.state, name, kind)}),
@@ -55,16 +72,33 @@ const act = {
     tell("");
     return update({...page.state, [name]: values});
   },
+  close: () => { $("drawer").open = false; $("drawer").firstElementChild.focus(); },
+  tell,
 };
 
 function buildSettings() {
   const {state, choice} = page;
-  const uneven = ["n", "k", "s", "lo", "hi", "op", "d"].some((name) => state[name].some((v) => v !== state[name][0]));
+  const uneven = PER_AXIS_NAMES.some((name) => state[name].some((v) => v !== state[name][0]));
   if (uneven) choice.linked = false;
   if (state.lo.some((lo, a) => lo !== state.hi[a])) choice.asymmetric = true;
   const focused = document.activeElement?.closest("#settings") ? document.activeElement.name : null;
   settings($("settings"), state, choice, act);
   if (focused) $("settings").querySelector(`[name="${CSS.escape(focused)}"]`)?.focus();
+}
+
+/** The settings in one line; what has changed is marked for a moment. */
+function buildLine(fresh) {
+  const before = new Map([...$("line").children].map((each) => [each.dataset.field, each.textContent]));
+  $("line").replaceChildren(...summary(page.state).map(([field, text]) => {
+    const part = node("span", {className: fresh && before.has(field) && before.get(field) !== text ? "part new" : "part"}, text);
+    part.dataset.field = field;
+    return part;
+  }));
+  clearTimeout(page.faded);
+  page.faded = setTimeout(() => {
+    $("line").querySelectorAll(".new").forEach((each) => each.classList.remove("new"));
+    plates().forEach((plate) => plate.changedPath?.setAttribute("d", ""));
+  }, 1800);
 }
 
 /** A message for everybody, read aloud. */
@@ -84,50 +118,39 @@ function remember() {
 
 // drawing
 
-function draw() {
+function draw(fresh = false) {
   const {layer, state} = page;
-  const names = ["layer", ...(state.view === "all" ? VIEWS.slice(1) : [state.view])];
-  if ($("views").dataset.names !== `${names}${state.lang}`) {
-    page.cards = names.map((name) => card(name));
-    $("views").replaceChildren(...page.cards.map((each) => each.section));
-    $("views").dataset.names = `${names}${state.lang}`;
-  }
-  for (const each of page.cards) each.section.classList.remove("wide");
-  const rooms = page.cards.map((each) => Math.max(260, (each.picture.clientWidth || 800) - 4)); // asks for a layout, once
-  page.cards.forEach((each, n) => fill(each, layer, state, rooms[n], Math.max(...rooms)));
+  const order = ["layer", ...(state.view === "all" ? VIEWS.slice(1) : [state.view, ...VIEWS.slice(1).filter((name) => name !== state.view)])];
+  if ($("views").dataset.names !== `${order}${state.lang}${state.view}`) buildCards(order);
+  $("views").dataset.names = `${order}${state.lang}${state.view}`;
+  fillCards($("views").firstElementChild, page.cards, layer, {...state, zoomed: page.zoomed, free: page.free}, $("views").clientWidth, fresh);
   $("sizes").replaceChildren(...sizesPanel(layer));
   $("code").replaceChildren(...codePanel(layer, page.code));
+  buildLegend();
   lookAt(page.look && valid(page.look) ? page.look : busiest(layer), {quiet: true});
 }
 
-function card(name) {
-  const picture = node("div", {className: "picture"});
-  const notes = node("div", {className: "notes"});
-  const made = {name, picture, notes, plates: []};
-  const save = (kind, text) => node("button", {type: "button", name: `${kind}-${name}`, ariaLabel: `${say(`save_${kind}`)}: ${say(name)}`, title: say(`save_${kind}`),
-    onclick: () => (kind === "svg" ? saveSvg : savePng)(made.svg, say(name), `tconv-${name}`)}, text);
-  made.section = node("section", {className: "card", id: `card-${name}`},
-    node("div", {className: "head"}, node("h2", {}, say(name)), node("div", {className: "saves"}, save("svg", "SVG"), save("png", "PNG"))),
-    name === "layer" ? node("p", {className: "about"}, say("edit_hint")) : node("p", {className: "about"}, say(`about_${name}`)),
-    picture, notes, name === "coverage" ? stackButtons() : "");
-  if (name === "layer") made.section.classList.add("first");
-  return made;
+function buildCards(order) {
+  page.cards = order.map((name, n) => card(name, page.state.view !== "all" && n > 1, choose));
+  const sections = (small) => page.cards.filter((each) => each.small === small).map((each) => each.section);
+  const under = {coverage: stackButtons, undo: freeSlider};
+  for (const each of page.cards.filter(({name, small}) => under[name] && !small)) each.section.append(under[each.name]());
+  $("views").replaceChildren(node("div", {className: "stage"}, ...sections(false)), node("div", {className: "small-cards"}, ...sections(true)));
 }
 
-/** Draw one view into its card; one that is wider than its half of the page gets all of it. */
-function fill(made, layer, state, room, widest) {
-  const {items, notes = [], facts = null} = PICTURES[made.name](layer, state);
-  let picture = placed(items, room);
-  if (picture.width > room && widest > room) {
-    made.section.classList.add("wide");
-    picture = placed(items, widest);
-  }
-  made.svg = painted(picture, say(made.name));
-  made.plates = picture.plates;
-  made.facts = facts;
-  made.picture.replaceChildren(made.svg);
-  made.notes.replaceChildren(...notes.map((text) => node("p", {}, text)));
-  for (const plate of made.plates) plate.grid.plate = plate;
+/** Show another view large, and go there. */
+function choose(view) {
+  update({...page.state, view}, {fresh: false});
+  dressChoices();
+  const {section} = page.cards[1];
+  section.tabIndex = -1;
+  section.focus({preventScroll: true});
+  if (section.getBoundingClientRect().top < $("bar").offsetHeight) section.scrollIntoView({block: "nearest"});
+}
+
+function buildLegend() {
+  const roles = ["input", "kernel", "output", "cropped", "hole", "zero"];
+  $("legend").replaceChildren(...roles.map((role) => node("li", {}, node("span", {className: `chip ${role}`}), say(role === "hole" && !page.state.b ? "role_hole_0" : `role_${role}`))));
 }
 
 function stackButtons() {
@@ -139,6 +162,12 @@ function stackButtons() {
   return node("div", {className: "buttons"}, node("button", {type: "button", name: "stack-add", onclick: add}, say("add_layer")),
     node("button", {type: "button", name: "stack-clear", onclick: () => update({...page.state, stack: []}, {rebuild: false})}, say("clear_stack")),
     node("span", {className: "small"}, say("stack_axis")));
+}
+
+/** Which of all the matrices that undo the layer is shown. */
+function freeSlider() {
+  const move = (event) => { page.free = Number(event.target.value); draw(); };
+  return node("label", {className: "buttons"}, say("free"), node("input", {type: "range", name: "free", min: -2, max: 2, step: 0.25, value: page.free, oninput: move}));
 }
 
 // looking
@@ -157,15 +186,25 @@ function lookAt(look, {quiet = false} = {}) {
   const first = pairs.find((pair) => kept(layer, pair.p)) ?? pairs[0];
   const output = look.kind === "p" || !first ? pairs : pairsOf(layer, {kind: "p", e: first.e, at: first.p});
   [page.look, page.pairs] = [look, pairs];
-  for (const plate of plates()) {
-    if (plate.live === "look") { plate.turn(look, pairs, output); refresh(plate); }
-    light(plate, look, pairs);
-  }
+  shine(false, look, pairs, output);
+  cancelAnimationFrame(page.later);
+  page.later = requestAnimationFrame(() => shine(true, look, pairs, output));
   const value = look.kind === "p" && kept(layer, look.at) ? flatOutput(layer, look) : 0;
   const parts = sentence(layer, look, pairs, value);
   $("sum").replaceChildren(...parts.map(({text, hue}) => (hue ? node("b", {className: `${hue}-n`}, text) : text)));
   clearTimeout(page.spoken);
   if (!quiet) page.spoken = setTimeout(() => { $("live").textContent = $("sum").textContent; }, 300);
+}
+
+/** Light the large views at once, and the small ones with the next frame, so that pointing stays quick. */
+function shine(small, look, pairs, output) {
+  for (const each of page.cards.filter((made) => made.small === small)) {
+    for (const plate of each.plates) {
+      if (plate.live === "look") { plate.turn(look, pairs, output); refresh(plate); }
+      light(plate, look, pairs);
+    }
+    each.edges?.(pairs);
+  }
 }
 
 function pointed(event) {
@@ -182,9 +221,11 @@ function pointed(event) {
   return null;
 }
 
+/** Look at what somebody points at; a walk stops for it. */
 function pointAt(plate, at) {
+  if (player.timer) player.pause();
   plate.at = at;
-  if (!plate.image) plate.grid.setAttribute("aria-activedescendant", `${plate.id}-${at}`);
+  if (!plate.size.image) plate.grid.setAttribute("aria-activedescendant", `${plate.id}-${at}`);
   const look = plate.pick(at);
   if (look && JSON.stringify(look) !== JSON.stringify(page.look)) lookAt(look);
 }
@@ -203,28 +244,44 @@ function neighbour(plate, [rows, columns]) {
 
 function pressed(event) {
   const plate = event.target.plate;
+  if ($("explorer").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
   if (plate && MOVES[event.key]) {
     pointAt(plate, neighbour(plate, MOVES[event.key]));
     event.preventDefault();
-  } else if (plate?.edit && (event.key === "Enter" || /^[-\d.]$/.test(event.key))) {
+  } else if (plate?.edit && (event.key === "Enter" || /^[-\d]$/.test(event.key))) {
     edit(plate, plate.at, event.key === "Enter" ? null : event.key);
     event.preventDefault();
-  } else if (!event.target.closest("input, select, textarea, button, summary, pre") && !event.ctrlKey && !event.metaKey && !event.altKey) {
+  } else if (plate?.zooms && event.key === "Enter") {
+    zoom(plate);
+  } else if (!event.target.closest("input, select, textarea, button, summary, pre, a")) {
     const command = {" ": player.play, ".": () => player.move(1), ",": () => player.move(-1)}[event.key];
     if (command) { command(); event.preventDefault(); }
   }
 }
 
+/** The numbers of a matrix instead of dots, or dots again. */
+function zoom({name, zooms}) {
+  if (!page.zoomed.delete(zooms)) page.zoomed.add(zooms);
+  draw();
+  plates().find((each) => each.name === name).grid.focus({preventScroll: true});
+}
+
 function edit(plate, at, typed) {
+  player.pause();
   const shown = page.cards.find((each) => each.plates.includes(plate));
-  editor(shown.picture, plate, at, typed, (value) => {
-    const {array, first} = plate.edit;
-    const values = [...page.state[array]];
-    values[first + at] = value;
-    update({...page.state, [array]: values});
-    const again = plates().find((each) => each.name === plate.name && each.edit);
-    again.at = at;
-    again.grid.focus();
+  editor(shown.picture, plate, at, typed, {
+    scale: shown.scale,
+    refused: (text) => tell(say("not_a_number", {text: text.slice(0, 40)})),
+    done: (value) => {
+      const {array, first} = plate.edit;
+      const values = [...page.state[array]];
+      values[first + at] = value;
+      tell("");
+      update({...page.state, [array]: values});
+      const again = plates().find((each) => each.name === plate.name && each.edit);
+      again.at = at;
+      again.grid.focus();
+    },
   });
 }
 
@@ -234,19 +291,27 @@ function listen() {
   const views = $("views");
   views.addEventListener("pointermove", (event) => { const at = pointed(event); if (at) pointAt(at.plate, at.at); });
   views.addEventListener("pointerdown", (event) => { const at = pointed(event); if (at) { pointAt(at.plate, at.at); at.plate.grid.focus({preventScroll: true}); } });
-  views.addEventListener("dblclick", (event) => { const at = pointed(event); if (at?.plate.edit) edit(at.plate, at.at, null); });
+  views.addEventListener("dblclick", (event) => { const at = pointed(event); if (at?.plate.edit) edit(at.plate, at.at, null); else if (at?.plate.zooms) zoom(at.plate); });
   views.addEventListener("focusin", (event) => { const {plate} = event.target; if (plate) { plate.at ??= 0; pointAt(plate, plate.at); } });
   views.addEventListener("paste", (event) => { const {plate} = event.target; if (plate?.edit) act.paste(plate.edit.array, event.clipboardData.getData("text")); });
   document.addEventListener("keydown", pressed);
-  window.addEventListener("hashchange", () => restore(location.hash));
+  window.addEventListener("hashchange", () => { if (!document.getElementById(location.hash.slice(1))) restore(location.hash); });
+  document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); (page.state.lesson ? $("main") : $("views")).focus(); });
+  $("line").parentElement.addEventListener("click", (event) => { // the field that is meant, once the settings are open
+    const name = event.target.dataset?.field;
+    if (name && !$("drawer").open) setTimeout(() => $("settings").querySelector(`[name="${name}"]`)?.focus());
+  });
+  $("drawer").addEventListener("toggle", () => { // on a phone the settings lie over the page's end: bring what they change above
+    if ($("drawer").open && innerWidth <= 900) scrollTo({top: views.offsetTop - $("bar").offsetHeight - 8, behavior: "instant"});
+  });
   let width = 0;
-  new ResizeObserver(() => { const now = views.clientWidth; if (Math.abs(now - width) > 8) { width = now; if (page.layer) draw(); } }).observe(views);
+  new ResizeObserver(() => { const now = views.clientWidth; if (now && Math.abs(now - width) > 8) { width = now; if (page.layer) draw(); } }).observe(views);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 }
 
 function repaint() {
   forgetColours();
-  if (page.layer) draw();
+  if (page.layer && !$("explorer").hidden) draw();
 }
 
 function dress() {
@@ -257,41 +322,79 @@ function dress() {
   document.title = say("title");
   forgetColours();
   document.querySelectorAll("[data-say]").forEach((each) => { each.textContent = say(each.dataset.say); });
-  const choose = (name, options) => node("label", {}, say(name === "lang" ? "language" : name), node("select", {name, onchange: (event) => { page.state = {...page.state, [name]: event.target.value}; dress(); update(page.state); }},
+  $("lesson").hidden = !state.lesson;
+  $("explorer").hidden = Boolean(state.lesson);
+  dressChoices();
+  player.layer = page.layer ?? makeLayer(state);
+  player.build($("player"));
+  $("solver").replaceChildren(...solverPanel(page.asked, load));
+  $("network").replaceChildren(...networkPanel(page.net));
+  if (state.lesson) lesson.build($("lesson"), state.lang);
+}
+
+/** What stands above everything: lesson or explorer, the view, colours, language, the link. */
+function dressChoices() {
+  const {state} = page;
+  const mode = (step, name) => node("a", {href: step ? "#lesson=1" : "#view=stamp", ...(Boolean(state.lesson) === Boolean(step) ? {ariaCurrent: "page"} : {}), onclick: (event) => { event.preventDefault(); enter(step); }}, say(name));
+  $("modes").replaceChildren(mode(1, "lesson"), mode(0, "explorer"));
+  const chooser = (name, options) => node("label", {}, node("span", {className: "unseen"}, say(name === "lang" ? "language" : name)), node("select", {name, onchange: (event) => { page.state = {...page.state, [name]: event.target.value}; dress(); update(page.state, {fresh: false}); }},
     ...options.map(([value, text]) => node("option", {value, selected: value === state[name]}, text))));
   const link = node("button", {type: "button", name: "copy-link", onclick: () => copied(location.href, link, "link_is")}, say("copy_link"));
   $("choices").replaceChildren(
-    choose("view", VIEWS.map((name) => [name, say(name)])), choose("theme", THEMES.map((name) => [name, say(name)])),
-    choose("lang", LANGUAGES.map((name) => [name, {en: "English", zh: "中文"}[name]])), link);
-  player.layer = page.layer ?? makeLayer(state);
-  player.build($("player"));
-  $("legend").replaceChildren(...["input", "kernel", "output", "cropped", "hole", "zero"].map((role) => node("li", {}, node("span", {className: `chip ${role}`}), say(`role_${role}`))));
-  $("solver").replaceChildren(...solverPanel(page.asked, load));
+    ...(state.lesson ? [] : [chooser("view", VIEWS.map((name) => [name, say(name)]))]), chooser("theme", THEMES.map((name) => [name, say(name)])),
+    chooser("lang", LANGUAGES.map((name) => [name, {en: "English", zh: "中文"}[name]])), link);
 }
 
-/** A solution of the shape solver, on every axis. */
-function load(each, from) {
+/** The lesson at a step, or the explorer (0), as a place that one can go back from. */
+function enter(step) {
+  leave();
+  page.state = {...page.state, lesson: step};
+  dress();
+  update(page.state, {fresh: false});
+  scrollTo({top: 0, behavior: "instant"});
+}
+
+/** Make this a place that one can come back to; a notebook's frame has no history. */
+function leave() {
+  try {
+    history.pushState(null, "", location.href);
+  } catch {
+    // the page works without
+  }
+}
+
+/** A solution of the shape solver, on every axis, and what was loaded in words. */
+function load(each, asked) {
   const all = (value) => page.state.n.map(() => value);
-  update(changed(page.state, {n: all(Math.min(from, 32)), k: all(each.k), s: all(each.s), lo: all(each.p), hi: all(each.p), op: all(each.op), d: all(1)}));
+  const layer = (n) => ({n: all(n), k: all(each.k), s: all(each.s), lo: all(each.p), hi: all(each.p), op: all(each.op), d: all(1)});
+  let from = Math.min(asked, DRAWN.n);
+  while (from > 1 && broken({...page.state, ...layer(from)}).length) from -= 1;
+  update(changed(page.state, layer(from)));
+  const made = say("loaded", {...each, from, to: page.layer.shape.y[0]});
+  tell(from < asked ? `${made} ${say("loaded_smaller", {asked, from})}` : made);
+  $("views").focus({preventScroll: true});
+  scrollTo({top: 0, behavior: "instant"});
 }
 
 /** Show the layer that a text describes; what it cannot mean is said, and left out. Colours and language stay. */
 function restore(text, base = {...START, lang: page.state.lang, theme: page.state.theme}) {
-  const {state, wrong, problems} = parse(text, base);
+  const {state, shape, wrong, problems} = parse(text, base);
   tell([wrong.length ? say("bad_link", {what: wrong.join(", ")}) : "", problems.length ? say("bad_state") : ""].join(" ").trim());
   page.state = state ?? (page.layer ? page.state : base);
   dress();
-  update(page.state);
+  update(page.state, {fresh: false});
+  if (problems.length) update(shape, {fresh: false});
+  if (page.state.lesson > 1) lesson.show(page.state.lesson);
 }
 
 function start() {
   listen();
-  if (innerWidth <= 900) for (const id of ["drawer", "more"]) $(id).open = false;
   const given = JSON.parse($("start").textContent);
   const base = {...START, lang: navigator.language?.startsWith("zh") ? "zh" : "en", ...given};
-  restore(location.hash, base);
+  const linked = /(^#|&)(n|view)=/.test(location.hash); // a link to a layer does not mean the lesson
+  restore(location.hash, linked ? {...base, lesson: 0} : base);
 }
 
 start();
-export const explorer = {page, restore, lookAt, player, parse, format};
+export const explorer = {page, restore, lookAt, player, lesson, parse, format};
 globalThis.tconv = explorer; // for tests, and for the curious

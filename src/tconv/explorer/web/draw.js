@@ -2,9 +2,10 @@
 //
 // A plate: {name, title, shape, text(flat), role(flat), value(flat), hits(pair), owns(look), pick(flat), span(look),
 // frame, first, edit, live,
-// shade, dots}. `hits` says which cell a pair lights, `owns` which cell is meant by a look without pairs,
+// shade, dots, zooms}. `hits` says which cell a pair lights, `owns` which cell is meant by a look without pairs,
 // `pick` what is looked at when somebody points at a cell; `live` names what its text depends on ("look", "time");
-// `shade` is another colour for lit cells, or none; `dots` draws it without numbers.
+// `shade` is another colour for lit cells, or none; `dots` draws it without numbers, and `zooms` says that a reader may
+// have them.
 //
 // Numbers are drawn once. What lights up lies above them, as one path per plate and kind, so that pointing never touches
 // a number. Plates with very many cells are drawn as an image, one dot per cell, and show their numbers when pointed at.
@@ -13,7 +14,7 @@ import {flat, product, range, unflat} from "./relation.js";
 import {number, say} from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-export const MANY = {cells: 1100, columns: 64, dots: 600};
+export const MANY = {cells: 1100, columns: 64, rows: 64, dots: 600};
 const HEAD = 34;
 const SIDE = 20;
 const GAP = 18;
@@ -37,10 +38,10 @@ function measured(plate) {
   const {shape} = plate;
   const [slices, rows, columns] = [slicesOf(shape), rowsOf(shape), shape.at(-1)];
   const cells = product(shape);
-  const image = plate.dots || cells > MANY.cells || slices * columns > MANY.columns;
+  const image = Boolean(plate.dots) || cells > MANY.cells || slices * columns > MANY.columns || rows > MANY.rows;
   const side = shape.length > 1 ? SIDE : 0;
   const length = image ? 0 : Math.max(...range(cells).map((n) => plate.text(n).length), plate.longest ?? 1);
-  const height = image ? Math.min(8, Math.max(2, Math.floor(520 / Math.max(columns, rows)))) : slices * columns > 20 ? 22 : slices * columns > 11 ? 26 : 30;
+  const height = image ? Math.min(12, Math.max(2, Math.floor(520 / Math.max(slices * columns, rows)))) : slices * columns > 20 ? 22 : slices * columns > 11 ? 26 : 30;
   const font = Math.round(height * 0.46);
   const width = image ? height : Math.max(height, Math.ceil(length * font * 0.62 + 8));
   const gap = image ? 4 : SLICE;
@@ -85,7 +86,7 @@ export function placed(items, room) {
     if (item === "\n") { next(); continue; }
     if (typeof item === "string") { sign = item; continue; }
     const column = [item].flat();
-    column.forEach((plate) => { plate.size = measured(plate); });
+    column.forEach((plate) => { plate.size ??= measured(plate); });
     const across = Math.max(...column.map((plate) => plate.size.across));
     const before = sign ? SIGN : 0;
     if (x > 0 && x + before + across > room) next();
@@ -159,7 +160,7 @@ function floor(plate) {
 /** The numbers, as a grid that a keyboard and a screen reader can walk through. */
 function walkable(plate) {
   const {size, shape} = plate;
-  const label = say(plate.edit ? "grid_label_edit" : "grid_label", {title: plate.title, size: shape.join(" × ")});
+  const label = say(plate.edit ? "grid_label_edit" : plate.zooms ? "grid_label_zoom" : "grid_label", {title: plate.title, size: shape.join(" × ")});
   const grid = element("g", {class: "cells", role: size.image ? "img" : "grid", tabindex: 0, "aria-label": label});
   if (size.image) return grid;
   plate.id = `plate${serial++}`;
@@ -237,7 +238,7 @@ export const forgetColours = () => { known = new Map(); };
 function marks(plate) {
   const path = (kind, d = "") => plate[`${kind}Path`] = element("path", {class: `${kind} ${plate.shade ?? plate.hue}`, "aria-hidden": "true", d});
   plate.grid = walkable(plate);
-  const made = [path("lit"), plate.grid, path("frame", plate.frame ? outline(plate, plate.frame) : ""), path("span"), path("here")];
+  const made = [path("lit"), path("changed"), plate.grid, path("frame", plate.frame ? outline(plate, plate.frame) : ""), path("span"), path("here")];
   refresh(plate);
   return made;
 }
@@ -253,18 +254,26 @@ function outline(plate, ranges) {
   }).join("");
 }
 
+function box(plate, at) {
+  const [x, y] = corners(plate, at);
+  return `M${x} ${y}h${plate.size.width}v${plate.size.height}h${-plate.size.width}z`;
+}
+
+/** Mark the cells whose numbers are not those that stood here before. */
+export function markChanged(plate, before) {
+  const cells = plate.texts ? range(plate.texts.length).filter((n) => plate.texts[n].textContent !== before[n]) : [];
+  plate.changedPath.setAttribute("d", cells.map((at) => box(plate, at)).join(""));
+  return cells.length;
+}
+
 /** Light what takes part in a look: its pairs' cells, and the cell that is looked at itself. */
 export function light(plate, look, pairs) {
   const lit = new Set();
   if (plate.hits) for (const pair of pairs) { const at = plate.hits(pair); if (at >= 0) lit.add(at); }
   const own = plate.owns ? plate.owns(look) : -1;
   if (own >= 0) lit.add(own);
-  const box = (at) => { const [x, y] = corners(plate, at); return `M${x} ${y}h${plate.size.width}v${plate.size.height}h${-plate.size.width}z`; };
-  plate.litPath.setAttribute("d", [...lit].map(box).join(""));
-  plate.herePath.setAttribute("d", own >= 0 ? box(own) : "");
+  plate.litPath.setAttribute("d", [...lit].map((at) => box(plate, at)).join(""));
+  plate.herePath.setAttribute("d", own >= 0 ? box(plate, own) : "");
   plate.spanPath.setAttribute("d", plate.span ? outline(plate, plate.span(look) ?? [[0, 0]]) : "");
   plate.lit = lit;
 }
-
-
-

@@ -18,11 +18,14 @@ export function limits(p, name, a) {
   return [1, most[name]];
 }
 
-/** What is wrong, one entry per broken law: {law, axis, values, repairs: [{name, value, set}]}; none if all is well. */
+/**
+ * What is wrong, one entry per broken law: {law, axes, values, repairs: [{name, value, set}]}; none if all is well. Axes
+ * that break a law in the same way are one entry, which a repair mends together.
+ */
 export function broken(p) {
-  const problems = axesOf(p).flatMap((axis, a) => [
+  const problems = together(axesOf(p).flatMap((axis, a) => [
     ...outputPadding(p, axis, a), ...(outSize(axis) < 1 ? [emptyOutput(p, axis, a)] : []),
-  ]);
+  ]));
   if (p.ci % p.g || p.co % p.g) {
     const fits = range(p.g).map((n) => n + 1).filter((g) => p.ci % g === 0 && p.co % g === 0).at(-1);
     problems.push({law: "groups", values: {g: p.g, ci: p.ci, co: p.co}, repairs: [
@@ -31,6 +34,20 @@ export function broken(p) {
   }
   if (!problems.length) problems.push(...tooLarge(p));
   return problems;
+}
+
+function together(problems) {
+  const found = [];
+  for (const {axis, ...problem} of problems) {
+    const same = found.find((each) => each.law === problem.law && JSON.stringify(each.values) === JSON.stringify(problem.values));
+    if (!same) {
+      found.push({...problem, axes: [axis]});
+      continue;
+    }
+    same.axes.push(axis);
+    same.repairs.forEach(({set}, n) => Object.entries(problem.repairs[n].set).forEach(([name, list]) => { set[name][axis] = list[axis]; }));
+  }
+  return found;
 }
 
 function outputPadding(p, axis, a) {
@@ -53,7 +70,7 @@ function emptyOutput(p, axis, a) {
     const [least] = limits(p, name, a);
     if (least <= DRAWN[name]) repairs.push({name, value: least, set: withEntry(p, name, a, least)});
   }
-  return {law: "empty", axis: a, values: {...axis, out: outSize(axis)}, repairs};
+  return {law: "empty", axis: a, values: {...axis, hi: p.hi[a], op: p.op[a], out: outSize(axis)}, repairs};
 }
 
 function tooLarge(p) {

@@ -67,23 +67,29 @@ function rotate(u, v, cosine, sine) {
   }
 }
 
-/** The rank of A, its null space's dimension, its condition number, and pinv(A) y. */
+/** The rank of A, its null space's dimension, its condition number, pinv(A) itself, and pinv(A) y. */
 export function undo(a, y) {
   const wide = a.length < a[0].length;
   const {columns, turns, values} = decomposed(wide ? transpose(a) : a);
   const largest = Math.max(...values);
   const threshold = Math.max(a.length, a[0].length) * Number.EPSILON * largest;
   const used = range(values.length).filter((j) => values[j] > threshold);
-  const x = new Array(a[0].length).fill(0);
+  const pinv = a[0].map(() => new Array(a.length).fill(0));
   for (const j of used) {
     // A = sum of s u v': pinv(A) y = sum of v (u'y) / s; for a wide A the roles of u and v are exchanged.
     const [left, right] = wide ? [turns[j], columns[j].map((v) => v / values[j])] : [columns[j].map((v) => v / values[j]), turns[j]];
-    const weight = left.reduce((sum, v, n) => sum + v * y[n], 0) / values[j];
-    right.forEach((v, n) => { x[n] += weight * v; });
+    right.forEach((v, n) => left.forEach((u, m) => { pinv[n][m] += v * u / values[j]; }));
   }
   const smallest = Math.min(...values);
   const full = used.length === values.length;
-  return {x, rank: used.length, lost: a[0].length - used.length, condition: full ? largest / smallest : Infinity};
+  return {x: times(pinv, y), pinv, rank: used.length, lost: a[0].length - used.length, condition: full ? largest / smallest : Infinity};
+}
+
+/** All B with B A = 1, where there are any: pinv(A) + W (1 - A pinv(A)) for W with all entries `free`. */
+export function inverses(a, pinv, free) {
+  const total = transpose(a).map((column) => column.reduce((sum, value) => sum + value, 0));
+  const sums = range(a.length).map((m) => 1 - total.reduce((sum, value, j) => sum + value * pinv[j][m], 0)); // the columns of 1 - A pinv(A)
+  return pinv.map((row) => row.map((value, m) => value + free * sums[m]));
 }
 
 /** ||u - v|| / ||v||. */

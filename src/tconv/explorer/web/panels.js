@@ -32,7 +32,7 @@ export function solverPanel(asked, load) {
 }
 
 function found({from, to, k}, load) {
-  const layers = solve(from, to, k);
+  const layers = [...solve(from, to, k)].sort((a, b) => a.waste - b.waste); // as tconv.solve has them, but nothing is cut first
   if (!layers.length) {
     const near = nearest(from, to, k).filter(Boolean).map((each) => `${each.out} (${say("k")} ${each.k}, ${say("s")} ${each.s}, ${say("padding")} ${each.p}, output_padding ${each.op})`);
     return [node("p", {}, say("none_found", {from, to}), " ", say("near_found", {sizes: near.join("; ")}))];
@@ -41,7 +41,7 @@ function found({from, to, k}, load) {
   const rows = layers.slice(0, SHOWN).map((each) => node("tr", {},
     ...[each.k, each.s, each.p, each.op, each.macs, say(each.uneven ? "uneven" : "even"), each.waste ? say("wasteful") : ""].map((text) => node("td", {}, String(text))),
     node("td", {}, node("button", {type: "button", onclick: () => load(each, from)}, say("load")))));
-  return [node("p", {}, say("found", {n: layers.length, from, to})), node("div", {className: "scroll", tabIndex: 0, role: "region", ariaLabel: say("solver")}, node("table", {className: "solutions"},
+  return [node("p", {}, say(layers.length === 1 ? "found_one" : "found", {n: layers.length, from, to})), node("div", {className: "scroll", tabIndex: 0, role: "region", ariaLabel: say("solver")}, node("table", {className: "solutions"},
     node("thead", {}, node("tr", {}, ...heads.map((head) => node("th", {scope: "col"}, say(head))), node("td"))), node("tbody", {}, ...rows)))];
 }
 

@@ -26,8 +26,9 @@ export function plateW(layer, c, e, {edit = false, flipped = false} = {}) {
   const first = placeW(layer, c, e) * layer.cells.w;
   const turn = (n) => (flipped ? layer.cells.w - 1 - n : n);
   const channels = layer.ci * layer.co > 1 ? `w[${c},${e % (layer.co / layer.g)}]` : "w";
+  const joins = layer.g > 1 ? ` (x[${c}] → y[${e}])` : "";
   return {
-    name: `w${c}.${e}`, title: flipped ? `${say("flipped")} ${channels === "w" ? "" : channels}`.trim() : `${channels} ${say("kernel")}`,
+    name: `w${c}.${e}`, title: flipped ? `${say("flipped")} ${channels === "w" ? "" : channels}`.trim() : `${channels} ${say("kernel")}${joins}`,
     hue: "kernel", shape, edit: edit ? {array: "w", first} : null,
     value: (n) => layer.w[first + turn(n)], text: (n) => number(layer.w[first + turn(n)]), role: () => "kernel",
     hits: (pair) => (pair.c === c && pair.e === e ? turn(flat(pair.k, shape)) : -1),
@@ -36,12 +37,15 @@ export function plateW(layer, c, e, {edit = false, flipped = false} = {}) {
   };
 }
 
-/** An array of outputs, one plate per output channel: y, or what another form has in its place. */
-export function plateY(layer, e, {title = null, values = null, name = "y", withBias = true} = {}) {
+/** An array of outputs, one plate per output channel: y, or what another form has in its place; y may walk with the player. */
+export function plateY(layer, e, {title = null, values = null, name = "y", withBias = true, walks = false} = {}) {
   const shape = layer.shape.y;
-  const value = values ?? ((n) => (withBias ? output(layer, e, n) : layer.y[e][n]));
   const position = (n) => toCanvas(layer, unflat(n, shape));
+  let now = null; // the sums so far, while somebody walks through the layer
+  const far = (n) => (inside(position(n), layer.shape.full) ? now[e][flat(position(n), layer.shape.full)] : 0);
+  const value = values ?? ((n) => (now ? far(n) : withBias ? output(layer, e, n) : layer.y[e][n]));
   return {
+    ...(walks ? {live: "time", longest: longest(layer), turn: (time) => { now = time ? sofar(layer, time) : null; }} : {}),
     name: `${name}${e}`, title: title ?? `${several("y", layer.co, e)} ${say("output")}`, hue: "output", shape,
     value, text: (n) => number(value(n)), role: (n) => (reached(layer, position(n)) ? "output" : "hole"),
     hits: (pair) => (pair.e === e && kept(layer, pair.p) ? flat(toOutput(layer, pair.p), shape) : -1),
@@ -89,14 +93,19 @@ function sofar(layer, {order, step}) {
 export function plateStamp(layer, e) {
   let [i, c] = [layer.shape.x.map(() => 0), 0];
   const value = (n) => valueX(layer, c, i) * valueW(layer, c, e, unflat(n, layer.shape.w));
+  const title = () => {
+    const name = named("x", i, layer.ci > 1 ? c : null);
+    if (!connects(layer, c, e)) return say("no_stamp", {name, y: `y[${e}]`});
+    return say("one_stamp", {name}) + (layer.co > 1 ? ` → y[${e}]` : "");
+  };
   const plate = {
-    name: `stamp${e}`, title: say("one_stamp", {name: named("x", i, layer.ci > 1 ? c : null)}), hue: "output", shape: layer.shape.w, live: "look", longest: longest(layer),
+    name: `stamp${e}`, title: title(), hue: "output", shape: layer.shape.w, live: "look", longest: longest(layer),
     value: (n) => (connects(layer, c, e) ? value(n) : 0), text: (n) => (connects(layer, c, e) ? number(value(n)) : ""), role: () => "canvas",
     hits: (pair) => (pair.e === e && pair.c === c && sameIndex(pair.i, i) ? flat(pair.k, layer.shape.w) : -1),
     pick: (n) => ({kind: "pair", c, i, e, k: unflat(n, layer.shape.w)}),
     turn: (look, pairs) => {
       [i, c] = look.kind === "x" ? [look.at, look.c] : pairs.length ? [pairs[0].i, pairs[0].c] : [i, c];
-      plate.title = say("one_stamp", {name: named("x", i, layer.ci > 1 ? c : null)});
+      plate.title = title();
     },
   };
   return plate;

@@ -13,7 +13,7 @@ export function makePlayer(show) {
 
   player.count = () => ({x: player.layer.ci * player.layer.cells.x, p: player.layer.co * player.layer.cells.y, w: player.layer.w.length})[player.order];
   player.go = (step) => {
-    player.step = step === null ? null : (step + player.count()) % player.count();
+    player.step = step === null || step < 0 || step >= player.count() ? null : step;
     player.sync();
     show(player.step === null ? null : {order: player.order, step: player.step}, player.step === null ? null : stepLook(player.layer, player.order, player.step));
   };
@@ -22,15 +22,18 @@ export function makePlayer(show) {
   player.play = () => {
     if (player.timer) return player.pause();
     player.go(player.step === null ? 0 : player.step + 1);
-    player.timer = setInterval(() => player.go(player.step + 1), SPEEDS[player.pace]);
+    player.timer = setInterval(() => {
+      player.go(player.step + 1);
+      if (player.step === null) player.pause(); // the walk ends with the whole
+    }, SPEEDS[player.pace]);
     return player.sync();
   };
   player.load = (layer) => { player.layer = layer; if (player.step !== null) { player.pause(); player.step = null; } player.sync(); };
   player.sync = () => {
     if (!player.slider) return;
     player.button.textContent = player.timer ? `❚❚ ${say("pause")}` : `▶ ${say("play")}`;
-    player.slider.max = player.count() - 1;
-    player.slider.value = player.step ?? player.count() - 1;
+    player.slider.max = player.count(); // the last place is the whole
+    player.slider.value = player.step ?? player.count();
     player.whole.disabled = player.step === null;
   };
   player.build = (place) => {

@@ -4,13 +4,14 @@
 import {broken, DRAWN} from "./laws.js";
 import {product, range} from "./relation.js";
 
-export const VIEWS = ["all", "stamp", "gather", "steps", "matrix", "phases", "col2im", "forward", "coverage", "undo"];
+export const VIEWS = ["all", "stamp", "gather", "steps", "matrix", "windows", "neurons", "phases", "col2im", "forward", "coverage", "undo"];
 export const LANGUAGES = ["en", "zh"];
+export const STEPS = 10; // of the lesson; 0 is the explorer
 export const THEMES = ["auto", "light", "dark"];
 
 export const START = {
   n: [2, 2], k: [3, 3], s: [2, 2], lo: [1, 1], hi: [1, 1], op: [1, 1], d: [1, 1], ci: 1, co: 1, g: 1,
-  x: [2, 3, 1, 3], w: [0, 1, 1, 0, 1, 0, 1, 0, 1], b: null, view: "all", lang: "en", theme: "auto", stack: [],
+  x: [2, 3, 1, 3], w: [0, 1, 1, 0, 1, 0, 1, 0, 1], b: null, view: "stamp", lang: "en", theme: "auto", stack: [], lesson: 0,
 };
 
 const PER_AXIS = {n: [1, DRAWN.n], k: [1, DRAWN.k], s: [1, DRAWN.s], op: [0, DRAWN.s], d: [1, DRAWN.d]};
@@ -21,20 +22,22 @@ export const sizes = (p) => ({x: p.ci * product(p.n), w: p.ci * (p.co / p.g) * p
 
 /** The state as the text behind #, and nothing that is as at the start. */
 export function format(state) {
+  if (state.lesson) return [`lesson=${state.lesson}`, ...chosen(state, ["lang", "theme"])].join("&");
   const pads = state.lo.map((lo, a) => (lo === state.hi[a] ? `${lo}` : `${lo}:${state.hi[a]}`));
   const parts = Object.keys(PER_AXIS).map((name) => `${name}=${state[name].join(",")}`);
   parts.push(`p=${pads.join(",")}`, `c=${state.ci},${state.co},${state.g}`);
   for (const name of ["x", "w", "b"]) if (state[name]) parts.push(`${name}=${state[name].map(short).join(",")}`);
-  for (const name of ["view", "lang", "theme"]) if (state[name] !== START[name]) parts.push(`${name}=${state[name]}`);
+  parts.push(...chosen(state, ["view", "lang", "theme"]));
   if (state.stack.length) parts.push(`stack=${state.stack.map((layer) => layer.join(".")).join(",")}`);
   return parts.join("&");
 }
 
+const chosen = (state, names) => names.filter((name) => state[name] !== START[name]).map((name) => `${name}=${state[name]}`);
 const short = (value) => String(Number(value.toPrecision(10)));
 
 /**
- * {state, wrong, problems}: the state that a text describes, what it leaves out being as in `base`; what of it could not be
- * read; and the laws that it breaks. The state is null where there is no layer.
+ * {state, shape, wrong, problems}: the state that a text describes, what it leaves out being as in `base`; what of it could
+ * not be read; and the laws that it breaks. The state is null where there is no layer; then `shape` is what was asked for.
  */
 export function parse(text, base = START) {
   const wrong = [];
@@ -47,13 +50,13 @@ export function parse(text, base = START) {
   }
   const shape = {...base, ...read};
   const ndim = shape.n.length;
-  for (const name of ["n", "k", "s", "lo", "hi", "op", "d"]) {
+  for (const name of PER_AXIS_NAMES) {
     if (!Object.hasOwn(read, name) || shape[name].length === 1) shape[name] = range(ndim).map((a) => shape[name][a] ?? shape[name][0]);
     if (shape[name].length !== ndim) return {state: null, wrong: [...wrong, name], problems: []};
   }
   if (shape.stack.length && !Object.hasOwn(read, "stack")) shape.stack = [];
   const problems = broken(shape);
-  return {state: problems.length ? null : resized(shape, wrong, read), wrong, problems};
+  return {state: problems.length ? null : resized(shape, wrong, read), shape, wrong, problems};
 }
 
 function decoded(part) {
@@ -79,6 +82,7 @@ function field(name, value) {
   }
   if (["x", "w", "b"].includes(name)) return numbers(words) && {[name]: numbers(words)};
   if (name === "stack") return stack(words);
+  if (name === "lesson") return WHOLE.test(value) && value >= 0 && value <= STEPS ? {lesson: Number(value)} : null;
   const known = new Map([["view", VIEWS], ["lang", LANGUAGES], ["theme", THEMES]]).get(name);
   return known?.includes(value) ? {[name]: value} : null;
 }
@@ -123,31 +127,43 @@ export function changed(state, set) {
   const next = {...state, ...set};
   if (broken(next).length) return next;
   next.x = carried(state.x, [state.ci, ...state.n], [next.ci, ...next.n]);
-  next.w = carried(state.w, [state.ci, state.co / state.g, ...state.k], [next.ci, next.co / next.g, ...next.k]);
-  if (next.b && !set.b) next.b = carried(state.b, [state.co], [next.co], () => 0);
+  next.w = carried(state.w, [state.ci, state.co / state.g, ...state.k], [next.ci, next.co / next.g, ...next.k], 2);
+  if (next.b && !set.b) next.b = carried(state.b, [state.co], [next.co], 1, () => 0);
   return next;
 }
 
-function carried(values, before, after, fresh = (n) => n % 9 + 1) {
-  if (before.length !== after.length) return range(product(after)).map(fresh);
+/** The numbers of an array, channels first, in another shape. A new axis repeats them; of a lost one the first is kept. */
+function carried(values, before, after, channels = 1, fresh = (n) => n % 9 + 1) {
   const along = (shape) => shape.map((_, a) => product(shape.slice(a + 1)));
   const [old, now] = [along(before), along(after)];
+  const lost = before.length - after.length;
   return range(product(after)).map((n) => {
     const index = after.map((size, a) => Math.floor(n / now[a]) % size);
-    const was = index.reduce((sum, at, a) => sum + at * old[a], 0);
-    return index.every((at, a) => at < before[a]) && was < values.length ? values[was] : fresh(n);
+    const from = before.map((_, a) => (a < channels ? index[a] : a - lost < channels ? 0 : index[a - lost]));
+    const was = from.reduce((sum, at, a) => sum + at * old[a], 0);
+    return from.every((at, a) => at < before[a]) && was < values.length ? values[was] : fresh(n);
   });
 }
 
-/** The same layer with another number of axes. */
+export const PER_AXIS_NAMES = ["n", "k", "s", "lo", "hi", "op", "d"];
+
+/** The same layer with another number of axes: its last ones, or the first one again. */
 export function withAxes(state, ndim) {
   const set = {};
-  for (const name of ["n", "k", "s", "lo", "hi", "op", "d"]) set[name] = range(ndim).map((a) => state[name][Math.min(a, state[name].length - 1)]);
+  for (const name of PER_AXIS_NAMES) set[name] = range(ndim).map((a) => state[name][Math.max(0, a + state[name].length - ndim)]);
   if (ndim === 3) {
     set.n = set.n.map((n) => Math.min(n, 3));
     set.k = set.k.map((k) => Math.min(k, 3));
   }
   return changed(state, {...set, stack: []});
+}
+
+/** `state` with the numbers of an earlier state, where its arrays have the same shapes. */
+export function withNumbersOf(state, earlier) {
+  const alike = (names) => names.every((name) => String(state[name]) === String(earlier[name]));
+  return {
+    ...state, x: alike(["n", "ci"]) ? earlier.x : state.x, w: alike(["k", "ci", "co", "g"]) ? earlier.w : state.w,
+  };
 }
 
 /** Numbers written in brackets, or in lines with commas, tabs or blanks between: as a flat list; null if they are not. */

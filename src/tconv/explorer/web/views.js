@@ -3,27 +3,31 @@
 import {combinations, coverage, flat, outSize, period, phases, product, range, receptiveField, unflat} from "./relation.js";
 import {MANY} from "./draw.js";
 import {forward, kept, parts, steps, toCanvas, toOutput} from "./layer.js";
-import {filled, MOST, multiply, residual, times, transpose, transposedMatrix, undo} from "./linear.js";
+import {filled, inverses, MOST, multiply, residual, times, transpose, transposedMatrix, undo} from "./linear.js";
 import {
   allW, channelsX, channelsY, plateBack, plateCanvas, plateForward, plateMatrix, plateMet, platePhase, platePut, plateStamp,
   plateVector, plateW, plateX, plateY,
 } from "./plates.js";
+import {neurons, windowed} from "./neurons.js";
 import {by, factor, named, number, say} from "./words.js";
 
-const LARGEST = {matrix: 400000, square: 150, heat: 20000};
+const LARGEST = {matrix: 400000, square: 150, written: 10, heat: 20000};
 
-/** {items, notes} of each view, by its name. */
-export const PICTURES = {layer: whole, stamp, gather, steps: fourSteps, matrix, phases: interleaved, col2im, forward: downwards, coverage: heat, undo: undone};
+/** {items, notes} of each view, by its name; `arrange` moves the plates of a picture, `edges` draws between them. */
+export const PICTURES = {layer: whole, stamp, gather, steps: fourSteps, matrix, windows: windowed, neurons, phases: interleaved, col2im, forward: downwards, coverage: heat, undo: undone};
 
 function whole(layer) {
   return {
     items: [channelsX(layer).map((c) => plateX(layer, c, true)), "·", allW(layer, (c, e) => plateW(layer, c, e, {edit: true})), "=",
-      channelsY(layer).map((e) => plateY(layer, e))],
+      channelsY(layer).map((e) => plateY(layer, e, {walks: true}))],
   };
 }
 
 function stamp(layer) {
-  return {items: [channelsY(layer).map((e) => plateStamp(layer, e)), "→", channelsY(layer).map((e) => plateCanvas(layer, e))]};
+  return {
+    items: [channelsY(layer).map((e) => plateStamp(layer, e)), "→", channelsY(layer).map((e) => plateCanvas(layer, e))],
+    notes: layer.b ? [say("bias_after")] : [],
+  };
 }
 
 function gather(layer) {
@@ -42,7 +46,7 @@ function fourSteps(layer) {
   };
 }
 
-function matrix(layer) {
+function matrix(layer, {zoomed}) {
   const [rows, columns] = [layer.co * layer.cells.y, layer.ci * layer.cells.x];
   if (rows * columns > LARGEST.matrix) return {items: [], notes: [say("too_large", {what: "C^T", rows, columns})]};
   const up = transposedMatrix(layer);
@@ -63,13 +67,13 @@ function matrix(layer) {
     plateMatrix("matrix_c", "C", down, {hits: cell(column, row, rows), pick: (n) => entry(n % rows, Math.floor(n / rows))}),
   ];
   const notes = [];
-  squares(items, notes, "C C^T", down, up, (pick) => lookX(pick));
-  squares(items, notes, "C^T C", up, down, (pick) => lookY(pick));
+  squares(items, notes, zoomed, "C C^T", down, up, (pick) => lookX(pick));
+  squares(items, notes, zoomed, "C^T C", up, down, (pick) => lookY(pick));
   return {items, notes};
 }
 
-/** A product beside the identity, if it is small enough to be seen. */
-function squares(items, notes, title, a, b, look) {
+/** A product beside the identity, if it is small enough to be seen; a larger one as dots until somebody zooms in. */
+function squares(items, notes, zoomed, title, a, b, look) {
   const size = a.length;
   if (size > LARGEST.square) {
     notes.push(say("too_large", {what: title, rows: size, columns: size}));
@@ -81,8 +85,9 @@ function squares(items, notes, title, a, b, look) {
   const hue = name === "cct" ? "input" : "output";
   const plain = (rows) => (n) => (rows[Math.floor(n / size)][n % size] === 0 ? "zero" : hue);
   const pick = (n) => look(Math.floor(n / size));
-  items.push("\n", plateMatrix(name, title, made, {hue, role: plain(made), pick}), equal(made, unit) ? "=" : "≠",
-    plateMatrix(`identity_${name}`, `I, ${say("identity")}`, unit, {hue, role: plain(unit), pick}));
+  const zoom = size > LARGEST.written ? {zooms: name, dots: !zoomed.has(name)} : {};
+  items.push("\n", {...plateMatrix(name, title, made, {hue, role: plain(made), pick}), ...zoom}, equal(made, unit) ? "=" : "≠",
+    {...plateMatrix(`identity_${name}`, `I, ${say("identity")}`, unit, {hue, role: plain(unit), pick}), ...zoom});
 }
 
 const equal = (a, b) => a.every((row, r) => row.every((value, c) => Math.abs(value - b[r][c]) < 1e-9));
@@ -215,7 +220,7 @@ function verdict(counted, patterns) {
   return words.join(" ");
 }
 
-function undone(layer) {
+function undone(layer, {free}) {
   const [rows, columns] = [layer.co * layer.cells.y, layer.ci * layer.cells.x];
   if (rows > MOST.rows || columns > MOST.columns) return {items: [], notes: [say("too_large", {what: "C^T", rows, columns})]};
   const up = filled(transposedMatrix(layer));
@@ -230,16 +235,29 @@ function undone(layer) {
       channelsX(layer).map((c) => plateX(layer, c)), "→",
       channelsY(layer).map((e) => plateY(layer, e, {name: "up", title: layer.co > 1 ? `y[${e}] = C^T x` : "y = C^T x", withBias: false})), "→",
       channelsX(layer).map((c) => plateBack(layer, c, "transposed", "C y", back[c])),
-      channelsX(layer).map((c) => plateBack(layer, c, "recovered", "pinv(C^T) y", planes[c])),
+      channelsX(layer).map((c) => plateBack(layer, c, "recovered", "pinv(C^T) y", planes[c])), ...family(up, found, free),
     ],
     notes: [
       down < 1e-9 && found.lost === 0 ? say("undo_both") : found.lost ? say("undo_no", {lost: found.lost}) : say("undo_yes"),
       say("residual_is", {what: say("back_by_transpose"), value: number(rounded(down))}),
       say("residual_is", {what: say("back_by_inverse"), value: number(rounded(inverse))}),
-      say("rank_is", {rows, columns, rank: found.rank, condition}),
+      say("rank_is", {rows, columns, rank: found.rank, condition}), say(found.lost ? "family_none" : rows === columns ? "family_one" : "family_all"),
     ],
     facts: {rank: found.rank, lost: found.lost, transposed: down, recovered: inverse},
   };
+}
+
+/** One of all the matrices that undo the layer, times the layer: the identity, whichever of them it is. */
+function family(up, found, free) {
+  const exact = inverses(up, found.pinv, free);
+  const [b, brought] = [exact, multiply(exact, up)].map((table) => table.map((row) => row.map(rounded)));
+  const [rows, columns] = [b.length, b[0].length];
+  const role = (hue, table) => (n) => (table[Math.floor(n / table[0].length)][n % table[0].length] ? hue : "zero");
+  const dots = columns > 16 || rows > 10;
+  return [
+    "\n", {...plateMatrix("family", "B", b, {hue: "kernel", role: role("kernel", b)}), dots}, "→",
+    {...plateMatrix("undoes", "B C^T", brought, {hue: "input", role: role("input", brought)}), dots: rows > 10},
+  ];
 }
 
 /** Without the noise of rounding, which would be shown as 2.0000000000000004. */
@@ -271,8 +289,9 @@ function sum(layer, look, pairs, value, x, w) {
   ]);
   const total = pairs.reduce((all, pair) => all + x(pair) * w(pair), 0);
   if (!kept(layer, look.at)) {
-    if (!pairs.length) return [{text: say("says_outside", {at: look.at.join(",")})}];
-    return [{text: `canvas[${look.at.join(",")}] = `}, ...terms, {text: ` = ${number(total)}`, hue: "cropped"}, {text: say("says_cropped")}];
+    const canvas_ = `${say("canvas")}${named("", look.at, layer.co > 1 ? look.e : null)}`;
+    if (!pairs.length) return [{text: say("says_outside", {canvas: canvas_})}];
+    return [{text: `${canvas_} = `}, ...terms, {text: ` = ${number(total)}`, hue: "cropped"}, {text: say("says_cropped")}];
   }
   const name = named("y", toOutput(layer, look.at), layer.co > 1 ? look.e : null);
   const shown = number(value);
@@ -283,17 +302,25 @@ function sum(layer, look, pairs, value, x, w) {
 
 /** What follows from the sizes, one sentence each. */
 export function facts(layer, field) {
-  const last = layer.axes.at(-1);
-  const sizes = layer.axes.map((axis, a) => `${axis.s}*(${axis.n}-1) + ${axis.d}*(${axis.k}-1) + 1 - ${factor(axis.lo)} - ${factor(axis.hi)} = ${layer.shape.y[a]}`);
-  const smallest = outSize(last) - layer.op.at(-1);
+  const sizes = layer.axes.map((axis, a) => `${axis.s}*(${axis.n}-1) + ${axis.d}*(${axis.k}-1) + 1 - ${factor(layer.lo[a])} - ${factor(layer.hi[a])} + ${layer.op[a]} = ${layer.shape.y[a]}`);
+  const alike = layer.axes.every((axis, a) => JSON.stringify([axis, layer.op[a]]) === JSON.stringify([layer.axes[0], layer.op[0]]));
+  const perAxis = (alike ? [0] : range(layer.ndim)).flatMap((a) => choices(layer, a, alike ? "" : `${say(`axis${a}of${layer.ndim}`)}${say("colon")}`));
   const macs = product(layer.axes.map((axis) => coverage(axis, range(axis.n).map(() => 1)).reduce((a, b) => a + b, 0))) * layer.ci * layer.co / layer.g;
   const wasted = product(layer.shape.y) * layer.cells.w * layer.ci * layer.co / layer.g;
   return {
     formula: [...new Set(sizes)],
     lines: [
-      say("field", {field: by(field)}),
-      say("reachable", {most: Math.max(last.s, last.d) - 1, from: smallest, to: smallest + Math.max(last.s, last.d) - 1}),
-      say("forward_from", {from: Math.max(1, smallest), to: smallest + last.s - 1, n: last.n}), say("macs", {macs, wasted}),
+      ...perAxis, say("field", {field: by(field.map((cells, a) => Math.min(cells, layer.shape.x[a])))}), say("macs", {macs, wasted}),
     ],
   };
+}
+
+/** What output_padding chooses from on one axis: the sizes that a convolution maps to one. */
+function choices(layer, a, label) {
+  const axis = layer.axes[a];
+  const [smallest, most] = [outSize(axis) - layer.op[a], Math.max(axis.s, axis.d) - 1];
+  return [
+    label + say(axis.s > 1 ? "forward_from" : "forward_one", {from: Math.max(1, smallest), to: smallest + axis.s - 1, n: axis.n}),
+    ...(most > 0 ? [label + say("reachable", {most, from: smallest, to: smallest + most})] : []),
+  ];
 }

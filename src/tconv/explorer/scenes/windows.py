@@ -1,0 +1,89 @@
+"""Windows: the rows of C as what a convolution looks through, the rows of C^T as the flipped kernel slid over x."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tconv.explorer import words
+from tconv.explorer.scene import Block, Film, Role, above, beside, glyph, shots
+from tconv.explorer.sheets import Look, Looks, sheet
+from tconv.explorer.trace import Trace
+from tconv.geometry import Sizes
+
+IN_A_LINE = 5
+
+
+def film(trace: Trace) -> Film:
+    """First the windows one by one, then the flipped kernel at every output; of the first connected channels."""
+    out = next(e for e in range(len(trace.y)) if trace.connects(0, e))
+    frames = [*_windows(trace, out), *_slides(trace, out)]
+    return shots("windows: the matrix, row by row", frames, trace.x[0].size - 1)
+
+
+def _windows(trace: Trace, out: int) -> Iterator[tuple[Block, str]]:
+    """One frame per row of C, in the shape of y; the rows so far stay."""
+    cells = trace.y[0].size
+    rows = slice(out * cells, (out + 1) * cells)
+    sheets: list[Block] = []
+    blocks = [
+        sheet(f"row {n} of C", trace.out_size, _entries(trace, rows, n), Role.KERNEL) for n in range(trace.x[0].size)
+    ]
+    for n, i in enumerate(np.ndindex(trace.in_size)):
+        sheets.append(blocks[n])
+        hidden = [Block(block.width, block.height, ()) for block in blocks[n + 1 :]]
+        name = words.name("x", i)
+        yield _lines([*sheets, *hidden]), f"Row {n} of C: a window on y. Column {n} of C^T: the stamp of {name}."
+
+
+def _entries(trace: Trace, rows: slice, column: int) -> Looks:
+    """A column of C^T in the shape of y."""
+
+    def look(o: Sizes) -> Look:
+        row = rows.start + int(np.ravel_multi_index(o, trace.out_size))
+        if not trace.connected[row, column]:
+            return Look("", Role.ZERO)
+        return Look(words.number(trace.matrix[row, column]), Role.KERNEL)
+
+    return look
+
+
+def _lines(blocks: list[Block]) -> Block:
+    lines = [blocks[n : n + IN_A_LINE] for n in range(0, len(blocks), IN_A_LINE)]
+    return above(*(beside(*line, gap=0.7) for line in lines))
+
+
+def _slides(trace: Trace, out: int) -> Iterator[tuple[Block, str]]:
+    """One frame per row of C^T, in the shape of x with its zeros."""
+    steps = trace.steps
+    padded, given, flipped = steps.padded[0], steps.given, steps.flipped[0, out]
+
+    for o in np.ndindex(trace.out_size):
+        covers = _covers(trace, o)
+
+        def row(at: Sizes, covers: dict[Sizes, Sizes] = covers) -> Look:
+            if at not in covers:
+                return Look("", Role.ZERO)
+            return Look(words.number(flipped[covers[at]]), Role.KERNEL if given[at] else Role.ZERO, lit=bool(given[at]))
+
+        def cell(at: Sizes, covers: dict[Sizes, Sizes] = covers) -> Look:
+            role = Role.INPUT if given[at] else Role.ZERO
+            return Look(words.number(padded[at]), role, lit=bool(given[at]) and at in covers)
+
+        name = words.name("y", o)
+        table = sheet(f"row {name} of C^T", padded.shape, row, Role.KERNEL)
+        value = words.number(sum(flipped[k] * padded[at] for at, k in covers.items()))
+        yield (
+            beside(table, glyph("·"), sheet("x with zeros", padded.shape, cell, Role.INPUT)),
+            f"Row {name} of C^T over x with its zeros: the flipped kernel, slid to {name}; the sum is {value}.",
+        )
+
+
+def _covers(trace: Trace, o: Sizes) -> dict[Sizes, Sizes]:
+    """Which cells of the padded input the flipped kernel lies on for an output, and with which of its numbers."""
+    dilation = [axis.dilation for axis in trace.geometry.axes]
+    return {
+        tuple(at + d * tap for at, d, tap in zip(o, dilation, k, strict=True)): k
+        for k in np.ndindex(trace.geometry.kernel)
+    }

@@ -1,0 +1,120 @@
+// Two more ways to look at the matrix: as neurons that are joined by edges, and row by row as windows and stamps.
+
+import {corners, element} from "./draw.js";
+import {kept, links, pairsOf, placeW, steps, toCanvas, toOutput, valueW} from "./layer.js";
+import {allW, platePut, plateVector, plateW} from "./plates.js";
+import {combinations, flat, inside, range, unflat} from "./relation.js";
+import {number, say} from "./words.js";
+
+const LONGEST = 40; // neurons that stand in one column
+const APART = 190;
+const WINDOWS = 9; // and two, where each is large
+
+/** Every cell a neuron, every multiplication that is kept an edge; edges of one colour share one number of the kernel. */
+export function neurons(layer) {
+  const [ins, outs] = [layer.ci * layer.cells.x, layer.co * layer.cells.y];
+  const edges = links(layer).flatMap(([c, e]) => combinations(layer.shape.w.map(range)).flatMap((k) => (
+    pairsOf(layer, {kind: "w", c, e, at: k}).filter((pair) => kept(layer, pair.p)))));
+  const counts = say("neurons_count", {full: ins * outs, edges: edges.length, shared: layer.w.length});
+  if (Math.max(ins, outs) > LONGEST) return {items: [], notes: [say("too_large", {what: say("neurons"), rows: outs, columns: ins}), counts]};
+  const [from, to] = [(pair) => pair.c * layer.cells.x + flat(pair.i, layer.shape.x), (pair) => pair.e * layer.cells.y + flat(toOutput(layer, pair.p), layer.shape.y)];
+  const colour = (pair) => (placeW(layer, pair.c, pair.e) * layer.cells.w + flat(pair.k, layer.shape.w)) % 6;
+  const x = plateVector("neuron_x", "x", "input", [...layer.x], {
+    hits: from, owns: (look) => (look.kind === "x" ? look.c * layer.cells.x + flat(look.at, layer.shape.x) : -1),
+    pick: (n) => ({kind: "x", c: Math.floor(n / layer.cells.x), at: unflat(n % layer.cells.x, layer.shape.x)}),
+  });
+  const y = plateVector("neuron_y", "y", "output", layer.y.flatMap((each) => [...each]), {
+    hits: (pair) => (kept(layer, pair.p) ? to(pair) : -1),
+    owns: (look) => (look.kind === "p" && kept(layer, look.at) ? look.e * layer.cells.y + flat(toOutput(layer, look.at), layer.shape.y) : -1),
+    pick: (n) => ({kind: "p", e: Math.floor(n / layer.cells.y), at: toCanvas(layer, unflat(n % layer.cells.y, layer.shape.y))}),
+  });
+  const taps = allW(layer, (c, e) => ({...plateW(layer, c, e), name: `neuronw${c}.${e}`, role: (n) => `phase${(placeW(layer, c, e) * layer.cells.w + n) % 6}`}));
+  return {
+    items: [x, y, taps], notes: [counts],
+    arrange: (picture) => apart(picture, x, y, taps),
+    edges: (svg) => joined(svg, x, y, edges, {from, to, colour}, (pair) => kept(layer, pair.p)),
+  };
+}
+
+/** The two columns far enough apart for edges, their middles on one line. */
+function apart(picture, x, y, taps) {
+  picture.height = Math.max(x.size.down, y.size.down, taps.reduce((sum, plate) => sum + plate.size.down + 8, 0)) + 2;
+  for (const plate of [x, y]) plate.y = (picture.height - plate.size.down) / 2;
+  x.x = 0;
+  y.x = x.size.across + APART;
+  for (const plate of taps) plate.x = y.x + y.size.across + 36;
+  picture.width = taps[0].x + Math.max(...taps.map((plate) => plate.size.across)) + 2;
+}
+
+/** Draw the edges under the neurons; returns what lights those of a look. */
+function joined(svg, x, y, edges, {from, to, colour}, isKept) {
+  const end = (plate, at, right) => {
+    const [left, top] = corners(plate, at);
+    return `${plate.x + left + (right ? plate.size.width : 0)} ${plate.y + top + plate.size.height / 2}`;
+  };
+  const line = (pair) => `M${end(x, from(pair), true)}L${end(y, to(pair), false)}`;
+  const group = element("g", {class: "edges", "aria-hidden": "true"}, ...range(6).map((hue) => (
+    element("path", {class: `edge phase${hue}`, d: edges.filter((pair) => colour(pair) === hue).map(line).join("")}))));
+  const lit = element("path", {class: "edge-lit", "aria-hidden": "true"});
+  svg.prepend(group, lit);
+  return (pairs) => lit.setAttribute("d", pairs.filter(isKept).map(line).join(""));
+}
+
+/** The rows of C as windows on y, which are the columns of C^T as stamps; and the row of C^T that is looked at, over x. */
+export function windowed(layer) {
+  const [c, e] = links(layer)[0];
+  const inputs = combinations(layer.shape.x.map(range));
+  const most = layer.cells.y > 150 ? 2 : WINDOWS;
+  const shown = inputs.slice(0, most).map((i, n) => plateWindow(layer, c, e, i, n));
+  const made = steps(layer);
+  const notes = [];
+  if (inputs.length > most) notes.push(say("windows_some", {shown: most, all: inputs.length}));
+  if (layer.ci * layer.co > 1) notes.push(say("windows_channels"));
+  return {
+    items: [
+      ...shown, "\n", plateW(layer, c, e), "→", {...plateW(layer, c, e, {flipped: true}), name: "flipped"}, "→", plateRow(layer, c, e, made), "·", platePut(layer, c, made, true),
+    ],
+    notes,
+  };
+}
+
+function plateWindow(layer, c, e, i, n) {
+  const shape = layer.shape.y;
+  const tap = (at) => {
+    const k = toCanvas(layer, unflat(at, shape)).map((p, a) => (p - layer.s[a] * i[a]) / layer.d[a]);
+    return k.every((each, a) => Number.isInteger(each) && each >= 0 && each < layer.k[a]) ? k : null;
+  };
+  return {
+    name: `window${n}`, title: say("window_row", {n}), hue: "kernel", shape,
+    value: (at) => (tap(at) ? valueW(layer, c, e, tap(at)) : 0), text: (at) => (tap(at) ? number(valueW(layer, c, e, tap(at))) : ""),
+    role: (at) => (tap(at) ? "kernel" : "zero"),
+    hits: (pair) => (pair.c === c && pair.e === e && String(pair.i) === String(i) && kept(layer, pair.p) ? flat(toOutput(layer, pair.p), shape) : -1),
+    pick: (at) => (tap(at) ? {kind: "pair", c, i, e, k: tap(at)} : {kind: "p", e, at: toCanvas(layer, unflat(at, shape))}),
+  };
+}
+
+/** The row of C^T for the output that is looked at, in the shape of x with its zeros: the flipped kernel at its place. */
+function plateRow(layer, c, e, made) {
+  const shape = made.padded;
+  let o = layer.shape.y.map(() => 0);
+  const tap = (n) => {
+    const k = unflat(n, shape).map((m, a) => layer.k[a] - 1 - (m - o[a]) / layer.d[a]);
+    return k.every((each, a) => Number.isInteger(each) && each >= 0 && each < layer.k[a]) ? k : null;
+  };
+  const meets = (n) => {
+    const i = made.origin(unflat(n, shape).map((m, a) => m - made.low[a]));
+    return i && inside(i, layer.shape.x);
+  };
+  const title = () => say("window_row_t", {o: o.join(",")});
+  const plate = {
+    name: "slid", title: title(), hue: "kernel", shape, live: "look", longest: Math.max(...layer.w.map((value) => number(value).length)),
+    value: (n) => (tap(n) ? valueW(layer, c, e, tap(n)) : 0), text: (n) => (tap(n) ? number(valueW(layer, c, e, tap(n))) : ""),
+    role: (n) => (tap(n) && meets(n) ? "kernel" : "zero"), pick: () => null,
+    turn: (look, pairs, output) => {
+      const at = output.find((pair) => pair.e === e && kept(layer, pair.p))?.p ?? (look.kind === "p" && kept(layer, look.at) ? look.at : null);
+      if (at) o = toOutput(layer, at);
+      plate.title = title();
+    },
+  };
+  return plate;
+}
