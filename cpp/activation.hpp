@@ -6,8 +6,8 @@
 
 namespace tconv {
 
-template <class T>
-void activate(const Kernels<T>& kernels, const Constants<T>& layer, T* out, Index count, Index step) {
+template <class Functions, class T>
+void activate(const Functions& kernels, const Constants<T>& layer, T* out, Index count, Index step) {
     if (layer.activation == Activation::none) return;
     if (step == 1) return kernels.activate(layer.activation, layer.slope, out, count);
     constexpr Index most = 256;

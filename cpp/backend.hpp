@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 
+#include "numbers.hpp"
+
 namespace tconv {
 
 using Index = std::int64_t;
@@ -97,34 +99,45 @@ struct Moments {
     double mean, squares;
 };
 
-// A tile is rows x (vectors * lanes) sums, kept in registers while the kernel walks over taps and channels.
-template <class T>
+// A tile is rows x (vectors * lanes) sums, kept in registers while the kernel walks over taps and channels. Arrays lie in
+// memory as S; panels and packed weights have elements E, of one channel or of some: what is called a channel of them is an
+// element's. All else is of the type of the sums.
+template <class S, class E = Sum<S>>
 struct Kernels {
-    Index lanes;               // elements per vector
+    using T = Sum<S>;
+
+    Index lanes;               // elements per vector, and sums
     Index rows;                // of the largest tile
     Index vectors[max_rows];   // that a tile of so many rows may have, whose sums then fill the registers
 
     // Pixels in lanes. For every vector v and row r of the tile
     //     sum = sum over channel and s of w[channel][s][r] * x[v][channel*x_step + taps[s] + lane],
     //     c[row[r]*width + v*lanes + lane] = bias[r] + sum, or += sum if bias is null.
-    void (*pixels[max_rows][max_vectors])(T* c, const Index* row, Index width, const T* const* x, Index x_step,
-                                          const Index* taps, Index count, Index channels, const T* w, const T* bias);
+    void (*pixels[max_rows][max_vectors])(T* c, const Index* row, Index width, const E* const* x, Index x_step,
+                                          const Index* taps, Index count, Index channels, const E* w, const T* bias);
     // Outputs of one cell in lanes. For every row r of the tile and the channels first..end
     //     sum = sum over tap and channel of x[tap*rows + r][channel] * w[number[tap]][channel][lane],
     //     out[r][lane] = bias[lane] + sum, or += sum if bias is null; `last` lanes of the last vector.
-    void (*cells[max_rows][max_vectors])(T* const* out, Index last, const T* const* x, const Index* number, Index taps,
-                                         Index channels, Index first, Index end, const T* w, const T* bias);
-    // panel[channel*panel_step + lane] from the pieces, in the order of their lanes; writes up to a vector beyond.
-    void (*gather)(T* panel, Index panel_step, const T* x, Index channel_step, Index step, Index channels,
+    void (*cells[max_rows][max_vectors])(T* const* out, Index last, const E* const* x, const Index* number, Index taps,
+                                         Index channels, Index first, Index end, const E* w, const T* bias);
+    // panel[channel*panel_step + lane] from the pieces, in the order of their lanes; writes up to a vector beyond. `channels`
+    // and `channel_step` are the array's.
+    void (*gather)(E* panel, Index panel_step, const S* x, Index channel_step, Index step, Index channels,
                    const Piece* pieces, Index count);
+    // to[pixel*elements + element] from x[pixel*step + channel*channel_step]: the channels of neighbouring pixels.
+    void (*bring)(E* to, const S* x, Index channel_step, Index step, Index channels, Index pixels);
+    // y[j] = x[j], rounded.
+    void (*put)(S* y, const T* x, Index count);
+    // y[row][j] = x[row*step + j], rounded.
+    void (*put_rows)(S* const* y, const T* x, Index step, Index rows, Index count);
     // y[channel*channel_step + strip.y + j*step] = c[(channel*phases + j % phases)*width + strip.lane + j / phases];
     // reads up to a vector beyond.
-    void (*weave)(T* y, Index channel_step, Index step, const T* c, Index width, Index phases, Index channels,
+    void (*weave)(S* y, Index channel_step, Index step, const T* c, Index width, Index phases, Index channels,
                   const Strip* strips, Index count);
     // All outputs of a block, for one channel: bias + sum over its sources of w * x.
-    void (*stencil)(const Block<T>& block, T* y, const T* x, const T* w, T bias);
+    void (*stencil)(const Block<T>& block, T* y, const S* x, const T* w, T bias);
     // y[pixel*y_step + j] = bias[j] + sum over s of w[s.weight + j] * x[s.input + pixel*x_step + j]; no bias if null
-    void (*blend)(T* y, Index y_step, const T* x, Index x_step, const T* w, const T* bias, const Source* sources,
+    void (*blend)(T* y, Index y_step, const S* x, Index x_step, const T* w, const T* bias, const Source* sources,
                   Index count, Index pixels, Index channels);
     // Winograd's inputs: to[point*point_step + channel] from the 4x4 pixels x, row by row; whole vectors of channels.
     void (*spread_tile)(T* to, Index point_step, const T* const* x, Index channels);
@@ -177,12 +190,29 @@ struct Backend {
     const char* description;
     Kernels<float> f32;
     Kernels<double> f64;
+    Kernels<Bf16> bf16;
+    Kernels<F16> f16;
+    const Kernels<Bf16, Bf16Pair>* pairs = nullptr;  // null: bfloat16 is multiplied as float
 };
+
+// The kernels for arrays of S, of a backend.
+template <class S>
+const Kernels<S>& kernels_of(const Backend& backend) {
+    if constexpr (std::is_same_v<S, float>)
+        return backend.f32;
+    else if constexpr (std::is_same_v<S, double>)
+        return backend.f64;
+    else if constexpr (std::is_same_v<S, Bf16>)
+        return backend.bf16;
+    else
+        return backend.f16;
+}
 
 extern const Backend portable_backend;
 #if defined(__x86_64__)
 extern const Backend avx2_backend;
 extern const Backend avx512_backend;
+extern const Kernels<Bf16, Bf16Pair> avx512bf16_pairs;
 #endif
 
 }  // namespace tconv

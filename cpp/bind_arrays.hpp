@@ -12,6 +12,23 @@
 #include "lent.hpp"
 #include "problem.hpp"
 
+// How DLPack calls the types of half precision.
+namespace nanobind::detail {
+
+template <>
+struct dtype_traits<tconv::Bf16> {
+    static constexpr dlpack::dtype value{static_cast<std::uint8_t>(dlpack::dtype_code::Bfloat), 16, 1};
+    static constexpr auto name = const_name("bfloat16");
+};
+
+template <>
+struct dtype_traits<tconv::F16> {
+    static constexpr dlpack::dtype value{static_cast<std::uint8_t>(dlpack::dtype_code::Float), 16, 1};
+    static constexpr auto name = const_name("float16");
+};
+
+}  // namespace nanobind::detail
+
 namespace tconv {
 
 namespace nb = nanobind;
@@ -23,9 +40,29 @@ void bind_stamps(nb::module_& m);
 template <class T>
 using Exchanged = nb::ndarray<T, nb::device::cpu>;  // anybody's: it comes and goes as a DLPack capsule
 
+// NumPy's own arrays have no bfloat16: half precision comes from it as bits.
+template <class S>
+struct InNumPy {
+    using type = S;
+};
+template <>
+struct InNumPy<Bf16> {
+    using type = std::uint16_t;
+};
+template <>
+struct InNumPy<F16> {
+    using type = std::uint16_t;
+};
+
 template <class T, class... Kind>
 View<T> view(const nb::ndarray<T, Kind...>& array) {
     return {array.data(), {array.shape_ptr(), array.ndim()}, {array.stride_ptr(), array.ndim()}};
+}
+
+// One of numbers S that came as bits.
+template <class S, class T, class... Kind>
+View<S> view_as(const nb::ndarray<T, Kind...>& array) {
+    return {reinterpret_cast<S*>(array.data()), {array.shape_ptr(), array.ndim()}, {array.stride_ptr(), array.ndim()}};
 }
 
 inline void expect(bool holds, const char* what) {

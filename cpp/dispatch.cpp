@@ -1,6 +1,19 @@
 #include "dispatch.hpp"
 
 namespace tconv {
+namespace {
+
+#if defined(__x86_64__)
+// Products of bfloat16 pairs beside what the backend has for all else.
+Backend with_pairs(Backend backend) {
+    backend.name = "avx512bf16";
+    backend.description = "512-bit vectors, AVX-512F; products of bfloat16 in pairs, AVX512_BF16";
+    backend.pairs = &avx512bf16_pairs;
+    return backend;
+}
+#endif
+
+}  // namespace
 
 const std::vector<Choice>& choices() {
     static const std::vector<Choice> list = [] {
@@ -9,8 +22,12 @@ const std::vector<Choice>& choices() {
             all.push_back({backend.name, backend.description, &backend, supported});
         };
 #if defined(__x86_64__)
-        add(avx512_backend, __builtin_cpu_supports("avx512f"));
-        add(avx2_backend, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+        static const Backend avx512bf16_backend = with_pairs(avx512_backend);
+        const bool avx512 = __builtin_cpu_supports("avx512f");
+        const bool small = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+        add(avx512bf16_backend, avx512 && small && __builtin_cpu_supports("avx512bf16"));
+        add(avx512_backend, avx512);
+        add(avx2_backend, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"));
 #endif
         add(portable_backend, true);
         all.push_back({"reference", "plain loops in double precision", nullptr, true});
@@ -32,8 +49,10 @@ std::vector<std::string> cpu_features() {
     if (__builtin_cpu_supports("avx")) found.emplace_back("avx");
     if (__builtin_cpu_supports("avx2")) found.emplace_back("avx2");
     if (__builtin_cpu_supports("fma")) found.emplace_back("fma");
+    if (__builtin_cpu_supports("f16c")) found.emplace_back("f16c");
     if (__builtin_cpu_supports("avx512f")) found.emplace_back("avx512f");
     if (__builtin_cpu_supports("avx512bf16")) found.emplace_back("avx512bf16");
+    if (__builtin_cpu_supports("amx-bf16")) found.emplace_back("amx-bf16");
 #endif
     return found;
 }

@@ -7,27 +7,12 @@
 
 #include "reference.hpp"
 #include "threads.hpp"
+#include "tuning.hpp"
 
 namespace tconv {
 namespace {
 
-// Numbers whose moments are taken together: of neighbours so many that they stay in the first cache; of columns so many
-// rows that sums stay short and what is done once per column costs little.
-constexpr Index chunk_size = 4096, most_rows = 256, block_size = 65536;
-
-// Groups that a task brings together, and chunks that it works on where a group has many.
-constexpr Index groups_of_task = 64, chunks_of_task = 16;
-
-// Multiplications that take as long as an element does, with its way through the memory.
-constexpr double work_of_element = 32;
-
-template <class T>
-const Kernels<T>& kernels_of(const Backend& backend) {
-    if constexpr (sizeof(T) == sizeof(float))
-        return backend.f32;
-    else
-        return backend.f64;
-}
+using namespace tuning::norm;
 
 // What one call works on: its moments, and the constants of each channel that come of them.
 template <class T>

@@ -1,6 +1,7 @@
 // Weights and bias in the order in which a way of computing reads them.
 #pragma once
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 #include "buffer.hpp"
@@ -9,7 +10,8 @@
 
 namespace tconv {
 
-// What one tile reads of an input channel: to[ci*step + k] = weight[ci][from[k]], and zeros up to `width`.
+// What one tile reads of an input channel: to[ci*step + k] = weight[ci][from[k]], and zeros up to `width`. Where an element
+// holds several channels, `ci` counts elements.
 struct Column {
     Index to, step, width;
     std::vector<Index> from;   // out channel within the group * taps + tap
@@ -24,33 +26,65 @@ struct PackOrder {
     static constexpr Index none = -1;
 };
 
-template <class T>
-struct Packed {
-    Buffer<T> weight, bias;  // one channel group after the other
+// A layer's numbers as one program reads them, one channel group after the other. Only that program knows their types.
+class Packed {
+   public:
+    Packed(Index weight_bytes, Index bias_bytes) : weight_(weight_bytes), bias_(bias_bytes) {}
+
+    template <class E, class T = Sum<E>>
+    static Packed of(Index weights, Index biases) {
+        return {weights * static_cast<Index>(sizeof(E)), biases * static_cast<Index>(sizeof(T))};
+    }
+
+    template <class T>
+    T* weight() { return reinterpret_cast<T*>(weight_.data()); }
+    template <class T>
+    const T* weight() const { return reinterpret_cast<const T*>(weight_.data()); }
+    template <class T>
+    T* bias() { return reinterpret_cast<T*>(bias_.data()); }
+    template <class T>
+    const T* bias() const { return reinterpret_cast<const T*>(bias_.data()); }
+
+   private:
+    Buffer<std::byte> weight_, bias_;
 };
 
-// `weights` are (groups*in_channels, out_channels, *kernel), contiguous.
-template <class T>
-Packed<T> pack(const PackOrder& order, const Constants<T>& layer, const T* weights) {
+// Elements of packed weights; channel `ci` of a group is the first of its element, or a further one.
+template <class S>
+void put_weight(Sum<S>& to, Index, S weight) {
+    to = widened(weight);
+}
+inline void put_weight(Bf16Pair& to, Index ci, Bf16 weight) {
+    if (ci % 2)
+        to.second = weight;
+    else
+        to = {weight, {}};
+}
+
+// `weights` are (groups*in_channels, out_channels, *kernel), contiguous; packed, they are of type E.
+template <class E, class S>
+Packed pack(const PackOrder& order, const Constants<Sum<S>>& layer, const S* weights) {
+    using T = Sum<S>;
     const auto biases = static_cast<Index>(order.biases.size());
-    Packed<T> packed{Buffer<T>(order.weights * layer.groups), Buffer<T>(biases * layer.groups)};
+    Packed packed = Packed::of<E>(order.weights * layer.groups, biases * layer.groups);
     for (Index g = 0; g < layer.groups; ++g)
         for (Index k = 0; k < biases; ++k) {
             const Index channel = order.biases[static_cast<std::size_t>(k)];
-            packed.bias.data()[g * biases + k] = channel == PackOrder::none ? T(0) : layer.bias_of(g * layer.out_channels + channel);
+            packed.bias<T>()[g * biases + k] = channel == PackOrder::none ? T(0) : layer.bias_of(g * layer.out_channels + channel);
         }
     // A few input channels at a time: what all columns read of them stays in the cache.
     constexpr Index several = 8;
+    static_assert(several % channels_of<E> == 0);
     const Index blocks = ceil_div(layer.in_channels, several), row = layer.out_channels * layer.taps();
     parallel(blocks * layer.groups, static_cast<double>(order.weights * layer.groups), [&](Index task) {
         const Index g = task / blocks, begin = task % blocks * several, end = std::min(begin + several, layer.in_channels);
         for (const Column& column : order.columns)
             for (Index ci = begin; ci < end; ++ci) {
-                const T* weight = weights + (g * layer.in_channels + ci) * row;
-                T* to = packed.weight.data() + g * order.weights + column.to + ci * column.step;
+                const S* weight = weights + (g * layer.in_channels + ci) * row;
+                E* to = packed.weight<E>() + g * order.weights + column.to + ci / channels_of<E> * column.step;
                 const auto count = static_cast<Index>(column.from.size());
-                for (Index k = 0; k < count; ++k) to[k] = weight[column.from[static_cast<std::size_t>(k)]];
-                for (Index k = count; k < column.width; ++k) to[k] = T(0);
+                for (Index k = 0; k < count; ++k) put_weight(to[k], ci, weight[column.from[static_cast<std::size_t>(k)]]);
+                for (Index k = count; k < column.width; ++k) to[k] = E{};
             }
     });
     return packed;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tuning.hpp"
+
 namespace tconv {
 namespace {
 
@@ -16,8 +18,6 @@ std::vector<std::vector<Index>> distinct(const std::vector<std::vector<Index>>& 
     }
     return found;
 }
-
-constexpr Index least_units = 16;  // so that threads can share them
 
 void append(std::vector<Piece>& pieces, Piece next, Index step) {
     if (next.count <= 0) return;
@@ -90,14 +90,14 @@ Panels::Layout Panels::measured(std::size_t flat, bool halo) const {
     const double between = halo ? static_cast<double>(reach(flat)) * static_cast<double>(cells(flat + 1, last_ + 1)) : 0;
     const Index lanes = ceil_div(vectors, tiles) * needs_.lanes;
     const double fitting = (static_cast<double>(needs_.room / copies(layout)) - between) / static_cast<double>(lanes);
-    const Index enough = std::clamp<Index>(images_ * outer * tiles / least_units, 1, tiles);
+    const Index enough = std::clamp<Index>(images_ * outer * tiles / tuning::pixels::least_units, 1, tiles);
     layout.tiles = fitting < static_cast<double>(enough) ? std::max<Index>(1, static_cast<Index>(std::max(fitting, 1.0))) : enough;
     const Index chunks = ceil_div(tiles, layout.tiles);
     const double copied = static_cast<double>(outer) * static_cast<double>(copies(layout)) *
                           (static_cast<double>(plane) + static_cast<double>(chunks) * between);
     const double row = static_cast<double>(flat == last_ ? std::min(plane, layout.tiles * lanes) : count_[last_]);
     layout.cost = static_cast<double>(outer * vectors) * needs_.work +
-                  copied * (2 / static_cast<double>(needs_.lanes) + 4 / row);
+                  copied * (tuning::pixels::copied_element / static_cast<double>(needs_.lanes) + tuning::pixels::copied_row / row);
     return layout;
 }
 

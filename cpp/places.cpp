@@ -15,7 +15,7 @@ std::vector<Index> steps_of(const Walk& walk) {
     const std::size_t dims = walk.in_size.size();
     std::vector<Index> steps{walk.x_strides[0]};
     steps.insert(steps.end(), walk.x_strides.begin() + 2, walk.x_strides.end());
-    if (!walk.transposed) return steps;
+    if (!walk.brings) return steps;
     Index step = 1;
     for (std::size_t a = dims; a-- > 0; step *= walk.in_size[a]) steps[a + 1] = step;
     steps[0] = step;

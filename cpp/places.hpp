@@ -2,39 +2,38 @@
 #pragma once
 #include "phases.hpp"
 #include "problem.hpp"
+#include "tuning.hpp"
 
 namespace tconv {
 
 // How cells walk through the arrays: image by image, or, where there are many small ones, through all images cell by cell;
 // then the cells of a tile lie at the same border and leave out the same taps.
 struct Walk {
-    template <class T>
-    Walk(const View<const T>& x, const View<T>& y)
+    template <class S>
+    Walk(const View<const S>& x, const View<S>& y, bool brings)
         : in_size(x.shape.begin() + 2, x.shape.end()),
           out_size(y.shape.begin() + 2, y.shape.end()),
           x_strides(x.strides.begin(), x.strides.end()),
           y_strides(y.strides.begin(), y.strides.end()),
           images(x.shape[0]),
-          transposed(x.strides[1] != 1 && x.shape[1] > 1) {
+          brings(brings) {
         Index pixels = 1;
         for (const Index n : in_size) pixels *= n;
-        images_first = !transposed && images >= max_rows && pixels <= small_image;
+        images_first = !brings && images >= max_rows && pixels <= tuning::cells::small_image;
     }
-
-    static constexpr Index small_image = 256;
 
     std::vector<Index> in_size, out_size;
     std::vector<Index> x_strides, y_strides;  // batch and channel included
     Index images;
     bool images_first = false;
-    bool transposed;                          // the channels of a pixel are not neighbours and are brought together first
+    bool brings;                              // the channels of a pixel are brought together, as elements, before
 };
 
 struct Places {
     static constexpr Index nothing = INT64_MIN;  // no input there
 
     std::vector<Index> inputs;  // [tile][tap][row], of the taps that some row of the tile has an input for; elements from
-                                // image 0, or, if transposed, the number of the pixel
+                                // image 0, or, if they are brought, the number of the pixel
     std::vector<Index> number;  // [tile][tap]: which taps these are
     std::vector<Index> used;    // of each tile: how many
     std::vector<Index> y, o;    // of each cell: where its output row begins; index there of the first phase

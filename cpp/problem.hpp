@@ -35,8 +35,8 @@ struct View {
 };
 
 // What tells arrays of one shape and layout from others.
-template <class T>
-std::vector<Index> shapes_of(const View<const T>& x, const View<T>& y) {
+template <class S>
+std::vector<Index> shapes_of(const View<const S>& x, const View<S>& y) {
     std::vector<Index> key(x.shape.begin(), x.shape.end());
     for (const auto more : {x.strides, y.shape, y.strides}) key.insert(key.end(), more.begin(), more.end());
     return key;

@@ -23,24 +23,27 @@ T activated(Activation kind, T slope, T v) {
 }
 
 // The outputs begin..end of row `row` of image `n`, output channel `channel`; `weight` as in packing.hpp.
-template <class T>
-void reference_row(const Constants<T>& layer, const T* weight, const View<const T>& x, const View<T>& y, Index n,
+template <class S>
+void reference_row(const Constants<Sum<S>>& layer, const S* weight, const View<const S>& x, const View<S>& y, Index n,
                    Index channel, Index row, Index begin, Index end) {
     const Axis& last = layer.axes.back();
     const Index g = channel / layer.out_channels, c = channel % layer.out_channels, taps = layer.taps();
     const Index x_step = x.strides.back(), y_step = y.strides.back();
     Index y_offset = 0;
     const auto rows = row_sources(layer.axes, x, y, row, y_offset);
-    T* out_row = y.at(n, channel) + y_offset;
+    S* out_row = y.at(n, channel) + y_offset;
     for (Index o = begin; o < end; ++o) {
         double sum = static_cast<double>(layer.bias_of(channel));
         meetings(last, o + last.crop_lo, x.shape.back(), [&](Index k, Index i) {
             for (const RowPair& pair : rows)
                 for (Index ci = g * layer.in_channels; ci < (g + 1) * layer.in_channels; ++ci)
-                    sum += static_cast<double>(x.at(n, ci)[pair.x_offset + i * x_step]) *
-                           static_cast<double>(weight[(ci * layer.out_channels + c) * taps + pair.tap * last.kernel + k]);
+                    sum += static_cast<double>(widened(x.at(n, ci)[pair.x_offset + i * x_step])) *
+                           static_cast<double>(widened(weight[(ci * layer.out_channels + c) * taps + pair.tap * last.kernel + k]));
         });
-        out_row[o * y_step] = activated(layer.activation, layer.slope, static_cast<T>(sum));
+        if constexpr (is_own_sum<S>)
+            out_row[o * y_step] = activated(layer.activation, layer.slope, static_cast<S>(sum));
+        else  // rounded once
+            out_row[o * y_step] = rounded<S>(activated(layer.activation, static_cast<double>(layer.slope), sum));
     }
 }
 

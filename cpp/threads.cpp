@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "tuning.hpp"
+
 namespace tconv {
 namespace {
 
@@ -169,10 +171,6 @@ Pool& the_pool() {
 
 Team team_of_call() { return workers.team ? team.load() : nullptr; }
 
-// Waking a worker takes some ten microseconds, handing work to one that looks out about one; smaller work stays on the
-// calling thread.
-constexpr double worth_waking = 5e5, worth_handing_over = 2e5;
-
 }  // namespace
 
 int num_threads() {
@@ -202,9 +200,9 @@ void look_up() {
 }
 
 int threads_for(double multiplications) {
-    if (multiplications < 2 * worth_handing_over) return 1;
+    if (multiplications < 2 * tuning::threads::worth_handing_over) return 1;
     const bool awake = !team_of_call() && the_pool().awake();
-    const double share = multiplications / (awake ? worth_handing_over : worth_waking);
+    const double share = multiplications / (awake ? tuning::threads::worth_handing_over : tuning::threads::worth_waking);
     return share < 2 ? 1 : static_cast<int>(std::min(static_cast<double>(num_threads()), share));
 }
 

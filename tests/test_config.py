@@ -14,4 +14,5 @@ def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert {name: text.strip() for name, text in lines.items()} == config()
     assert config()["tconv"] == tconv.__version__
     assert f"{tconv.native.active()} (active)" in config()["kernels"]
+    assert "-bit vectors" in config()["instructions"] or tconv.native.active() == "reference"
     assert config()["threads"] == str(tconv.native.num_threads())

@@ -85,7 +85,7 @@ def test_a_plan_says_what_would_run_and_how_little_memory_it_needs() -> None:
             assert plan.output_shape == (2, channels_out, *layer.geometry.output_size(size))
     assert tconv.prepare(np.ones((1, 1, 1), int)).plan((1, 5)) == tconv.layer.Plan((1, 5), "NumPy", None)
     half = tconv.prepare(np.ones((1, 1, 2), np.float16), geometry=Geometry(2, 2)).plan((1, 500))
-    assert half.workspace_bytes is not None and half.workspace_bytes >= 4 * (500 + 1000)
+    assert half.workspace_bytes is not None and half.workspace_bytes < 4 * (500 + 1000) + 4096  # of one channel's sums
     infinite = tconv.prepare(np.full((1, 1, 2), np.inf, np.float32))
     assert infinite.plan((1, 5)).way == "reference"
 
@@ -106,7 +106,7 @@ def test_bad_layers() -> None:
         tconv.prepare(np.ones(3))
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
 def test_capsules_are_exchanged(dtype: Any) -> None:
     w, x = np.ones((2, 3, 2, 2), dtype), np.arange(24, dtype=dtype).reshape(2, 2, 2, 3)
     layer = tconv.prepare(w, geometry=Geometry((2, 2), 2))
@@ -119,7 +119,7 @@ def test_capsules_are_exchanged(dtype: Any) -> None:
     with pytest.raises(errors.ResultTooLargeError):
         wide = tconv.prepare(w, geometry=Geometry((2, 2), 2**22))
         wide.exchange(x.__dlpack__(), x.shape)
-    assert tconv.prepare(w.astype(np.float16)).exchanged == tconv.prepare(w.astype(int)).exchanged == 0
+    assert tconv.prepare(w.astype(np.float16)).exchanged == w.ndim and tconv.prepare(w.astype(int)).exchanged == 0
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -4,4 +4,5 @@
 #define ROWS 4
 #include "kernels.inl"
 
-const tconv::Backend tconv::avx2_backend{"avx2", "256-bit vectors, AVX2 and FMA", kernels<float>(), kernels<double>()};
+const tconv::Backend tconv::avx2_backend{"avx2", "256-bit vectors, AVX2 and FMA", kernels<float>(), kernels<double>(),
+                                   kernels<Bf16>(), kernels<F16>()};

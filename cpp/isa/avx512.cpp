@@ -4,4 +4,5 @@
 #define ROWS 8
 #include "kernels.inl"
 
-const tconv::Backend tconv::avx512_backend{"avx512", "512-bit vectors, AVX-512F", kernels<float>(), kernels<double>()};
+const tconv::Backend tconv::avx512_backend{"avx512", "512-bit vectors, AVX-512F", kernels<float>(), kernels<double>(),
+                                   kernels<Bf16>(), kernels<F16>()};

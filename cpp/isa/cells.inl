@@ -1,24 +1,27 @@
 // The kernel of cells.hpp.
 namespace {
 
-template <class T, int rows, int vectors>
-void cells(T* const* out, Index last, const T* const* x, const Index* number, Index taps, Index channels, Index first,
-           Index end, const T* weight, const T* bias) {
+template <class E, int rows, int vectors>
+void cells(Sum<E>* const* out, Index last, const E* const* x, const Index* number, Index taps, Index channels, Index first,
+           Index end, const E* weight, const Sum<E>* bias) {
+    using T = Sum<E>;
     constexpr int lanes = Vec<T>::lanes, width = vectors * lanes;
     typename Vec<T>::type sum[rows][vectors] = {};
     for (Index tap = 0; tap < taps; ++tap, x += rows) {
-        const T* in[rows];
+        const E* in[rows];
         for (int r = 0; r < rows; ++r) in[r] = x[r];
-        const T* w = weight + (number[tap] * channels + first) * width;
+        const E* w = weight + (number[tap] * channels + first) * width;
         for (Index channel = first; channel < end; ++channel, w += width) {
-            typename Vec<T>::type weights[vectors];
-            for (int v = 0; v < vectors; ++v) weights[v] = load(w + v * lanes);
+            Elements<E> weights[vectors];
+            for (int v = 0; v < vectors; ++v) weights[v] = load_elements(w + v * lanes);
             for (int r = 0; r < rows; ++r)
-                for (int v = 0; v < vectors; ++v) sum[r][v] += weights[v] * in[r][channel];
+                for (int v = 0; v < vectors; ++v) add_product(sum[r][v], weights[v], in[r][channel]);
         }
     }
+#pragma GCC unroll 8  // else all sums go through memory once more
     for (int r = 0; r < rows; ++r) {
         T* to = out[r];
+#pragma GCC unroll 8
         for (int v = 0; v + 1 < vectors; ++v, to += lanes)
             store(to, sum[r][v] + (bias ? load(bias + v * lanes) : load(to)));
         const auto rest = bias ? load_some(bias + (vectors - 1) * lanes, last) : load_some(to, last);

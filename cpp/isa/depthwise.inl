@@ -1,25 +1,14 @@
 // The kernels of depthwise.hpp.
 namespace {
 
-// Sums stay in registers only if all that touches them is inlined. (Without optimization, GCC would give such functions
-// an exception path, and with it a weak symbol.)
-#ifdef __OPTIMIZE__
-#define INLINED [[gnu::always_inline]] inline
-#else
-#define INLINED inline
-#endif
-
-template <class T>
-using V = typename Vec<T>::type;
-
 // --- channels first: cells of a row are the lanes; phases of a cell are interleaved in registers ---
 
 // out[part] holds the outputs part*lanes.. of neighbouring cells, in the order of memory.
 template <class T, int phases, int part = 0>
-INLINED void weave(V<T> (&out)[phases], const V<T> (&sum)[phases]) {
+INLINED void interleave(V<T> (&out)[phases], const V<T> (&sum)[phases]) {
     if constexpr (part < phases) {
         out[part] = merged<T, phases, part, phases - 1>(sum);
-        weave<T, phases, part + 1>(out, sum);
+        interleave<T, phases, part + 1>(out, sum);
     }
 }
 
@@ -73,7 +62,7 @@ INLINED void whole(const Task<T>& task, T* y, Index y_step, const T* x, Index x_
     sum_up(sum, task, x, x_step);
     for (int v = 0; v < vectors; ++v, y += y_step) {
         V<T> out[phases];
-        weave<T, phases>(out, sum[v]);
+        interleave<T, phases>(out, sum[v]);
         for (int i = 0; i < phases; ++i) store(y + i * Vec<T>::lanes, out[i]);
         if (task.block.ahead)
             for (int i = 0; i < phases; ++i) __builtin_prefetch(y + i * Vec<T>::lanes + task.block.ahead, 1);
@@ -88,7 +77,7 @@ void some(const Task<T>& task, T* y, Index y_step, const T* x, Index x_step, Ind
     sum_up(sum, task, x, x_step);
     for (int v = 0; v < vectors; ++v, y += y_step) {
         V<T> out[phases];
-        weave<T, phases>(out, sum[v]);
+        interleave<T, phases>(out, sum[v]);
         for (int i = 0; i < phases; ++i) {
             if (count >= (i + 1) * lanes)
                 store(y + i * lanes, out[i]);
@@ -105,7 +94,7 @@ void scatter(const Task<T>& task, T* y, const T* x, Index count) {
     V<T> sum[1][phases], out[phases];
     T row[phases * Vec<T>::lanes];
     sum_up(sum, task, x, 0);
-    weave<T, phases>(out, sum[0]);
+    interleave<T, phases>(out, sum[0]);
     for (int i = 0; i < phases; ++i) store(row + i * Vec<T>::lanes, out[i]);
     for (Index first = 0; first < count; first += phases, y += task.block.y_cell) {
         if (step == 1 && first + phases <= count)
@@ -165,28 +154,28 @@ void run_rows(const Task<T>& task, Index row, Index end) {
 }
 
 // Copy the input's part of the block into the panel, row by row, so that the border stays zero.
-template <class T>
-inline void bring(const Block<T>& block, const T* x) {
+template <class T, class S>
+inline void fill_panel(const Block<T>& block, const S* x) {
     constexpr Index lanes = Vec<T>::lanes;
     for (Index s = 0; s < block.slice_count; ++s) {
-        const T* from = x + block.slices[s].input;
+        const S* from = x + block.slices[s].input;
         T* to = block.panel + block.slices[s].panel;
         for (Index row = 0; row < block.rows; ++row, to += block.pitch, from += block.x_row) {
             Index i = 0;
             if (block.x_step == 1) {
-                for (; i + lanes <= block.columns; i += lanes) store(to + i, load(from + i));
-                if (i < block.columns) store(to + i, load_some(from + i, block.columns - i));  // zeros behind
+                for (; i + lanes <= block.columns; i += lanes) store(to + i, load_as<T>(from + i));
+                if (i < block.columns) store(to + i, load_some_as<T>(from + i, block.columns - i));  // zeros behind
             } else {
-                for (; i < block.columns; ++i) to[i] = from[i * block.x_step];
+                for (; i < block.columns; ++i) to[i] = as_sum(from[i * block.x_step]);
             }
         }
     }
 }
 
 // A band of rows after the other, all phases of it, so that the outputs are written in their order in memory.
-template <class T>
-void stencil(const Block<T>& block, T* y, const T* x, const T* w, T bias) {
-    bring(block, x);
+template <class S, class T = Sum<S>>
+void stencil(const Block<T>& block, T* y, const S* x, const T* w, T bias) {
+    fill_panel(block, x);
     for (Index row = 0; row < block.patch_rows; row += block.band)
         for (Index s = 0; s < block.patch_count; ++s) {
             const Task<T> task{block, block.patches[s], y, w, bias};
@@ -203,22 +192,22 @@ void stencil(const Block<T>& block, T* y, const T* x, const T* w, T bias) {
 // --- channels last: channels are the lanes ---
 
 // Some pixels of one phase, one vector of channels: each vector of weights that is loaded serves all of them.
-template <class T, int bytes, int pixels>
-inline void blend_at(T* y, Index y_step, const T* x, Index x_step, const T* w, const T* bias, const Source* sources,
+template <class T, int bytes, int pixels, class S>
+inline void blend_at(T* y, Index y_step, const S* x, Index x_step, const T* w, const T* bias, const Source* sources,
                      Index count) {
     typename Vec<T, bytes>::type sum[pixels];
     for (int p = 0; p < pixels; ++p) sum[p] = bias ? load<T, bytes>(bias) : typename Vec<T, bytes>::type{};
     for (Index s = 0; s < count; ++s) {
         const auto weight = load<T, bytes>(w + sources[s].weight);
-        const T* from = x + sources[s].input;
-        for (int p = 0; p < pixels; ++p) sum[p] += load<T, bytes>(from + p * x_step) * weight;
+        const S* from = x + sources[s].input;
+        for (int p = 0; p < pixels; ++p) sum[p] += load_as<T, bytes>(from + p * x_step) * weight;
     }
     for (int p = 0; p < pixels; ++p) store<T, bytes>(y + p * y_step, sum[p]);
 }
 
 // All channels of some pixels, in vectors that get shorter towards the end.
-template <class T, int bytes, int pixels>
-inline void blend_channels(T* y, Index y_step, const T* x, Index x_step, const T* w, const T* bias,
+template <class T, int bytes, int pixels, class S>
+inline void blend_channels(T* y, Index y_step, const S* x, Index x_step, const T* w, const T* bias,
                            const Source* sources, Index count, Index channels, Index j) {
     constexpr int lanes = bytes / static_cast<int>(sizeof(T));
     for (; j + lanes <= channels; j += lanes)
@@ -228,8 +217,8 @@ inline void blend_channels(T* y, Index y_step, const T* x, Index x_step, const T
             blend_channels<T, bytes / 2, pixels>(y, y_step, x, x_step, w, bias, sources, count, channels, j);
 }
 
-template <class T, int pixels = 4>
-void blend(T* y, Index y_step, const T* x, Index x_step, const T* w, const T* bias, const Source* sources, Index count,
+template <class S, int pixels = 4, class T = Sum<S>>
+void blend(T* y, Index y_step, const S* x, Index x_step, const T* w, const T* bias, const Source* sources, Index count,
            Index all, Index channels) {
     Index p = 0;
     for (; p + pixels <= all; p += pixels)
@@ -242,7 +231,7 @@ void blend(T* y, Index y_step, const T* x, Index x_step, const T* w, const T* bi
                                                        count, channels, 0);
     }
     if constexpr (pixels > 1)
-        blend<T, pixels / 2>(y + p * y_step, y_step, x + p * x_step, x_step, w, bias, sources, count, all - p, channels);
+        blend<S, pixels / 2>(y + p * y_step, y_step, x + p * x_step, x_step, w, bias, sources, count, all - p, channels);
 }
 
 }  // namespace

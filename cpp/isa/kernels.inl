@@ -8,7 +8,10 @@ namespace {
 
 using tconv::Activation;
 using tconv::Atoms;
+using tconv::Bf16;
+using tconv::Bf16Pair;
 using tconv::Block;
+using tconv::F16;
 using tconv::Index;
 using tconv::Moments;
 using tconv::Patch;
@@ -16,13 +19,15 @@ using tconv::Piece;
 using tconv::Rows;
 using tconv::Source;
 using tconv::Strip;
+using tconv::Sum;
 
 }  // namespace
 
 #include "vectors.inl"
+#include "halves.inl"
+#include "depthwise.inl"
 #include "pixels.inl"
 #include "cells.inl"
-#include "depthwise.inl"
 #include "winograd.inl"
 #include "winograd_line.inl"
 #include "activation.inl"
@@ -37,41 +42,45 @@ constexpr int vectors_of(int rows) {
     return vectors < tconv::max_vectors ? vectors : tconv::max_vectors;
 }
 
-template <class T, int rows, int vectors>
-constexpr auto pixels_tile() -> decltype(&pixels<T, 1, 1>) {
+template <class E, int rows, int vectors>
+constexpr auto pixels_tile() -> decltype(&pixels<E, 1, 1>) {
     if constexpr (rows <= ROWS && vectors <= vectors_of(rows))
-        return pixels<T, rows, vectors>;
+        return pixels<E, rows, vectors>;
     else
         return nullptr;
 }
 
-template <class T, int rows, int vectors>
-constexpr auto cells_tile() -> decltype(&cells<T, 1, 1>) {
+template <class E, int rows, int vectors>
+constexpr auto cells_tile() -> decltype(&cells<E, 1, 1>) {
     if constexpr (rows <= ROWS && vectors <= vectors_of(ROWS))
-        return cells<T, rows, vectors>;
+        return cells<E, rows, vectors>;
     else
         return nullptr;
 }
 
 #define TILES(tile, rows)                                                                                  \
-    {tile<T, rows, 1>(), tile<T, rows, 2>(), tile<T, rows, 3>(), tile<T, rows, 4>(), tile<T, rows, 5>(),   \
-     tile<T, rows, 6>(), tile<T, rows, 7>(), tile<T, rows, 8>()}
+    {tile<E, rows, 1>(), tile<E, rows, 2>(), tile<E, rows, 3>(), tile<E, rows, 4>(), tile<E, rows, 5>(),   \
+     tile<E, rows, 6>(), tile<E, rows, 7>(), tile<E, rows, 8>()}
 #define ALL_TILES(tile)                                                                                    \
     {TILES(tile, 1), TILES(tile, 2), TILES(tile, 3), TILES(tile, 4), TILES(tile, 5), TILES(tile, 6),       \
      TILES(tile, 7), TILES(tile, 8)}
 
-template <class T>
-constexpr tconv::Kernels<T> kernels() {
+template <class S, class E = Sum<S>>
+constexpr tconv::Kernels<S, E> kernels() {
+    using T = Sum<S>;
     return {Vec<T>::lanes,
             ROWS,
             {vectors_of(1), vectors_of(2), vectors_of(3), vectors_of(4), vectors_of(5), vectors_of(6), vectors_of(7),
              vectors_of(8)},
             ALL_TILES(pixels_tile),
             ALL_TILES(cells_tile),
-            gather<T>,
-            weave<T>,
-            stencil<T>,
-            blend<T>,
+            gather<S, E>,
+            bring<S, E>,
+            put<S>,
+            put_rows<S>,
+            weave<S>,
+            stencil<S>,
+            blend<S>,
             spread_tile<T>,
             {{collect_tile<T, 2, 2>, collect_tile<T, 2, 3>}, {collect_tile<T, 3, 2>, collect_tile<T, 3, 3>}},
             spread_row<T>,

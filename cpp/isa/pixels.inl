@@ -1,147 +1,224 @@
 // The kernels of pixels.hpp: fill a panel, multiply it, weave the sums into rows of the output.
 namespace {
 
-template <class T, int rows, int vectors>
-void pixels(T* c, const Index* row, Index width, const T* const* x, Index x_step, const Index* taps, Index count,
-            Index channels, const T* w, const T* bias) {
+template <class E, int rows, int vectors>
+void pixels(Sum<E>* c, const Index* row, Index width, const E* const* x, Index x_step, const Index* taps, Index count,
+            Index channels, const E* w, const Sum<E>* bias) {
+    using T = Sum<E>;
     constexpr int lanes = Vec<T>::lanes;
     typename Vec<T>::type sum[rows][vectors] = {};
-    const T* from[vectors];
+    const E* from[vectors];
     for (int v = 0; v < vectors; ++v) from[v] = x[v];
     for (Index begin = 0, end = channels * x_step; begin < end; begin += x_step)
         for (Index s = 0; s < count; ++s, w += rows) {
             const Index at = begin + taps[s];
-            typename Vec<T>::type in[vectors];
-            for (int v = 0; v < vectors; ++v) in[v] = load(from[v] + at);
+            Elements<E> in[vectors];
+            for (int v = 0; v < vectors; ++v) in[v] = load_elements(from[v] + at);
             for (int r = 0; r < rows; ++r)
-                for (int v = 0; v < vectors; ++v) sum[r][v] += in[v] * w[r];
+                for (int v = 0; v < vectors; ++v) add_product(sum[r][v], in[v], w[r]);
         }
+#pragma GCC unroll 8  // else all sums go through memory once more
     for (int r = 0; r < rows; ++r) {
         T* to = c + row[r] * width;
+#pragma GCC unroll 8
         for (int v = 0; v < vectors; ++v, to += lanes) store(to, bias ? sum[r][v] + bias[r] : sum[r][v] + load(to));
     }
 }
 
 // Vectors are written whole, so that short pieces cost no more: what lies behind a piece is written after it.
-template <class T>
-void gather_rows(T* panel, Index panel_step, const T* x, Index channel_step, Index channels, const Piece* pieces,
+template <class S, class E>
+void gather_rows(E* panel, Index panel_step, const S* x, Index channel_step, Index channels, const Piece* pieces,
                  Index count) {
-    constexpr Index lanes = Vec<T>::lanes, line = 64 / sizeof(T);
-    for (Index channel = 0; channel < channels; ++channel, panel += panel_step, x += channel_step) {
+    constexpr Index lanes = Vec<Sum<S>>::lanes, line = 64 / sizeof(S), several = tconv::channels_of<E>;
+    for (; channels > 0; channels -= several, panel += panel_step, x += several * channel_step) {
         for (const Piece* piece = pieces; piece < pieces + count; ++piece) {
-            T* to = panel + piece->lane;
+            E* to = panel + piece->lane;
             Index j = 0;
             if (piece->source == Piece::nothing) {
-                for (; j < piece->count; j += lanes) store(to + j, typename Vec<T>::type{});
+                for (; j < piece->count; j += lanes) store_elements(to + j, Elements<E>{});
                 continue;
             }
-            const T* from = x + piece->source;
-            for (; j + lanes <= piece->count; j += lanes) store(to + j, load(from + j));
-            if (j < piece->count) store(to + j, load_some(from + j, piece->count - j));
+            const S* from = x + piece->source;
+            for (; j + lanes <= piece->count; j += lanes)
+                store_elements(to + j, elements_at<E>(from + j, channel_step, channels));
+            if (j < piece->count)
+                store_elements(to + j, some_elements_at<E>(from + j, channel_step, channels, piece->count - j));
         }
         // The next panel's inputs, most often.
         const Piece& last = pieces[count - 1];
         if (last.source != Piece::nothing)
-            for (Index j = 0; j < last.count; j += line) __builtin_prefetch(x + last.source + last.count + j);
+            for (Index channel = 0; channel < (channels < several ? channels : several); ++channel)
+                for (Index j = 0; j < last.count; j += line)
+                    __builtin_prefetch(x + channel * channel_step + last.source + last.count + j);
     }
 }
 
-// A square of one small vector of channels from as many pixels, turned over.
-inline void turn(float* to, Index to_step, const float* from, Index from_step) {
-    typedef Vec<float, 16>::type Four;
-    const Four a = load<float, 16>(from), b = load<float, 16>(from + from_step);
-    const Four c = load<float, 16>(from + 2 * from_step), d = load<float, 16>(from + 3 * from_step);
-    const Four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-    const Four ef = __builtin_shufflevector(a, b, 2, 6, 3, 7), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    store<float, 16>(to, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
-    store<float, 16>(to + to_step, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
-    store<float, 16>(to + 2 * to_step, __builtin_shufflevector(ef, gh, 0, 1, 4, 5));
-    store<float, 16>(to + 3 * to_step, __builtin_shufflevector(ef, gh, 2, 3, 6, 7));
-}
-
-inline void turn(double* to, Index to_step, const double* from, Index from_step) {
-    const auto a = load<double, 16>(from), b = load<double, 16>(from + from_step);
-    store<double, 16>(to, __builtin_shufflevector(a, b, 0, 2));
-    store<double, 16>(to + to_step, __builtin_shufflevector(a, b, 1, 3));
+// A square of one small vector of channels from as many pixels, transposed.
+template <class E, class S>
+inline void transpose(E* to, Index to_step, const S* from, Index from_step) {
+    if constexpr (sizeof(E) == 8) {
+        const auto a = load<E, 16>(from), b = load<E, 16>(from + from_step);
+        store<E, 16>(to, __builtin_shufflevector(a, b, 0, 2));
+        store<E, 16>(to + to_step, __builtin_shufflevector(a, b, 1, 3));
+    } else {
+        typedef typename Vec<float, 16>::type Four;
+        const auto four = [](const S* numbers) {
+            Four elements;
+            if constexpr (tconv::channels_of<E> == 1)
+                elements = load_as<float, 16>(numbers);
+            else
+                std::memcpy(&elements, numbers, sizeof elements);
+            return elements;
+        };
+        const auto put_four = [](E* place, Four elements) { std::memcpy(place, &elements, sizeof elements); };
+        const Four a = four(from), b = four(from + from_step), c = four(from + 2 * from_step), d = four(from + 3 * from_step);
+        const Four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+        const Four ef = __builtin_shufflevector(a, b, 2, 6, 3, 7), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+        put_four(to, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
+        put_four(to + to_step, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+        put_four(to + 2 * to_step, __builtin_shufflevector(ef, gh, 0, 1, 4, 5));
+        put_four(to + 3 * to_step, __builtin_shufflevector(ef, gh, 2, 3, 6, 7));
+    }
 }
 
 // For arrays whose channels are neighbours.
-template <class T>
-void gather_turned(T* panel, Index panel_step, const T* x, Index step, Index channels, const Piece& piece) {
-    constexpr Index square = 16 / sizeof(T);
+template <class S, class E>
+void gather_transposed(E* panel, Index panel_step, const S* x, Index step, Index channels, const Piece& piece) {
+    constexpr Index square = 16 / sizeof(E), several = tconv::channels_of<E>;
+    const Index whole = channels / several, elements = (channels + several - 1) / several;
+    const auto one = [&](Index pixel, Index element) {
+        const Index channel = element * several;
+        panel[element * panel_step + pixel] = element_at<E>(x + pixel * step + channel, 1, channels - channel);
+    };
     Index j = 0;
     for (; j + square <= piece.count; j += square) {
-        Index channel = 0;
-        for (; channel + square <= channels; channel += square)
-            turn(panel + channel * panel_step + j, panel_step, x + j * step + channel, step);
-        for (; channel < channels; ++channel)
-            for (Index k = j; k < j + square; ++k) panel[channel * panel_step + k] = x[k * step + channel];
+        Index element = 0;
+        for (; element + square <= whole; element += square)
+            transpose(panel + element * panel_step + j, panel_step, x + j * step + element * several, step);
+        for (; element < elements; ++element)
+            for (Index k = j; k < j + square; ++k) one(k, element);
     }
     for (; j < piece.count; ++j)
-        for (Index channel = 0; channel < channels; ++channel) panel[channel * panel_step + j] = x[j * step + channel];
+        for (Index element = 0; element < elements; ++element) one(j, element);
 }
 
-template <class T>
-void gather(T* panel, Index panel_step, const T* x, Index channel_step, Index step, Index channels, const Piece* pieces,
+template <class S, class E>
+void gather(E* panel, Index panel_step, const S* x, Index channel_step, Index step, Index channels, const Piece* pieces,
             Index count) {
     if (step == 1 && count > 0) return gather_rows(panel, panel_step, x, channel_step, channels, pieces, count);
+    constexpr Index several = tconv::channels_of<E>;
     for (const Piece* piece = pieces; piece < pieces + count; ++piece) {
-        T* to = panel + piece->lane;
-        if (piece->source != Piece::nothing && channel_step == 1)
-            gather_turned(to, panel_step, x + piece->source, step, channels, *piece);
-        else
-            for (Index channel = 0; channel < channels; ++channel)
-                for (Index j = 0; j < piece->count; ++j)
-                    to[channel * panel_step + j] =
-                        piece->source == Piece::nothing ? T(0) : x[piece->source + channel * channel_step + j * step];
+        E* to = panel + piece->lane;
+        const bool nothing = piece->source == Piece::nothing;
+        if (!nothing && channel_step == 1) {
+            gather_transposed(to, panel_step, x + piece->source, step, channels, *piece);
+            continue;
+        }
+        for (Index channel = 0; channel < channels; channel += several, to += panel_step)
+            for (Index j = 0; j < piece->count; ++j) {
+                const Index at = piece->source + channel * channel_step + j * step;
+                to[j] = nothing ? E{} : element_at<E>(x + at, channel_step, channels - channel);
+            }
     }
 }
 
-template <class T, int phases, int k = 0>
-inline void store_woven(T* out, const typename Vec<T>::type* in, Index low, Index high) {
+template <class S, class E>
+void bring(E* to, const S* x, Index channel_step, Index step, Index channels, Index pixels) {
+    constexpr Index lanes = Vec<Sum<S>>::lanes, several = tconv::channels_of<E>, at_once = 16;
+    const Index elements = (channels + several - 1) / several;
+    if (channel_step == 1) {
+        for (Index pixel = 0; pixel < pixels; ++pixel, to += elements, x += step) {
+            Index channel = 0;
+            if constexpr (several == 1)
+                for (; channel + lanes <= channels; channel += lanes) store(to + channel, load_as<E>(x + channel));
+            for (; channel < channels; channel += several)
+                to[channel / several] = element_at<E>(x + channel, 1, channels - channel);
+        }
+        return;
+    }
+    for (Index begin = 0; begin < elements; begin += at_once) {  // so many at a time stay in the cache
+        const Index end = begin + at_once < elements ? begin + at_once : elements;
+        for (Index pixel = 0; pixel < pixels; ++pixel)
+            for (Index element = begin; element < end; ++element) {
+                const Index channel = element * several;
+                to[pixel * elements + element] =
+                    element_at<E>(x + channel * channel_step + pixel * step, channel_step, channels - channel);
+            }
+    }
+}
+
+template <class S, int phases, int k = 0>
+inline void store_woven(S* out, const V<Sum<S>>* in, Index low, Index high) {
     if constexpr (k < phases) {
-        constexpr Index lanes = Vec<T>::lanes;
-        const typename Vec<T>::type value = merged<T, phases, k, phases - 1>(in);
+        constexpr Index lanes = Vec<Sum<S>>::lanes;
+        const V<Sum<S>> value = merged<Sum<S>, phases, k, phases - 1>(in);
         if (low <= 0 && high >= lanes)
-            store(out, value);
+            store_as(out, value);
         else if (high > 0 && low < lanes)
-            store_some(out, value, low > 0 ? low : 0, high < lanes ? high : lanes);
-        store_woven<T, phases, k + 1>(out + lanes, in, low - lanes, high - lanes);
+            store_some_as(out, value, low > 0 ? low : 0, high < lanes ? high : lanes);
+        store_woven<S, phases, k + 1>(out + lanes, in, low - lanes, high - lanes);
     }
 }
 
-template <class T, int phases>
-void weave_packed(T* y, Index channel_step, const T* c, Index width, Index channels, const Strip* strips, Index count) {
-    constexpr int lanes = Vec<T>::lanes;
+template <class S, int phases>
+void weave_packed(S* y, Index channel_step, const Sum<S>* c, Index width, Index channels, const Strip* strips, Index count) {
+    constexpr int lanes = Vec<Sum<S>>::lanes;
     for (Index channel = 0; channel < channels; ++channel, y += channel_step, c += phases * width)
         for (const Strip* strip = strips; strip < strips + count; ++strip)
             for (Index cell = strip->low / phases; cell * phases < strip->high; cell += lanes) {
-                typename Vec<T>::type in[phases];
+                V<Sum<S>> in[phases];
                 for (int phase = 0; phase < phases; ++phase) in[phase] = load(c + phase * width + strip->lane + cell);
                 const Index at = cell * phases;
-                store_woven<T, phases>(y + strip->y + at, in, strip->low - at, strip->high - at);
+                store_woven<S, phases>(y + strip->y + at, in, strip->low - at, strip->high - at);
             }
 }
 
-template <class T>
-void weave(T* y, Index channel_step, Index step, const T* c, Index width, Index phases, Index channels,
+// Half precision of an even number of phases: two neighbouring phases of a cell make a word, and words are woven.
+template <class S, int phases>
+void weave_words(S* y, Index channel_step, const float* c, Index width, Index channels, const Strip* strips, Index count) {
+    constexpr int lanes = Vec<float>::lanes, words = phases / 2, halves = 2 * lanes;
+    using Word = std::uint32_t;
+    for (Index channel = 0; channel < channels; ++channel, y += channel_step, c += phases * width)
+        for (const Strip* strip = strips; strip < strips + count; ++strip)
+            for (Index cell = strip->low / phases; cell * phases < strip->high; cell += lanes) {
+                const float* from = c + strip->lane + cell;
+                V<Word> in[words], out[words];
+                for (int k = 0; k < words; ++k)
+                    in[k] = words_of<S>(load(from + 2 * k * width), load(from + (2 * k + 1) * width));
+                interleave<Word, words>(out, in);
+                const Index at = cell * phases, low = strip->low - at, high = strip->high - at;
+                for (int k = 0; k < words; ++k)
+                    store_words(y + strip->y + at + k * halves, out[k], low - k * halves, high - k * halves);
+            }
+}
+
+template <class S>
+void weave(S* y, Index channel_step, Index step, const Sum<S>* c, Index width, Index phases, Index channels,
            const Strip* strips, Index count) {
+    if constexpr (!tconv::is_own_sum<S>)
+        if (step == 1) switch (phases) {
+                case 2: return weave_words<S, 2>(y, channel_step, c, width, channels, strips, count);
+                case 4: return weave_words<S, 4>(y, channel_step, c, width, channels, strips, count);
+                case 6: return weave_words<S, 6>(y, channel_step, c, width, channels, strips, count);
+                case 8: return weave_words<S, 8>(y, channel_step, c, width, channels, strips, count);
+                default: break;
+            }
     if (step == 1) switch (phases) {
-            case 1: return weave_packed<T, 1>(y, channel_step, c, width, channels, strips, count);
-            case 2: return weave_packed<T, 2>(y, channel_step, c, width, channels, strips, count);
-            case 3: return weave_packed<T, 3>(y, channel_step, c, width, channels, strips, count);
-            case 4: return weave_packed<T, 4>(y, channel_step, c, width, channels, strips, count);
-            case 6: return weave_packed<T, 6>(y, channel_step, c, width, channels, strips, count);
-            case 8: return weave_packed<T, 8>(y, channel_step, c, width, channels, strips, count);
+            case 1: return weave_packed<S, 1>(y, channel_step, c, width, channels, strips, count);
+            case 2: return weave_packed<S, 2>(y, channel_step, c, width, channels, strips, count);
+            case 3: return weave_packed<S, 3>(y, channel_step, c, width, channels, strips, count);
+            case 4: return weave_packed<S, 4>(y, channel_step, c, width, channels, strips, count);
+            case 6: return weave_packed<S, 6>(y, channel_step, c, width, channels, strips, count);
+            case 8: return weave_packed<S, 8>(y, channel_step, c, width, channels, strips, count);
             default: break;
         }
     for (Index channel = 0; channel < channels; ++channel, y += channel_step, c += phases * width)
         for (const Strip* strip = strips; strip < strips + count; ++strip)
             for (Index phase = 0; phase < phases; ++phase) {
                 const Index before = strip->low - phase, first = before <= 0 ? 0 : (before + phases - 1) / phases;
-                const T* from = c + phase * width + strip->lane;
+                const Sum<S>* from = c + phase * width + strip->lane;
                 for (Index cell = first; cell * phases + phase < strip->high; ++cell)
-                    y[strip->y + (cell * phases + phase) * step] = from[cell];
+                    y[strip->y + (cell * phases + phase) * step] = from_sum(y, from[cell]);
             }
 }
 

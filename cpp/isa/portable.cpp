@@ -4,4 +4,5 @@
 #define ROWS 4
 #include "kernels.inl"
 
-const tconv::Backend tconv::portable_backend{"portable", "128-bit vectors, any CPU", kernels<float>(), kernels<double>()};
+const tconv::Backend tconv::portable_backend{"portable", "128-bit vectors, any CPU", kernels<float>(), kernels<double>(),
+                                   kernels<Bf16>(), kernels<F16>()};

@@ -4,6 +4,14 @@
 #include <immintrin.h>
 #endif
 
+// Sums stay in registers only if all that touches them is inlined. (Without optimization, GCC would give such functions
+// an exception path, and with it a weak symbol.)
+#ifdef __OPTIMIZE__
+#define INLINED [[gnu::always_inline]] inline
+#else
+#define INLINED inline
+#endif
+
 namespace {
 
 template <class T, int bytes = VECTOR_BYTES>
@@ -12,6 +20,9 @@ struct Vec {
     typedef T unaligned __attribute__((vector_size(bytes), aligned(sizeof(T)), may_alias));
     static constexpr int lanes = bytes / sizeof(T);
 };
+
+template <class T>
+using V = typename Vec<T>::type;
 
 template <class T, int bytes = VECTOR_BYTES>
 inline typename Vec<T, bytes>::type load(const T* from) {

@@ -19,6 +19,7 @@ def config() -> dict[str, str]:
         "machine": f"{platform.system()} {platform.machine()}",
         "cpu features": ", ".join(native.cpu_features()) or "none that matter",
         "kernels": ", ".join(f"{name} (active)" if name == native.active() else name for name in native.backends()),
+        "instructions": native.instructions(),
         "threads": str(native.num_threads()),
     }
 

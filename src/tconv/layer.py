@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -38,14 +37,15 @@ class Plan:
 class Layer:
     """A prepared transposed convolution; `layer(x, out=None)` runs it. Made by `prepare`.
 
-    float32 and float64 run in the compiled core; float16 and bfloat16 are computed in float32 and rounded once;
-    integers (which wrap as NumPy's do), complex, long double and object arrays run in NumPy: `tconv.forms.taps`.
+    float32, float64, float16 and bfloat16 run in the compiled core. There half precision is added up in float32, bias
+    and activation are applied, and the result is rounded once (of bfloat16, numbers below 1.2e-38 may count as zeros).
+    Integers (which wrap as NumPy's do), complex, long double and object arrays run in NumPy: `tconv.forms.taps`.
 
     Attributes:
         geometry: kernel, stride, dilation and crop.
         groups: channel groups.
         dtype: of weight, bias, input and output.
-        exchanged: axes of the batches that `exchange` takes; 0 if it takes none, because numbers are converted.
+        exchanged: axes of the batches that `exchange` takes; 0 if it takes none, because NumPy computes.
     """
 
     def __init__(
@@ -63,10 +63,11 @@ class Layer:
         self.dtype = signature.dtype
         self._signature = signature
         self._core_dtype = core = signature.core_dtype
-        self.exchanged = len(signature.weight) if core is self.dtype else 0
+        self.exchanged = len(signature.weight) if core else 0
+        self._half = core is not None and core.itemsize == 2
         self._more = activation, slope, keeps, winograd
         if core:
-            self._packed = native.pack(signature.geometry, weight, bias, signature.groups, *self._more)
+            self._compiled = native.pack(signature.geometry, weight, bias, signature.groups, *self._more)
         else:
             self._weight, self._bias = weight.astype(self.dtype), None if bias is None else bias.astype(self.dtype)
 
@@ -133,7 +134,21 @@ class Layer:
         shape, fits = signature._results.get(input_shape) or signature._result(input_shape)
         if not fits:
             refuse(shape, self.dtype)
-        return self._packed.result(input, shape, last, source, workers[0], workers[1])
+        if self._half:
+            source = self._bits_of(source)
+        return self._compiled.result(input, shape, last, source, workers[0], workers[1])
+
+    def _bits_of(self, source: Source | None) -> Source | None:
+        """A source whose weight is as the core takes it; what is of another dtype is left to the core to refuse."""
+        if source is None:
+            return None
+
+        def lent() -> Any:
+            numbers: Any = source()
+            weight: Any = numbers[0] if isinstance(numbers, tuple) and numbers else None
+            return (native.bits(weight), None) if getattr(weight, "dtype", None) == self.dtype else numbers
+
+        return lent
 
     def result_shape(self, input_shape: Shape) -> Shape:
         """(batch, out_channels, *out_size) for an input of this shape, or without the batch; raises what a call would.
@@ -165,9 +180,7 @@ class Layer:
             shape if len(shape) == len(self._signature.weight) else (1, *shape) for shape in (input_shape, output_shape)
         ]
         x, y = ((shape, _strides(shape, channels_last)) for shape in shapes)
-        way, workspace = self._packed.account(*x, *y)
-        if self.dtype is not self._core_dtype:  # computed in float32, copies of input and output
-            workspace += sum(prod(shape) for shape in shapes) * self._core_dtype.itemsize
+        way, workspace = self._compiled.account(*x, *y)
         return Plan(output_shape, way, workspace)
 
     def _run(self, x: Array, y: Array, source: Source | None = None, workers: Workers = native.OWN) -> None:
@@ -179,22 +192,32 @@ class Layer:
             y[...] = taps.run(self.geometry, x.astype(self.dtype, copy=False), self._weight, self._bias, self.groups)
             return
         x = readable(x, core)
-        if self.dtype is core and y.flags.aligned:
-            self._packed.run(x, y, source, workers[0], workers[1])
-            return
-        wide = np.empty(y.shape, core)
-        self._packed.run(x, wide, source, workers[0], workers[1])
-        with np.errstate(over="ignore"):  # beyond float16 lies Inf, as in PyTorch
-            y[...] = wide.astype(self.dtype, copy=False)  # the one rounding
+        aligned = y if y.flags.aligned else np.empty(y.shape, core)
+        if self._half:
+            self._compiled.run(x.view(np.uint16), aligned.view(np.uint16), self._bits_of(source), *workers)
+        else:
+            self._compiled.run(x, aligned, source, workers[0], workers[1])
+        if aligned is not y:
+            y[...] = aligned
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled and copied as what it was made from; packed again, for the machine it comes to, when it is run."""
-        weight, bias = self._packed.numbers if self._core_dtype else (self._weight, self._bias)
+        weight, bias = self._numbers()
         if weight is None:
             raise errors.ArgumentTypeError(
                 f"{self!r} keeps no weights and so cannot be copied or pickled; make it anew from the weights"
             )
         return Layer, (self._signature, weight, bias, *self._more)
+
+    def _numbers(self) -> tuple[Any, Any]:
+        """Weight and bias as arrays of the layer's dtype; None for a weight that it does not keep."""
+        if not self._core_dtype:
+            return self._weight, self._bias
+        weight, bias = cast("tuple[Any, Any]", self._compiled.numbers)
+        if self._half:
+            weight = None if weight is None else weight.view(self.dtype)
+            bias = None if bias is None else bias.astype(self.dtype)
+        return weight, bias
 
     def __repr__(self) -> str:
         shape = self._signature.weight
@@ -262,11 +285,13 @@ def prepare_lent(
     Its calls, `exchange` and `computed`, bring a `source` of the numbers. What they are packed into takes at most twice
     the weight's memory, in any number of sizes, layouts and ways of computing. It cannot be copied or pickled.
 
-    Args and errors as `prepare`; float32 and float64 only.
+    Args and errors as `prepare`; only dtypes that the compiled core computes.
     """
     layer = _prepared(weight, bias, geometry, groups, activation, winograd, False)
     if not layer.exchanged:
-        raise errors.DtypeError(f"a layer of dtype {layer.dtype} keeps its weights; use float32 or float64")
+        raise errors.DtypeError(
+            f"a layer of dtype {layer.dtype} keeps its weights; use float32, float64, bfloat16 or float16"
+        )
     return layer
 
 

@@ -20,7 +20,7 @@ class Signature:
     Attributes:
         geometry, groups, dtype: those of `Layer`.
         weight, bias: their shapes; None where there is no bias.
-        core_dtype: what the compiled core computes in; None if NumPy has to.
+        core_dtype: what the compiled core reads and writes, the dtype itself; None if NumPy has to compute.
     """
 
     def __init__(self, geometry: Geometry, groups: int, weight: Shape, bias: Shape | None, scalar: type[Any]):
@@ -69,10 +69,8 @@ class Signature:
 
 
 def core_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
-    """The dtype that the compiled core computes `dtype` in; None if NumPy has to."""
-    if dtype in native.LAYERS:
-        return np.dtype(dtype.type)  # the one object that NumPy's own arrays carry
-    return np.dtype(np.float32) if dtype.name in ("float16", "bfloat16") else None
+    """`dtype` if the compiled core computes it, None if NumPy has to."""
+    return np.dtype(dtype.type) if dtype.name in native.LAYERS else None  # the one object that NumPy's own arrays carry
 
 
 def readable(array: Array, core_dtype: np.dtype[Any]) -> Array:

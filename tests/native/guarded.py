@@ -11,12 +11,14 @@ import mmap
 import sys
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from cases import CASES, Case
 
 from tconv import Geometry, native
 from tconv.forms import FORMS
 
+DTYPES = (np.float32, np.float64, ml_dtypes.bfloat16, np.float16)
 FORBIDDEN = 0  # PROT_NONE, which Python does not name
 PAGE = mmap.PAGESIZE
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -44,7 +46,7 @@ def fenced(array: Any, at_end: bool) -> Any:
     for page in (first, first + PAGE + inside):
         assert LIBC.mprotect(ctypes.c_void_p(page), ctypes.c_size_t(PAGE), FORBIDDEN) == 0
     offset = PAGE + (inside - array.nbytes if at_end else 0)
-    copy = np.frombuffer(pages, array.dtype, array.size, offset).reshape(array.shape)
+    copy = np.frombuffer(pages, np.uint8, array.nbytes, offset).view(array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
 
@@ -57,9 +59,10 @@ def check(case: Case, dtype: Any, channels_last: bool, at_end: bool) -> None:
         x, y = (np.moveaxis(fenced(np.moveaxis(a, 1, -1), at_end), -1, 1) for a in (x, y))
     else:
         x, y = fenced(x, at_end), fenced(y, at_end)
-    native.pack(case.geometry, fenced(w, at_end), fenced(b, at_end), case.groups).run(x, y)
+    layer = native.pack(case.geometry, fenced(w, at_end), fenced(b, at_end), case.groups)
+    layer.run(native.bits(x), native.bits(y))
     expected = FORMS["taps"](case.geometry, *case.arrays(), case.groups)
-    assert (y == expected).all(), (case.name, dtype, channels_last)
+    assert (y == expected.astype(dtype)).all(), (case.name, dtype, channels_last)
 
 
 def overread() -> None:
@@ -73,8 +76,8 @@ def main(backend: str) -> None:
     count = 0
     for case in [*CASES, *LARGER]:
         if case.batch:
-            for choice in np.ndindex(2, 2, 2):
-                check(case, (np.float32, np.float64)[choice[0]], bool(choice[1]), bool(choice[2]))
+            for choice in np.ndindex(len(DTYPES), 2, 2):
+                check(case, DTYPES[choice[0]], bool(choice[1]), bool(choice[2]))
                 count += 1
     print("fenced", count)
 

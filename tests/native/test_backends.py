@@ -16,6 +16,7 @@ TESTS = Path(__file__).parent.parent
 
 EXERCISE = """
 import sys
+import ml_dtypes
 import numpy as np
 from cases import CASES
 from tconv import native
@@ -24,14 +25,14 @@ from tconv.forms import FORMS
 assert native.active() == sys.argv[1], native.active()
 for case in CASES:
     expected = FORMS["taps"](case.geometry, *case.arrays(), case.groups)
-    for dtype in (np.float32, np.float64):
+    for dtype in (np.float32, np.float64, np.float16, ml_dtypes.bfloat16):
         x, w, b = case.arrays(dtype)
         # Guard bands: the result lies inside a larger array whose other cells must not change.
         size = case.geometry.output_size(case.in_size)
         buffer = np.full((case.batch, case.out_channels + 2, *(n + 2 for n in size)), 99, dtype)
         inner = buffer[(slice(None), slice(1, -1), *[slice(1, -1)] * len(size))]
-        native.pack(case.geometry, w, b, case.groups).run(x, inner)
-        assert (inner == expected).all(), case.name
+        native.pack(case.geometry, w, b, case.groups).run(native.bits(x), native.bits(inner))
+        assert (inner == expected.astype(dtype)).all(), case.name
         assert (buffer == 99).sum() >= buffer.size - inner.size, case.name
         inner[...] = 99
         assert (buffer == 99).all(), case.name
@@ -53,7 +54,9 @@ def test_the_list_is_ordered_and_ends_with_what_runs_everywhere(monkeypatch: pyt
     assert names[-2:] == ("portable", "reference")
     monkeypatch.delenv("TCONV_BACKEND", raising=False)
     assert native.active() == names[0]
-    if "avx512f" in native.cpu_features():
+    if {"avx512f", "avx512bf16"} <= set(native.cpu_features()):
+        assert names[:2] == ("avx512bf16", "avx512")
+    elif "avx512f" in native.cpu_features():
         assert names[0] == "avx512"
     elif {"avx2", "fma"} <= set(native.cpu_features()):
         assert names[0] == "avx2"

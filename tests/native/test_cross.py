@@ -31,6 +31,7 @@ def test_here(tmp_path: Path) -> None:
     for program in ("agree", "codes", "norms"):
         tried = [line.partition(":")[0] for line in run(tmp_path / program).splitlines()]
         assert tried == [*backends, "odd"]  # the last one's tiles fit nothing
+    assert run(tmp_path / "parts") == "parts: as the relation says\n"
     assert run(tmp_path / "races", timeout=60) == "races: each task once\n"
 
 

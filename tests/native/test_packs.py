@@ -97,9 +97,10 @@ def test_what_a_source_may_not_be() -> None:
     y = layer.computed(x, None, lambda: (weight, bias), native.OWN)
     assert (y == tconv.prepare(weight, bias, GEOMETRY)(x)).all()
     with pytest.raises(
-        errors.DtypeError, match=r"^a layer of dtype float16 keeps its weights; use float32 or float64$"
+        errors.DtypeError,
+        match=r"^a layer of dtype int64 keeps its weights; use float32, float64, bfloat16 or float16$",
     ):
-        prepare_lent(weight.astype(np.float16))
+        prepare_lent(weight.astype(np.int64))
 
 
 def test_winograd_gives_way_where_its_weights_would_be_too_large() -> None:

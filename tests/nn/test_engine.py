@@ -12,6 +12,7 @@ from tconv.errors import TconvError
 from tconv.geometry import Geometry
 from tconv.nn import ConvTranspose1d, StrictError, engine
 from tconv.nn.engine import Call, RefusedError, circumstance, engine_for, refusal, route, strict
+from tconv.nn.engines import cpu
 from tconv.nn.engines.cpu import ENGINE
 
 SETTINGS: Any = ((2, 2), (0, 0), (0, 0), 1, (1, 1))
@@ -29,8 +30,9 @@ def test_the_engine_takes_a_plain_call() -> None:
 
 REASONS: dict[str, tuple[Any, str]] = {
     "dtype": (
-        lambda: torch.ones(1, 4, 5, 5).half(),
-        "the input has dtype torch.float16; the engine takes torch.float32 and torch.float64",
+        lambda: torch.ones(1, 4, 5, 5, dtype=torch.complex64),
+        "the input has dtype torch.complex64; "
+        "the engine takes torch.float32, torch.float64, torch.bfloat16 and torch.float16",
     ),
     "device": (lambda: torch.ones(1, 4, 5, 5, device="meta"), "the input is on meta; there is an engine for cpu"),
     "negation": (
@@ -46,6 +48,16 @@ REASONS: dict[str, tuple[Any, str]] = {
         "the input is float64 on cpu, the weight float32 on cpu; PyTorch says what it makes of that",
     ),
 }
+
+
+def test_where_pytorch_has_amx_half_precision_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.ones(1, 4, 5, 5, dtype=torch.bfloat16)
+    monkeypatch.setattr(cpu, "AMX", False)
+    assert route(call(x, torch.ones(4, 3, 2, 2, dtype=torch.bfloat16))).engine is ENGINE
+    monkeypatch.setattr(cpu, "AMX", True)
+    reason = "the input has dtype torch.bfloat16, for which PyTorch uses this processor's AMX; the engine does not"
+    assert route(call(x, torch.ones(4, 3, 2, 2, dtype=torch.bfloat16))) == (None, reason, False)
+    assert refusal(input=x.float()) is None
 
 
 @pytest.mark.parametrize("name", REASONS)
@@ -90,15 +102,15 @@ def test_circumstances(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_strict(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer = ConvTranspose1d(2, 3, 2).half()
+    layer, x = ConvTranspose1d(2, 3, 2, dtype=torch.complex64), torch.ones(1, 2, 4, dtype=torch.complex64)
     for value in ("0", ""):
         monkeypatch.setenv("TCONV_STRICT", value)
         assert not strict()
-        layer(torch.ones(1, 2, 4).half())
+        layer(x)
     monkeypatch.setenv("TCONV_STRICT", "1")
     assert strict() and issubclass(StrictError, TconvError) and issubclass(RefusedError, TconvError)
     with pytest.raises(StrictError, match=r"^TCONV_STRICT is set, and PyTorch's own operator would run: the input has"):
-        layer(torch.ones(1, 2, 4).half())
+        layer(x)
 
 
 class Broken:

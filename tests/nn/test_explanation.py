@@ -43,9 +43,10 @@ def test_explain_says_that_pytorch_trains_as_fast() -> None:
 
 def test_explain_says_why_pytorch_runs() -> None:
     layer, x = ConvTranspose1d(2, 3, 2), torch.ones(1, 2, 4)
-    assert explain(layer, x.half()).splitlines()[1:] == [
+    assert explain(layer, x.to(torch.complex64)).splitlines()[1:] == [
         "runs: PyTorch's own operator",
-        "not tconv: the input has dtype torch.float16; the engine takes torch.float32 and torch.float64",
+        "not tconv: the input has dtype torch.complex64; the engine takes "
+        "torch.float32, torch.float64, torch.bfloat16 and torch.float16",
     ]
     assert (
         "not tconv: the input is float64 on cpu, the weight float32 on cpu; PyTorch says what it makes of that"
@@ -69,13 +70,13 @@ def test_explain_refuses_what_it_cannot_explain() -> None:
 
 
 def test_strict_is_off_for_0_and_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer = ConvTranspose1d(2, 3, 2).half()
+    layer, x = ConvTranspose1d(2, 3, 2, dtype=torch.complex64), torch.ones(1, 2, 4, dtype=torch.complex64)
     for value in ("0", ""):
         monkeypatch.setenv("TCONV_STRICT", value)
-        layer(torch.ones(1, 2, 4).half())
+        layer(x)
     monkeypatch.setenv("TCONV_STRICT", "1")
     with pytest.raises(StrictError, match=r"^TCONV_STRICT is set, and PyTorch's own operator would run: the input has"):
-        layer(torch.ones(1, 2, 4).half())
+        layer(x)
 
 
 def test_no_circumstance() -> None:

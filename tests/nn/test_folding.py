@@ -84,7 +84,9 @@ def test_kinds_of_tensors(name: str, kind: Any) -> None:
     model, twin = folded(nn.Sequential(*layers()))
     x = torch.randn(2, 4, 6, 5).to(kind)
     agree(model.to(kind), twin.to(kind), x)
-    assert folds(model) == ([title] if kind in (torch.float32, torch.float64) else [])
+    normed = name == "group norm, SiLU"  # of which the engine takes no half precision
+    taken = (torch.float32, torch.float64) if normed else KINDS[:-1]
+    assert folds(model) == ([title] if kind in taken else [])
 
 
 LINES: dict[str, tuple[Callable[[], list[nn.Module]], tuple[int, ...]]] = {

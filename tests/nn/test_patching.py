@@ -82,7 +82,7 @@ def test_installed_for_all_threads(calls: list[Any], uninstalled: None) -> None:
 @torch.no_grad()
 def test_what_the_engine_refuses_still_reaches_pytorch(uninstalled: None) -> None:
     tconv.nn.install()
-    x, w = torch.randn(1, 3, 5, 5).bfloat16(), torch.randn(3, 2, 2, 2).bfloat16()
+    x, w = (torch.randn(*size, dtype=torch.complex64) for size in ((1, 3, 5, 5), (3, 2, 2, 2)))
     assert torch.equal(F.conv_transpose2d(x, w), OWN[2](x, w))
     with pytest.raises(RuntimeError, match="channels"):
         F.conv_transpose2d(x[:, :2], w)

@@ -25,9 +25,10 @@ LEFT: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: nn.LazyConvTranspose2d(4, 2),
         "its type torch.nn.modules.conv.LazyConvTranspose2d is not exactly torch.nn's",
     ),
-    "half": (
-        lambda: nn.ConvTranspose2d(4, 4, 2).half(),
-        "the weight has dtype torch.float16; the engine takes torch.float32 and torch.float64",
+    "complex": (
+        lambda: nn.ConvTranspose2d(4, 4, 2, dtype=torch.complex64),
+        "the weight has dtype torch.complex64; "
+        "the engine takes torch.float32, torch.float64, torch.bfloat16 and torch.float16",
     ),
     "meta": (
         lambda: nn.ConvTranspose2d(4, 4, 2, device="meta"),

@@ -1,6 +1,6 @@
 """The compiled core, with the contract of a form.
 
-    run(geometry, x, weight, bias=None, groups=1) -> y        float32 and float64
+    run(geometry, x, weight, bias=None, groups=1) -> y        float32, float64, bfloat16 and float16
 
 `group_norm` is what often follows a layer, with its activation. `backends()` lists the kernels of this machine, best
 first; `active()` names the one that runs. TCONV_BACKEND=name in the environment forces one.
@@ -22,7 +22,7 @@ from tconv.geometry import Geometry
 from tconv.geometry.arguments import integer
 from tconv.native import _core
 
-Packed: TypeAlias = _core.LayerF32 | _core.LayerF64
+Compiled: TypeAlias = _core.LayerF32 | _core.LayerF64 | _core.LayerBF16 | _core.LayerF16
 
 # Where a call finds the weights of a layer that keeps none: (weight, bias), C-contiguous, of the core's dtype.
 Source: TypeAlias = Callable[[], tuple[Array, Array | None]]
@@ -31,10 +31,24 @@ Source: TypeAlias = Callable[[], tuple[Array, Array | None]]
 Workers: TypeAlias = tuple[int, bool]
 OWN: Workers = (0, False)
 
-LAYERS: dict[np.dtype[Any], type[_core.LayerF32 | _core.LayerF64]] = {
-    np.dtype(np.float32): _core.LayerF32,
-    np.dtype(np.float64): _core.LayerF64,
+# By the names of dtypes: NumPy has no bfloat16 of its own. Half precision is added up in float32 and rounded once.
+LAYERS: dict[str, type[Compiled]] = {
+    "float32": _core.LayerF32,
+    "float64": _core.LayerF64,
+    "bfloat16": _core.LayerBF16,
+    "float16": _core.LayerF16,
 }
+
+
+def bits(array: Array) -> Array:
+    """An array of a dtype in `LAYERS` as the core takes it: of half precision, the bits of its numbers."""
+    return array.view(np.uint16) if array.itemsize == 2 else array
+
+
+@lru_cache(maxsize=16)
+def _layer_of(scalar: Any) -> Any:
+    """The class for a dtype, by its scalar type: to ask a dtype for its name takes longer than a small layer."""
+    return LAYERS[np.dtype(scalar).name]
 
 
 def pack(
@@ -46,14 +60,18 @@ def pack(
     slope: float = 0.01,
     keeps: bool = True,
     winograd: bool = False,
-) -> Packed:
-    """Contiguous weights packed for the active backend: `pack(...).run(x, y)` takes strided x and y of their dtype.
+) -> Compiled:
+    """Contiguous weights packed for the active backend.
 
-    With `keeps`, the weight is copied; else each run is given a `Source` of the same numbers. `winograd`: see
-    `tconv.prepare`.
+    `pack(...).run(bits(x), bits(y))` takes strided x and y of their dtype. With `keeps`, the weight is copied; else
+    each run is given a `Source` of the same numbers, the weight as `bits`. `winograd`: see `tconv.prepare`.
     """
     axes = [(axis.kernel, axis.stride, axis.dilation, axis.crop_lo) for axis in geometry.axes]
-    return LAYERS[weight.dtype](weight, bias, axes, groups, activation, slope, active(), keeps, winograd)
+    if bias is not None and bias.itemsize == 2:
+        bias = bias.astype(np.float32)
+    scalar: Any = weight.dtype.type
+    make = _layer_of(scalar)
+    return cast("Compiled", make(bits(weight), bias, axes, groups, activation, slope, active(), keeps, winograd))
 
 
 @form
@@ -63,7 +81,7 @@ def run(geometry: Geometry, x: Array, w: Array) -> Array:
     y = np.empty((batch, groups * channels_out, *geometry.output_size(x.shape[3:])), x.dtype)
     weight = w.reshape(groups * channels_in, *w.shape[2:])
     pack(geometry, np.ascontiguousarray(weight), groups=groups).run(
-        x.reshape(batch, groups * channels_in, *x.shape[3:]), y
+        bits(x.reshape(batch, groups * channels_in, *x.shape[3:])), bits(y)
     )
     return y
 
@@ -108,7 +126,7 @@ def group_norm(
             [0., 1.]]])
     """
     x = as_array("x", x)
-    if x.dtype.newbyteorder("=") not in LAYERS:
+    if x.dtype.type not in (np.float32, np.float64):
         raise errors.DtypeError(f"x has dtype {x.dtype}; group_norm computes float32 and float64: pass x.astype(float)")
     if x.ndim < 2:
         raise errors.RankError(f"x has shape {x.shape}, without an axis of channels; make it (batch, channels, ...)")
@@ -153,6 +171,11 @@ def backends() -> tuple[str, ...]:
 def active() -> str:
     """The backend that runs: the best one, or the one that TCONV_BACKEND names."""
     return _chosen(os.environ.get("TCONV_BACKEND"))
+
+
+def instructions() -> str:
+    """What the backend that runs computes with, in words."""
+    return next(description for name, description, _ in _core.backends() if name == active())
 
 
 @lru_cache(maxsize=16)

@@ -25,7 +25,7 @@ class LayerF32:
     @property
     def numbers(self) -> tuple[object, object]:
         """
-        (weight, bias) as the layer keeps them, read-only; None for a weight that it does not keep.
+        (weight, bias) as the layer keeps them, read-only; None for a weight that it does not keep. Of half precision, the weight is the bits of its numbers, and the bias is of float32.
         """
 
     def account(self, x_shape: Sequence[int], x_strides: Sequence[int], y_shape: Sequence[int], y_strides: Sequence[int]) -> tuple[str, int]:
@@ -51,7 +51,59 @@ class LayerF64:
     @property
     def numbers(self) -> tuple[object, object]:
         """
-        (weight, bias) as the layer keeps them, read-only; None for a weight that it does not keep.
+        (weight, bias) as the layer keeps them, read-only; None for a weight that it does not keep. Of half precision, the weight is the bits of its numbers, and the bias is of float32.
+        """
+
+    def account(self, x_shape: Sequence[int], x_strides: Sequence[int], y_shape: Sequence[int], y_strides: Sequence[int]) -> tuple[str, int]:
+        """
+        (way of computing, bytes that each thread needs beside output and weights) for such arrays; strides count elements.
+        """
+
+class LayerBF16:
+    """Weights packed for one backend; `run` computes any input size."""
+
+    def __init__(self, weight: Annotated[NDArray[numpy.uint16], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str, keeps: bool = True, winograd: bool = False) -> None: ...
+
+    def run(self, x: Annotated[NDArray[numpy.uint16], dict(device='cpu', writable=False)], y: Annotated[NDArray[numpy.uint16], dict(device='cpu')], source: object | None = None, threads: int = 0, team: bool = False) -> None:
+        """
+        Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come. Where a layer that keeps no weights needs them, `source()` is (weight, bias). At most `threads` threads, 0: as set; with `team`, those of `join_team`.
+        """
+
+    def result(self, x: object, shape: Sequence[int], last: bool, source: object | None = None, threads: int = 0, team: bool = False) -> object:
+        """
+        The output of `x` (batch, channels, *in) as a new array of that shape, channels-last in memory if `x` is or with `last`, else C-contiguous; both DLPack capsules. The rest as `run`.
+        """
+
+    @property
+    def numbers(self) -> tuple[object, object]:
+        """
+        (weight, bias) as the layer keeps them, read-only; None for a weight that it does not keep. Of half precision, the weight is the bits of its numbers, and the bias is of float32.
+        """
+
+    def account(self, x_shape: Sequence[int], x_strides: Sequence[int], y_shape: Sequence[int], y_strides: Sequence[int]) -> tuple[str, int]:
+        """
+        (way of computing, bytes that each thread needs beside output and weights) for such arrays; strides count elements.
+        """
+
+class LayerF16:
+    """Weights packed for one backend; `run` computes any input size."""
+
+    def __init__(self, weight: Annotated[NDArray[numpy.uint16], dict(order='C', device='cpu', writable=False)], bias: object | None, axes: Sequence[tuple[int, int, int, int]], groups: int, activation: str, slope: float, backend: str, keeps: bool = True, winograd: bool = False) -> None: ...
+
+    def run(self, x: Annotated[NDArray[numpy.uint16], dict(device='cpu', writable=False)], y: Annotated[NDArray[numpy.uint16], dict(device='cpu')], source: object | None = None, threads: int = 0, team: bool = False) -> None:
+        """
+        Write the output of `x` (batch, channels, *in) into `y` (batch, channels, *out), both strided as they come. Where a layer that keeps no weights needs them, `source()` is (weight, bias). At most `threads` threads, 0: as set; with `team`, those of `join_team`.
+        """
+
+    def result(self, x: object, shape: Sequence[int], last: bool, source: object | None = None, threads: int = 0, team: bool = False) -> object:
+        """
+        The output of `x` (batch, channels, *in) as a new array of that shape, channels-last in memory if `x` is or with `last`, else C-contiguous; both DLPack capsules. The rest as `run`.
+        """
+
+    @property
+    def numbers(self) -> tuple[object, object]:
+        """
+        (weight, bias) as the layer keeps them, read-only; None for a weight that it does not keep. Of half precision, the weight is the bits of its numbers, and the bias is of float32.
         """
 
     def account(self, x_shape: Sequence[int], x_strides: Sequence[int], y_shape: Sequence[int], y_strides: Sequence[int]) -> tuple[str, int]:

@@ -107,6 +107,9 @@ class Engine(Protocol):
         Raises RefusedError.
         """
 
+    def normalises(self, tensor: Tensor) -> bool:
+        """Whether `normalise` takes a tensor of this dtype, which `refusal` does not refuse."""
+
     def pays_with_gradients(self, call: Call) -> bool:
         """Whether forward and backward together are faster with the engine than with PyTorch's operator."""
 

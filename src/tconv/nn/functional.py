@@ -1,7 +1,7 @@
 """torch.nn.functional.conv_transpose1d, 2d and 3d on the compiled core.
 
 Same arguments, results and errors. What the engine does not take goes to PyTorch's own operator: tensors that are not
-dense float32 or float64 on the CPU (half precision among them), subclasses, calls under autocast, forward-mode
+dense float32, float64, bfloat16 or float16 on the CPU, subclasses, calls under autocast, forward-mode
 differentiation and torch.func transforms, calls with gradients that it would not make faster, and whatever PyTorch
 refuses: the error is its.
 """

@@ -1,6 +1,6 @@
 // Every backend of this processor against the reference, on a few layers; fails if one differs. Numbers are small
-// multiples of 1/16, so that sums are exact in any order and what is linear must agree to the last bit; but for
-// Winograd's algorithm on one axis, which divides.
+// multiples of 1/16, so that sums are exact in any order and what is linear must agree to the last bit, rounded or not; but
+// for Winograd's algorithm on one axis, which divides.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -68,13 +68,28 @@ Size shape_of(Index batch, Index channels, const Size& size) {
     return shape;
 }
 
-template <class T>
-std::vector<T> numbers(Index count, unsigned seed) {
+template <class S>
+std::vector<S> numbers(Index count, unsigned seed) {
     std::minstd_rand random(seed);
-    std::vector<T> result(static_cast<std::size_t>(count));
-    for (T& value : result) value = static_cast<T>(static_cast<int>(random() % 33) - 16) / 16;
+    std::vector<S> result(static_cast<std::size_t>(count));
+    for (S& value : result) value = narrowed<S>(static_cast<Sum<S>>(static_cast<int>(random() % 33) - 16) / 16);
     return result;
 }
+
+// How far apart neighbouring numbers near 1 are.
+template <class S>
+constexpr double step_of = sizeof(S) == sizeof(float) ? 1e-6 : 1e-15;
+template <>
+constexpr double step_of<Bf16> = 0x1p-7;
+template <>
+constexpr double step_of<F16> = 0x1p-10;
+
+template <class S>
+const char* const name_of = sizeof(S) == sizeof(float) ? "float32" : "float64";
+template <>
+const char* const name_of<Bf16> = "bfloat16";
+template <>
+const char* const name_of<F16> = "float16";
 
 // Elements of what lies together in memory: a row of pixels, or the channels of one.
 Index row_length(const Size& shape, Layout layout) { return layout == channels_last ? shape[1] : shape.back(); }
@@ -93,53 +108,53 @@ Size strides_of(const Size& shape, Layout layout, Index after_each_row) {
 }
 
 // The whole output buffer, guards included.
-template <class T>
-std::vector<T> result(const Layer<T>& layer, const Case& c, const std::vector<T>& x, const Lender<T>& lender, Layout layout) {
+template <class S>
+std::vector<S> result(const Layer<S>& layer, const Case& c, const std::vector<S>& x, const Lender<S>& lender, Layout layout) {
     const Size in = shape_of(c.batch, c.in_channels, c.in), out = shape_of(c.batch, c.out_channels, c.out);
     Size in_strides = strides_of(in, layout, 0);
     const Size out_strides = strides_of(out, layout, gap);
     if (layout == reversed) in_strides.back() = -1;
-    const View<const T> from{x.data() + (layout == reversed ? in.back() - 1 : 0), in, in_strides};
+    const View<const S> from{x.data() + (layout == reversed ? in.back() - 1 : 0), in, in_strides};
     const Index row = row_length(out, layout), cells = product(out) / row * (row + gap);
-    std::vector<T> y(static_cast<std::size_t>(gap + cells), T(99));
-    layer.run(from, View<T>{y.data() + gap, out, out_strides}, &lender);
+    std::vector<S> y(static_cast<std::size_t>(gap + cells), narrowed<S>(99));
+    layer.run(from, View<S>{y.data() + gap, out, out_strides}, &lender);
     return y;
 }
 
-template <class T>
+template <class S>
 bool agrees(const Case& c, const Choice& choice) {
+    using T = Sum<S>;
     Size kernel;
     for (const Axis& axis : c.axes) kernel.push_back(axis.kernel);
-    const auto x = numbers<T>(c.batch * c.in_channels * product(c.in), 1);
-    const auto w = numbers<T>(c.in_channels * (c.out_channels / c.groups) * product(kernel), 2);
+    const auto x = numbers<S>(c.batch * c.in_channels * product(c.in), 1);
+    const auto w = numbers<S>(c.in_channels * (c.out_channels / c.groups) * product(kernel), 2);
     const auto b = numbers<T>(c.out_channels, 3);
-    const Lender<T> lender = [&w] { return std::shared_ptr<const T>(std::shared_ptr<const void>(), w.data()); };
+    const Lender<S> lender = [&w] { return std::shared_ptr<const S>(std::shared_ptr<const void>(), w.data()); };
     const auto layer = [&](const Backend* backend, bool keeps) {
-        return Layer<T>(w.data(), b.data(), keeps, c.in_channels, c.out_channels, c.groups, c.axes, c.activation, T(0.5),
+        return Layer<S>(w.data(), b.data(), keeps, c.in_channels, c.out_channels, c.groups, c.axes, c.activation, T(0.5),
                         backend, c.winograd);
     };
-    const Layer<T> judged = layer(choice.backend, false), reference = layer(nullptr, true);
-    const bool divided = c.winograd && c.axes.size() == 1;  // weights by 9 and 90: no sum is exact
-    const T rounding = sizeof(T) == sizeof(float) ? T(2e-6) : T(2e-15);
-    const T tolerance = divided ? 30 * rounding : c.activation <= Activation::leaky_relu ? T(0) : rounding;
+    const Layer<S> judged = layer(choice.backend, false), reference = layer(nullptr, true);
+    const bool divided = is_own_sum<S> && c.winograd && c.axes.size() == 1;  // weights by 9 and 90: no sum is exact
+    const double rounding = 2 * step_of<S>;
+    const double tolerance = divided ? 30 * rounding : c.activation <= Activation::leaky_relu ? 0 : rounding;
 
     // All at once: a layer may be run by several threads.
-    std::vector<T> found[3];
+    std::vector<S> found[3];
     std::vector<std::thread> threads;
     for (const Layout layout : {straight, reversed, channels_last})
         threads.emplace_back([&, layout] { found[layout] = result(judged, c, x, lender, layout); });
     for (std::thread& thread : threads) thread.join();
 
     for (const Layout layout : {straight, reversed, channels_last}) {
-        const std::vector<T> expected = result(reference, c, x, lender, layout);
+        const std::vector<S> expected = result(reference, c, x, lender, layout);
         const Index row = row_length(shape_of(c.batch, c.out_channels, c.out), layout) + gap;
         for (std::size_t i = 0; i < expected.size(); ++i) {
             const bool guard = static_cast<Index>(i) % row < gap;
-            const T is = found[layout][i], should = guard ? T(99) : expected[i];
-            if (std::abs(is - should) <= (guard ? T(0) : tolerance * (1 + std::abs(should)))) continue;
-            std::printf("%s, %s, float%d, %s: %.17g instead of %.17g at %zu\n", choice.name.c_str(), c.name,
-                        static_cast<int>(8 * sizeof(T)), layouts[layout], static_cast<double>(is),
-                        static_cast<double>(should), i);
+            const double is = widened(found[layout][i]), should = guard ? 99 : widened(expected[i]);
+            if (std::abs(is - should) <= (guard ? 0 : tolerance * (1 + std::abs(should)))) continue;
+            std::printf("%s, %s, %s, %s: %.17g instead of %.17g at %zu\n", choice.name.c_str(), c.name, name_of<S>,
+                        layouts[layout], is, should, i);
             return false;
         }
     }
@@ -154,7 +169,8 @@ int main() {
     all.push_back({odd_backend.name, odd_backend.description, &odd_backend, true});
     for (const Choice& choice : all) {
         if (!choice.supported || !choice.backend) continue;
-        for (const Case& c : cases) wrong += !agrees<float>(c, choice) + !agrees<double>(c, choice);
+        for (const Case& c : cases)
+            wrong += !agrees<float>(c, choice) + !agrees<double>(c, choice) + !agrees<Bf16>(c, choice) + !agrees<F16>(c, choice);
         std::printf("%s: %zu layers\n", choice.name.c_str(), std::size(cases));
     }
     return wrong != 0;

@@ -6,4 +6,5 @@
 #include "isa/kernels.inl"
 
 extern const tconv::Backend odd_backend;
-const tconv::Backend odd_backend{"odd", "tiles that fit nothing", kernels<float>(), kernels<double>()};
+const tconv::Backend odd_backend{"odd", "tiles that fit nothing", kernels<float>(), kernels<double>(),
+                                kernels<Bf16>(), kernels<F16>()};

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import torch
 from torch import Tensor, get_num_threads
@@ -13,13 +14,18 @@ from torch import Tensor, get_num_threads
 from tconv.errors import TconvError
 from tconv.geometry import Geometry
 from tconv.layer import Layer, prepare_lent
-from tconv.native import _core, active
+from tconv.native import _core, active, cpu_features
 from tconv.nn import private
 from tconv.nn.engine import Call, RefusedError, Source
 from tconv.nn.engines.layouts import by_channels
 from tconv.nn.engines.team import join_pytorch
 
-DTYPES = (torch.float32, torch.float64)
+NORMS = {torch.float32: _core.group_norm_f32, torch.float64: _core.group_norm_f64}
+HALVES = (torch.bfloat16, torch.float16)
+DTYPES = (torch.float32, torch.float64, *HALVES)
+
+# Products of matrices of half precision in hardware, which PyTorch uses and the core does not: it would be far slower.
+AMX = "amx-bf16" in cpu_features()
 
 # Multiplications below which a call that needs gradients is PyTorch's, whose graph node is faster than one in Python.
 SMALL = 2**25
@@ -82,8 +88,14 @@ def _arrays(source: Source) -> tuple[Any, Any]:
 
 
 def _array(tensor: Tensor) -> Any:
-    """A tensor's memory as NumPy's array; after `tensor.numpy()` PyTorch could not resize it any more, as FSDP does."""
-    return np.from_dlpack(tensor.detach())
+    """A tensor's memory as NumPy's array; after `tensor.numpy()` PyTorch could not resize it any more, as FSDP does.
+
+    NumPy has no bfloat16 of its own, so that of ml_dtypes stands for PyTorch's.
+    """
+    tensor = tensor.detach()
+    if tensor.dtype is torch.bfloat16:
+        return np.from_dlpack(tensor.view(torch.uint16)).view(ml_dtypes.bfloat16)
+    return np.from_dlpack(tensor)
 
 
 class Cpu:
@@ -94,7 +106,10 @@ class Cpu:
     def refusal(self, tensor: Tensor) -> str | None:
         """See `tconv.nn.engine.Engine`."""
         if tensor.dtype not in DTYPES:
-            return f"has dtype {tensor.dtype}; the engine takes torch.float32 and torch.float64"
+            *others, last = DTYPES
+            return f"has dtype {tensor.dtype}; the engine takes {', '.join(map(str, others))} and {last}"
+        if AMX and tensor.dtype in HALVES:
+            return f"has dtype {tensor.dtype}, for which PyTorch uses this processor's AMX; the engine does not"
         if not torch.compiler.is_compiling() and tensor.is_neg():  # a graph's tensors are never lazy
             return "is a lazy negation; .resolve_neg() makes it a plain tensor"
         return None
@@ -127,11 +142,11 @@ class Cpu:
     ) -> Tensor:
         """See `tconv.nn.engine.Engine`."""
         name, slope = activation if isinstance(activation, tuple) else (activation or "", 0.01)
-        if input.dtype not in DTYPES or input.dim() < 2 or groups < 1 or input.shape[1] % groups or not input.numel():
+        if input.dtype not in NORMS or input.dim() < 2 or groups < 1 or input.shape[1] % groups or not input.numel():
             raise RefusedError(f"no group norm of {groups} groups for shape {tuple(input.shape)}, {input.dtype}")
         dense = input if input.is_contiguous() or by_channels(input, 1) else input.contiguous()
         tensors = [t if t is None else private.to_dlpack(t.detach().contiguous()) for t in (weight, bias)]
-        run: Any = _core.group_norm_f32 if input.dtype == torch.float32 else _core.group_norm_f64
+        run: Any = NORMS[input.dtype]
         capsule: Any = run(
             private.to_dlpack(dense.detach()),
             *tensors,
@@ -146,11 +161,15 @@ class Cpu:
         )
         return private.from_dlpack(capsule)
 
+    def normalises(self, tensor: Tensor) -> bool:
+        """See `tconv.nn.engine.Engine`."""
+        return tensor.dtype in NORMS
+
     def pays_with_gradients(self, call: Call) -> bool:
         """See `tconv.nn.engine.Engine`; so measured, on the layers of many models."""
         input, weight, _, settings = call
         positions, channels = input.numel() // weight.shape[0], weight.shape[1] * settings[3]
-        if positions * weight.numel() < SMALL:
+        if positions * weight.numel() < SMALL or weight.dtype in HALVES:
             return False
         if not weight.requires_grad:
             return True

@@ -173,6 +173,8 @@ class Graph:
         engine = engine_for(x.device.type)
         if engine is None or engine.refusal(x) is not None or y.requires_grad:
             return False
+        if isinstance(step.part, GroupNorm) and not engine.normalises(x):
+            return False
         ndim = getattr(step.part, "ndim", x.dim() - 2)
         if not 1 <= ndim == x.dim() - 2 or any(size == 0 for size in x.shape):
             return False

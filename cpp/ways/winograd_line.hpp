@@ -17,15 +17,17 @@
 #include <algorithm>
 #include <atomic>
 
-#include "activation.hpp"
-#include "packing.hpp"
-#include "problem.hpp"
-#include "threads.hpp"
+#include "../activation.hpp"
+#include "../packing.hpp"
+#include "../problem.hpp"
+#include "../threads.hpp"
+#include "../tuning.hpp"
+#include "way.hpp"
 
 namespace tconv {
 
 template <class T>
-class WinogradLine {
+class WinogradLine final : public Program<T> {
    public:
     WinogradLine(const Form& layer, const Kernels<T>& kernels)
         : kernels_(kernels),
@@ -46,7 +48,9 @@ class WinogradLine {
     }
 
     // Whether it can, and pays: see `gain`.
-    static bool can_run(const Form& layer, const Kernels<T>& kernels, const View<const T>& x, const View<T>& y) {
+    static bool fits(const Query<T>& query) {
+        using namespace tuning::winograd_line;
+        const auto& [layer, kernels, x, y, pairs] = query;
         const Axis& axis = layer.axes[0];
         if (layer.axes.size() != 1 || axis.stride != 1 || x.strides[2] != 1 || y.strides[2] != 1) return false;
         const Index length = std::min(x.shape[2], y.shape[2]);
@@ -59,24 +63,24 @@ class WinogradLine {
         return gain(layer, kernels, length, y) >= worth_while;
     }
 
-    Index packed_weights() const { return weights_ * groups_; }
+    Index packed_bytes() const override { return weights_ * groups_ * static_cast<Index>(sizeof(T)); }
 
-    Packed<T> pack(const Constants<T>& layer, const T* weights) const {
-        Packed<T> packed{Buffer<T>(weights_ * groups_), Buffer<T>(layer.out_channels * groups_)};
-        for (Index c = 0; c < layer.out_channels * groups_; ++c) packed.bias.data()[c] = layer.bias_of(c);
+    Packed pack(const Constants<T>& layer, const T* weights) const override {
+        Packed packed = Packed::of<T>(weights_ * groups_, layer.out_channels * groups_);
+        for (Index c = 0; c < layer.out_channels * groups_; ++c) packed.bias<T>()[c] = layer.bias_of(c);
         parallel(channels_ * groups_, static_cast<double>(weights_ * groups_), [&](Index task) {
             const Index g = task / channels_, channel = task % channels_;
             for (const Tile& tile : tiles_)
                 for (Index r = 0; r < tile.rows; ++r) {
                     const T* taps = weights + (task * layer.out_channels + tile.first + r) * kernel_;
-                    put_transformed(packed.weight.data() + g * weights_, tile, channel, r, taps);
+                    put_transformed(packed.weight<T>() + g * weights_, tile, channel, r, taps);
                 }
         });
         return packed;
     }
 
     // Bytes that each thread needs beside its output and the weights.
-    Index workspace_bytes(const View<const T>&, const View<T>& y) const {
+    Index workspace_bytes(const View<const T>&, const View<T>& y) const override {
         const Axis axis{kernel_, 1, dilation_, 0};
         const Index vectors = ceil_div(tiles_of(axis, y), kernels_.lanes), blocks = blocks_of(vectors, 1, 1);
         const Sizes sizes(*this, ceil_div(vectors, blocks), dilation_ - 1);
@@ -84,8 +88,8 @@ class WinogradLine {
     }
 
     // False if some output came out as NaN or Inf, which spreads over a tile here; then all must be computed otherwise.
-    bool run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
-             double multiplications) const {
+    bool run(const Constants<T>& layer, const Packed& packed, const View<const T>& x, const View<T>& y,
+             double multiplications) const override {
         const Index tiles = tiles_of(layer.axes[0], y), vectors = ceil_div(tiles, kernels_.lanes);
         const Index blocks = blocks_of(vectors, x.shape[0] * groups_, threads_for(multiplications));
         std::atomic<bool> finite{true};
@@ -101,13 +105,6 @@ class WinogradLine {
 
    private:
     static constexpr Index cells = 4, points = 7;  // of a tile: outputs, and inputs and products
-    static constexpr Index block_bytes = 640 * 1024;  // of transformed inputs: stay in the second-level cache
-    static constexpr Index point_bytes = 320 * 1024;  // of those of one point, where all are more
-    static constexpr Index all_bytes = 4000 * 1024;   // of all that a thread needs
-    static constexpr Index some_vectors = 3, most_vectors = 12;  // of tiles in a block, if it may be so large
-    static constexpr Index widest = 64;               // the most tiles over which the inputs of one are spread
-    static constexpr Index few_positions = 40;        // of fewer, weights take longer to fetch than to multiply
-    static constexpr double worth_while = 1.15;       // times faster
     static constexpr Index most_added = longest_sum / 4;  // one by one: the way back multiplies what is lost
 
     // How many times faster it should be. Inputs and outputs are transformed for each input and output channel, which
@@ -118,7 +115,7 @@ class WinogradLine {
         const Index lanes = ceil_div(tiles_of(axis, y), kernels.lanes) * kernels.lanes;
         const double multiplied = static_cast<double>(products * lanes) / static_cast<double>(axis.kernel * length);
         const double each = 1 / static_cast<double>(layer.in_channels) + 1 / static_cast<double>(layer.out_channels);
-        return 1 / (multiplied + (axis.dilation == 1 ? 8 : 16) * each / static_cast<double>(axis.kernel));
+        return 1 / (multiplied + (axis.dilation == 1 ? tuning::winograd_line::transforms : tuning::winograd_line::dealt) * each / static_cast<double>(axis.kernel));
     }
 
     struct Tile {  // neighbouring output channels
@@ -127,7 +124,7 @@ class WinogradLine {
 
     struct Call {  // some tiles of an image and a channel group
         const Constants<T>& layer;
-        const Packed<T>& packed;
+        const Packed& packed;
         const View<const T>& x;
         const View<T>& y;
         Index n, g;
@@ -147,7 +144,7 @@ class WinogradLine {
             plane_step = runs * dilation + lanes + beyond;
             row = cells * runs * dilation;
             inputs = points * point_step;
-            by_tile = inputs * static_cast<Index>(sizeof(T)) <= block_bytes;
+            by_tile = inputs * static_cast<Index>(sizeof(T)) <= tuning::winograd_line::inputs_bytes;
             product_step = (by_tile ? program.kernels_.rows : program.out_channels_) * width + 5 * lanes;
             scratch = points * product_step + cells * plane_step + row + beyond;
         }
@@ -167,6 +164,7 @@ class WinogradLine {
     // cache then, output channels are finished tile by tile; else point by point is computed for all of them, and a block
     // is as large as the inputs of a point allow.
     Index blocks_of(Index vectors, Index images, Index threads) const {
+        using namespace tuning::winograd_line;
         const auto most = [&](auto fits) {
             Index count = most_vectors;
             while (count > 1 && !fits(Sizes(*this, count, dilation_ - 1))) --count;
@@ -262,9 +260,9 @@ class WinogradLine {
         static constexpr T no_bias[max_rows] = {};
         const Index taps = taps_at(point), at_once = std::max<Index>(1, most_added / taps);
         const Index wide = kernels_.vectors[tile.rows - 1];
-        Index distance[widest];
+        Index distance[tuning::winograd_line::widest];
         for (Index s = 0; s < taps; ++s) distance[s] = (pieces_ - taps + s) * dilation_;
-        const T* weight = call.packed.weight.data() + call.g * weights_ + tile.weight +
+        const T* weight = call.packed.template weight<T>() + call.g * weights_ + tile.weight +
                           weights_before(point) * channels_ * tile.rows;
         const T* from = room.inputs + point * sizes.point_step;
         T* to = room.products + point * sizes.product_step + (tile.first - room.first) * sizes.width;
@@ -288,7 +286,7 @@ class WinogradLine {
         for (Index channel = tile.first; channel < tile.first + tile.rows; ++channel) {
             const Index number = call.g * out_channels_ + channel;
             const T* m = room.products + (channel - room.first) * sizes.width;
-            const T bias = call.packed.bias.data()[number];
+            const T bias = call.packed.template bias<T>()[number];
             T* const y = call.y.at(call.n, number);
             if (dilation_ == 1) {
                 if (!kernels_.collect_row(whole ? y + origin : room.row, m, sizes.product_step, bias, count)) return false;
@@ -333,5 +331,10 @@ class WinogradLine {
     std::vector<Tile> tiles_;
     Index weights_ = 0;  // of a channel group
 };
+
+template <class T>
+constexpr Way<T> winograd_line_way{
+    "winograd", true, true, WinogradLine<T>::fits, [](const Query<T>&) { return 0; },
+    [](const Query<T>& query, int) { return shared_program<WinogradLine<T>>(query.form, query.kernels); }};
 
 }  // namespace tconv

@@ -1,61 +1,36 @@
 // One input channel per group: no sum over channels to put into a tile. Lanes are neighbouring cells of a row if the
 // channels come first in memory, and channels if they come last.
 #pragma once
-#include <algorithm>
-
-#include "activation.hpp"
-#include "packing.hpp"
-#include "problem.hpp"
-#include "rows.hpp"
-#include "threads.hpp"
+#include "../activation.hpp"
+#include "../packing.hpp"
+#include "../problem.hpp"
+#include "../rows.hpp"
+#include "../threads.hpp"
+#include "../tuning.hpp"
+#include "axis_taps.hpp"
+#include "way.hpp"
 
 namespace tconv {
 
-// How an axis lies in the arrays of one call.
-struct Extent {
-    Index in, out, x_step, y_step;
-};
+template <class S>
+class Depthwise final : public Program<S> {
+    using T = Sum<S>;
 
-// The outputs phase + stride*cell of one axis read the inputs cell + shift, cell = 0, 1, ...
-struct AxisTap {
-    Index phase, shift, k;
-};
-
-class AxisTaps {
-   public:
-    explicit AxisTaps(const Axis& axis) : axis(axis) {
-        for (Index k = 0; k < axis.kernel; ++k) {
-            const Index ahead = axis.dilation * k - axis.crop_lo, shift = -floor_div(ahead, axis.stride);
-            taps.push_back({ahead + axis.stride * shift, shift, k});
-            low = k ? std::min(low, shift) : shift, high = k ? std::max(high, shift) : shift;
-        }
-        const auto before = [](const AxisTap& a, const AxisTap& b) { return a.phase < b.phase; };
-        std::stable_sort(taps.begin(), taps.end(), before);
-    }
-
-    Index cells(Index out) const { return ceil_div(out, axis.stride); }
-
-    Axis axis;
-    std::vector<AxisTap> taps;  // by phase
-    Index low = 0, high = 0;    // of all shifts
-};
-
-template <class T>
-class Depthwise {
    public:
     // With `by_channels`, for arrays of which `along_channels` is true.
-    Depthwise(const Form& layer, const Kernels<T>& kernels, bool by_channels)
+    Depthwise(const Form& layer, const Kernels<S>& kernels, bool by_channels)
         : layer_(layer), kernels_(kernels), by_channels_(by_channels), rows_(row_axis(layer)), columns_(layer.axes.back()),
           leading_(layer.axes) {
         if (leading_.size() > 1) leading_.pop_back();
-        find_runs();
+        find_feeds();
     }
 
     // Whether the arrays have rows of pixels, or pixels of channels, to walk along; and a panel of a few rows, with all
     // that the taps reach, stays small.
-    static bool can_run(const Form& layer, const View<const T>& x, const View<T>& y) {
+    static bool fits(const Query<S>& query) {
+        const auto& [layer, kernels, x, y, pairs] = query;
         if (layer.in_channels != 1) return false;
-        if (along_channels(layer, x, y)) return true;
+        if (along_channels(query)) return true;
         if (x.strides.back() != 1 && x.shape.back() != 1) return false;
         const Axis rows = row_axis(layer), columns = layer.axes.back();
         const Index patches = std::min(rows.stride, most_strips) * std::min(columns.stride, most_strips);
@@ -65,33 +40,34 @@ class Depthwise {
         return slices * (2 * reach(rows) + 8) * (most_columns + reach(columns)) <= most_panel;
     }
 
-    // Bytes that each thread needs beside its output and the weights.
-    Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
-        if (by_channels_) return 0;
+    Index workspace_bytes(const View<const S>& x, const View<S>& y) const override {
+        if (by_channels_) return is_own_sum<S> ? 0 : most_pixels * columns_.axis.stride * y.shape[1] * static_cast<Index>(sizeof(T));
         const Index slices = layer_.taps() / rows_.axis.kernel / columns_.axis.kernel;
-        return slices * plan_for(x, y).slice * static_cast<Index>(sizeof(T));
+        const Plan plan = plan_for(x, y);
+        return (slices * plan.slice + plan.sums) * static_cast<Index>(sizeof(T));
     }
 
-    static bool along_channels(const Form& layer, const View<const T>& x, const View<T>& y) {
-        return layer.out_channels == 1 && x.shape[1] > 1 && x.strides[1] == 1 && y.strides[1] == 1;
+    static bool along_channels(const Query<S>& query) {
+        const View<const S>& x = query.x;
+        return query.form.out_channels == 1 && x.shape[1] > 1 && x.strides[1] == 1 && query.y.strides[1] == 1;
     }
 
-    Index packed_weights() const { return layer_.groups * layer_.out_channels * layer_.taps(); }
+    Index packed_bytes() const override { return weight_count() * static_cast<Index>(sizeof(T)); }
 
     // As they are, or [tap][channel].
-    Packed<T> pack(const Constants<T>&, const T* weights) const {
-        Packed<T> packed{Buffer<T>(packed_weights()), Buffer<T>()};
+    Packed pack(const Constants<T>&, const S* weights) const override {
+        Packed packed = Packed::of<T>(weight_count(), 0);
         const Index taps = layer_.taps(), channels = layer_.groups * layer_.out_channels;
-        T* to = packed.weight.data();
-        if (!by_channels_) std::copy_n(weights, packed_weights(), to);
+        T* to = packed.weight<T>();
+        for (Index k = 0; k < weight_count() && !by_channels_; ++k) to[k] = widened(weights[k]);
         for (Index c = 0; c < channels && by_channels_; ++c)
-            for (Index tap = 0; tap < taps; ++tap) to[tap * channels + c] = weights[c * taps + tap];
+            for (Index tap = 0; tap < taps; ++tap) to[tap * channels + c] = widened(weights[c * taps + tap]);
         return packed;
     }
 
-    bool run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
-             double multiplications) const {
-        const Call call{layer, packed.weight.data(), x, y};
+    bool run(const Constants<T>& layer, const Packed& packed, const View<const S>& x, const View<S>& y,
+             double multiplications) const override {
+        const Call call{layer, packed.weight<T>(), x, y};
         if (by_channels_)
             run_pixels(call, multiplications);
         else
@@ -101,15 +77,17 @@ class Depthwise {
 
    private:
     static constexpr Index most_strips = 4096, most_taps = 1 << 14, most_panel = 1 << 18;  // keep scratch below 4 MiB
-    static constexpr Index panel_bytes = 16 << 10;  // leaves room for outputs in a cache of the first level
-    static constexpr Index cache_bytes = 8 << 20;   // larger outputs are written to memory
-    static constexpr Index most_columns = 1024;     // cells of a block
+    static constexpr Index most_columns = tuning::depthwise::most_columns, most_pixels = tuning::depthwise::most_pixels;
+
+    static constexpr Index most_sums = 1 << 16;  // of a block of half precision, which wait until they are rounded
+
+    Index weight_count() const { return layer_.groups * layer_.out_channels * layer_.taps(); }
 
     struct Call {
         const Constants<T>& layer;
         const T* weight;
-        const View<const T>& x;
-        const View<T>& y;
+        const View<const S>& x;
+        const View<S>& y;
     };
 
     // The last axis but one; a sequence is an image of one row.
@@ -123,27 +101,27 @@ class Depthwise {
     // --- channels first ---
 
     // Neighbouring phases of the last axis that an input feeds: those of one group of at most max_phases.
-    struct Run {
+    struct Feed {
         Index group, range, shift, tap;
     };
 
-    void find_runs() {
+    void find_feeds() {
         struct Open {
             Index low, high, shift, tap, group;
         };
         std::vector<Open> open;
         for (const AxisTap& tap : columns_.taps) {
             const Index group = tap.phase / max_phases, phase = tap.phase % max_phases, first = tap.k - phase;
-            const auto found = std::find_if(open.begin(), open.end(), [&](const Open& run) {
-                return run.group == group && run.shift == tap.shift && run.tap == first && run.high == phase;
+            const auto found = std::find_if(open.begin(), open.end(), [&](const Open& one) {
+                return one.group == group && one.shift == tap.shift && one.tap == first && one.high == phase;
             });
             if (found != open.end())
                 ++found->high;
             else
                 open.push_back({phase, phase + 1, tap.shift, first, group});
         }
-        for (const Open& run : open) runs_.push_back({run.group, range_number(run.low, run.high), run.shift, run.tap});
-        std::stable_sort(runs_.begin(), runs_.end(), [](const Run& a, const Run& b) {
+        for (const Open& one : open) feeds_.push_back({one.group, range_number(one.low, one.high), one.shift, one.tap});
+        std::stable_sort(feeds_.begin(), feeds_.end(), [](const Feed& a, const Feed& b) {
             return a.group != b.group ? a.group < b.group : a.range < b.range;
         });
     }
@@ -156,6 +134,8 @@ class Depthwise {
         Index block_rows, block_columns;  // at most
         Index slice;                     // elements of the panel
         Index pitch;
+        Index sums;           // that a block has room for, of half precision; else they are written where they belong
+        Index to_row, to_step;  // from an output's row and column to the next, where a block is written to
         Index ahead;  // from a channel's outputs to the next one's, if they are worth fetching early
 
         Index blocks_down() const { return ceil_div(rows, block_rows); }
@@ -163,24 +143,30 @@ class Depthwise {
         Index blocks() const { return outer * blocks_down() * blocks_across(); }
     };
 
-    Plan plan_for(const View<const T>& x, const View<T>& y) const {
+    Plan plan_for(const View<const S>& x, const View<S>& y) const {
         const std::size_t last = layer_.axes.size() + 1;
         Plan p{};
         p.column = {x.shape[last], y.shape[last], x.strides[last], y.strides[last]};
         p.row = last > 2 ? Extent{x.shape[last - 1], y.shape[last - 1], x.strides[last - 1], y.strides[last - 1]}
                          : Extent{1, 1, 0, 0};
-        p.ahead = y.shape[1] > 1 && y.size() * static_cast<Index>(sizeof(T)) > cache_bytes ? y.strides[1] : 0;
+        const bool in_memory = y.size() * static_cast<Index>(sizeof(T)) > tuning::depthwise::cache_bytes;
+        p.ahead = is_own_sum<S> && y.shape[1] > 1 && in_memory ? y.strides[1] : 0;
         p.outer = 1;
         for (std::size_t a = 2; a + 1 < last; ++a) p.outer *= y.shape[a];
         p.rows = rows_.cells(p.row.out), p.columns = columns_.cells(p.column.out);
-        p.block_columns = std::min(p.columns, most_columns);
+        const Index of_cell = rows_.axis.stride * columns_.axis.stride;  // outputs
+        p.block_columns = std::min(p.columns, is_own_sum<S> ? most_columns : std::clamp<Index>(most_sums / of_cell, 1, most_columns));
         const Index reach_down = rows_.high - rows_.low, lanes = kernels_.lanes;
         p.pitch = ceil_div(ceil_div(p.block_columns, lanes) * lanes + columns_.high - columns_.low, lanes) * lanes;
         const Index slices = layer_.taps() / rows_.axis.kernel / columns_.axis.kernel;
-        const Index fitting = panel_bytes / static_cast<Index>(sizeof(T)) / p.pitch / slices - reach_down;
-        const Index parts = ceil_div(p.rows, std::max(fitting, std::min<Index>(p.rows, reach_down + 8)));
+        const Index fitting = tuning::depthwise::bordered_bytes / static_cast<Index>(sizeof(T)) / p.pitch / slices - reach_down;
+        Index parts = ceil_div(p.rows, std::max(fitting, std::min<Index>(p.rows, reach_down + 8)));
+        if (!is_own_sum<S>) parts = std::max(parts, ceil_div(p.rows, std::max<Index>(1, most_sums / (of_cell * p.block_columns))));
         p.block_rows = ceil_div(p.rows, parts);
         p.slice = (p.block_rows + reach_down) * p.pitch;
+        p.sums = is_own_sum<S> ? 0 : p.block_rows * p.block_columns * of_cell;
+        p.to_row = is_own_sum<S> ? p.row.y_step : p.block_columns * columns_.axis.stride;
+        p.to_step = is_own_sum<S> ? p.column.y_step : 1;
         return p;
     }
 
@@ -196,8 +182,8 @@ class Depthwise {
     };
 
     void run_planes(const Call& call, double multiplications) const {
-        const View<const T>& x = call.x;
-        const View<T>& y = call.y;
+        const View<const S>& x = call.x;
+        const View<S>& y = call.y;
         const Plan plan = plan_for(x, y);
         const Index planes = y.shape[0] * y.shape[1], items = plan.blocks() * planes;
         const Index threads = threads_for(multiplications), shares = std::min<Index>(items, threads > 1 ? 4 * threads : 1);
@@ -216,15 +202,32 @@ class Depthwise {
     }
 
     void compute(const Located& located, const Plan& plan, const Call& call, Index n, Index channel) const {
-        T* to = call.y.at(n, channel);
-        const T* from = call.x.at(n, channel / layer_.out_channels);
-        kernels_.stencil(located.block, to, from, call.weight + channel * layer_.taps(), call.layer.bias_of(channel));
-        if (call.layer.activation == Activation::none) return;
-        for (Index row = 0; row < located.rows; ++row)
-            activate(kernels_, call.layer, to + located.y + row * plan.row.y_step, located.columns, plan.column.y_step);
+        S* const y = call.y.at(n, channel) + located.y;
+        T* const to = sums_or(y, plan.sums);
+        kernels_.stencil(located.block, to, call.x.at(n, channel / layer_.out_channels), call.weight + channel * layer_.taps(),
+                         call.layer.bias_of(channel));
+        if (is_own_sum<S> && call.layer.activation == Activation::none) return;
+        for (Index row = 0; row < located.rows; ++row) {
+            activate(kernels_, call.layer, to + row * plan.to_row, located.columns, plan.to_step);
+            if (!is_own_sum<S>) put(y + row * plan.row.y_step, plan.column.y_step, to + row * plan.to_row, located.columns);
+        }
     }
 
-    void locate(Located& found, const Plan& plan, const View<const T>& x, const View<T>& y, Index number) const {
+    // Where sums are computed: in place, or in room for so many that wait there until they are rounded.
+    static T* sums_or(S* place, Index count) {
+        if constexpr (is_own_sum<S>)
+            return place;
+        else
+            return room_for_sums<T>(count);
+    }
+
+    // Sums that are neighbours, rounded.
+    void put(S* y, Index step, const T* sums, Index count) const {
+        if (step == 1) return kernels_.put(y, sums, count);
+        for (Index j = 0; j < count; ++j) y[j * step] = narrowed<S>(sums[j]);
+    }
+
+    void locate(Located& found, const Plan& plan, const View<const S>& x, const View<S>& y, Index number) const {
         const Index across = number % plan.blocks_across(), rest = number / plan.blocks_across();
         const Index down = rest % plan.blocks_down(), outer = rest / plan.blocks_down();
         const Index row = down * plan.block_rows, column = across * plan.block_columns;
@@ -263,14 +266,14 @@ class Depthwise {
     void place_outputs(Located& found, const Plan& plan, Index y_outer, Index row, Index rows, Index column,
                        Index columns) const {
         const Index down = rows_.axis.stride, across = columns_.axis.stride;
-        found.block.y_row = down * plan.row.y_step, found.block.y_cell = across * plan.column.y_step;
-        found.block.y_step = plan.column.y_step;
+        found.block.y_row = down * plan.to_row, found.block.y_cell = across * plan.to_step;
+        found.block.y_step = plan.to_step;
         found.y = y_outer + row * down * plan.row.y_step + column * across * plan.column.y_step;
         found.rows = std::min(rows * down, plan.row.out - row * down);
         found.columns = std::min(columns * across, plan.column.out - column * across);
         found.block.patch_rows = rows;
         found.block.ahead = plan.ahead;
-        found.block.band = found.rows * found.columns * static_cast<Index>(sizeof(T)) > panel_bytes ? 4 : rows;
+        found.block.band = found.rows * found.columns * static_cast<Index>(sizeof(T)) > tuning::depthwise::bordered_bytes ? 4 : rows;
         found.patches.clear(), found.sources.clear();
         for (Index phase = 0; phase < std::min(down, found.rows); ++phase)
             for (Index group = 0; group * max_phases < std::min(across, found.columns); ++group) {
@@ -279,7 +282,7 @@ class Depthwise {
                 patch.rows = ceil_div(found.rows - phase, down);
                 const Index width = found.columns - group * max_phases;
                 patch.outputs = width / across * patch.phases + std::min(width % across, patch.phases);
-                patch.output = found.y + phase * plan.row.y_step + group * max_phases * plan.column.y_step;
+                patch.output = phase * plan.to_row + group * max_phases * plan.to_step;
                 add_sources(found, patch, plan, phase, group);
                 found.patches.push_back(patch);
             }
@@ -294,28 +297,26 @@ class Depthwise {
     // What the outputs of one phase of the rows and one group of phases of the columns read.
     void add_sources(Located& found, Patch& patch, const Plan& plan, Index phase, Index group) const {
         const auto by_phase = [](const AxisTap& tap, Index wanted) { return tap.phase < wanted; };
-        const auto by_group = [](const Run& run, Index wanted) { return run.group < wanted; };
+        const auto by_group = [](const Feed& feed, Index wanted) { return feed.group < wanted; };
         const auto first_tap = std::lower_bound(rows_.taps.begin(), rows_.taps.end(), phase, by_phase);
-        auto run = std::lower_bound(runs_.begin(), runs_.end(), group, by_group);
+        auto feed = std::lower_bound(feeds_.begin(), feeds_.end(), group, by_group);
         const std::size_t begin = found.sources.size();
         for (Index range = 0; range < ranges; ++range) {
-            for (; run != runs_.end() && run->group == group && run->range == range; ++run)
+            for (; feed != feeds_.end() && feed->group == group && feed->range == range; ++feed)
                 for (std::size_t s = 0; s < found.taps.size(); ++s)
                     for (auto tap = first_tap; tap != rows_.taps.end() && tap->phase == phase; ++tap)
                         found.sources.push_back(
-                            {static_cast<Index>(s) * plan.slice + (tap->shift - rows_.low) * plan.pitch + run->shift -
+                            {static_cast<Index>(s) * plan.slice + (tap->shift - rows_.low) * plan.pitch + feed->shift -
                                  columns_.low,
-                             (found.taps[s] * rows_.axis.kernel + tap->k) * columns_.axis.kernel + run->tap});
+                             (found.taps[s] * rows_.axis.kernel + tap->k) * columns_.axis.kernel + feed->tap});
             patch.end[range] = static_cast<Index>(found.sources.size() - begin);
         }
     }
 
     // --- channels last ---
 
-    static constexpr Index most_pixels = 8;  // cells whose inputs are in the cache for all phases of the last axis
-
     void run_pixels(const Call& call, double multiplications) const {
-        const View<T>& y = call.y;
+        const View<S>& y = call.y;
         Index rows = 1;
         for (std::size_t a = 2; a + 1 < y.shape.size(); ++a) rows *= y.shape[a];
         const Index chunk = 8 * most_pixels, chunks = ceil_div(columns_.cells(y.shape.back()), chunk);
@@ -325,39 +326,47 @@ class Depthwise {
         });
     }
 
-    // The cells first..last-1 of an output row.
+    // The cells first..last-1 of an output row; of half precision, some at a time are computed beside it.
     void pixels(const Call& call, Index n, Index number, Index first, Index last) const {
-        const View<const T>& x = call.x;
-        const View<T>& y = call.y;
-        const Index stride = columns_.axis.stride, out = y.shape.back(), channels = y.shape[1];
+        const View<const S>& x = call.x;
+        const View<S>& y = call.y;
+        const Index stride = columns_.axis.stride, out = y.shape.back(), channels = y.shape[1], step = y.strides.back();
         Index y_offset = 0;
         const auto rows = row_sources(layer_.axes, x, y, number, y_offset);
-        T* row = y.at(n, 0) + y_offset;
+        S* row = y.at(n, 0) + y_offset;
+        const Index to_step = is_own_sum<S> ? step : channels;
+        T* const sums = sums_or(row, most_pixels * stride * channels);
+        const auto finish = [&](T* from, Index begin, Index count) {
+            const bool packed = to_step == channels;  // then all are one run
+            for (Index o = 0; o < (packed ? 1 : count); ++o)
+                activate(kernels_, call.layer, from + o * to_step, packed ? count * channels : channels, 1);
+            if (is_own_sum<S>) return;
+            for (Index o = 0; o < (step == channels ? 1 : count); ++o)
+                kernels_.put(row + (begin + o) * step, from + o * channels, step == channels ? count * channels : channels);
+        };
         for (Index cell = first; cell < std::min(last, columns_.cells(out)); cell += most_pixels) {
+            T* const to = is_own_sum<S> ? sums + cell * stride * step : sums;
             auto tap = columns_.taps.begin();
             for (Index phase = 0; phase < std::min(stride, out); ++phase) {
                 const auto begin = tap;
                 while (tap != columns_.taps.end() && tap->phase == phase) ++tap;
                 const Index end = std::min({cell + most_pixels, last, ceil_div(out - phase, stride)});
-                blend_phase(call, row, x.at(n, 0), rows, {begin, tap}, phase, cell, end);
+                blend_phase(call, to + phase * to_step, stride * to_step, x.at(n, 0), rows, {begin, tap}, cell, end);
             }
+            if (!is_own_sum<S>) finish(to, cell * stride, std::min({(cell + most_pixels) * stride, last * stride, out}) - cell * stride);
         }
-        const Index count = std::min(last * stride, out) - first * stride, step = y.strides.back();
-        const bool packed = step == channels;  // then all are one run
-        for (Index o = 0; o < (packed ? 1 : count); ++o)
-            activate(kernels_, call.layer, row + (first * stride + o) * step, packed ? count * channels : channels, 1);
+        if (is_own_sum<S>) finish(sums + first * stride * step, first * stride, std::min(last * stride, out) - first * stride);
     }
 
     using TapRange = std::pair<std::vector<AxisTap>::const_iterator, std::vector<AxisTap>::const_iterator>;
 
     // Cells with the same taps at a time: those that have an input there.
-    void blend_phase(const Call& call, T* row, const T* image, const std::vector<RowPair>& rows, const TapRange& taps,
-                     Index phase, Index cell, Index end) const {
+    void blend_phase(const Call& call, T* to, Index to_cell, const S* image, const std::vector<RowPair>& rows,
+                     const TapRange& taps, Index cell, Index end) const {
         thread_local std::vector<Source> sources;
-        const View<const T>& x = call.x;
-        const View<T>& y = call.y;
-        const Index step = x.strides.back(), channels = y.shape[1], y_cell = columns_.axis.stride * y.strides.back();
-        for (Index until = end; cell < end; cell = until, until = end) {
+        const View<const S>& x = call.x;
+        const Index step = x.strides.back(), channels = call.y.shape[1];
+        for (Index until = end; cell < end; to += (until - cell) * to_cell, cell = until, until = end) {
             sources.clear();
             for (auto tap = taps.first; tap != taps.second; ++tap) {
                 const Index i = cell + tap->shift, left = i < 0 ? -i : x.shape.back() - i;
@@ -366,17 +375,25 @@ class Depthwise {
                 for (const RowPair& pair : rows)
                     sources.push_back({pair.x_offset + i * step, (pair.tap * columns_.axis.kernel + tap->k) * channels});
             }
-            kernels_.blend(row + phase * y.strides.back() + cell * y_cell, y_cell, image, step, call.weight, call.layer.bias,
-                           sources.data(), static_cast<Index>(sources.size()), until - cell, channels);
+            kernels_.blend(to, to_cell, image, step, call.weight, call.layer.bias, sources.data(),
+                           static_cast<Index>(sources.size()), until - cell, channels);
         }
     }
 
     const Form layer_;
-    const Kernels<T>& kernels_;
+    const Kernels<S>& kernels_;
     const bool by_channels_;
     AxisTaps rows_, columns_;
     std::vector<Axis> leading_;  // all axes but the last, for row_sources
-    std::vector<Run> runs_;      // by group, then by range
+    std::vector<Feed> feeds_;      // by group, then by range
 };
+
+template <class S>
+constexpr Way<S> depthwise_way{
+    "depthwise", false, true, Depthwise<S>::fits,
+    [](const Query<S>& query) { return static_cast<int>(Depthwise<S>::along_channels(query)); },
+    [](const Query<S>& query, int by_channels) {
+        return shared_program<Depthwise<S>>(query.form, query.kernels, by_channels != 0);
+    }};
 
 }  // namespace tconv

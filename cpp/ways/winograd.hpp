@@ -1,7 +1,7 @@
 // Winograd's minimal filtering (Winograd 1980; Lavin & Gray, CVPR 2016), for channels-last arrays. On each of the last two
 // axes, four neighbouring inputs are all that two neighbouring cells of three taps, or three cells of two taps, read; and
 // four products are enough for them, instead of six. All phases of the cells read the same four inputs, so these are
-// transformed once, whatever the stride. Per axis, for inputs d and taps g (turned):
+// transformed once, whatever the stride. Per axis, for inputs d and taps g (flipped):
 //     m0 = (d0-d2)*g0
 //     m1 = (d1+d2)*(g0+g1+g2)/2      y0 = m0+m1+m2      of two taps: g2 is absent from m1 and m2, m3 = (d1-d3)*g1,
 //     m2 = (d2-d1)*(g0-g1+g2)/2      y1 = m1-m2-m3                   y1 = m1-m2, y2 = m1+m2-m3
@@ -15,15 +15,17 @@
 #include <array>
 #include <atomic>
 
-#include "activation.hpp"
-#include "packing.hpp"
-#include "problem.hpp"
-#include "threads.hpp"
+#include "../activation.hpp"
+#include "../packing.hpp"
+#include "../problem.hpp"
+#include "../threads.hpp"
+#include "../tuning.hpp"
+#include "way.hpp"
 
 namespace tconv {
 
 template <class T>
-class Winograd {
+class Winograd final : public Program<T> {
    public:
     Winograd(const Form& layer, const Kernels<T>& kernels)
         : kernels_(kernels),
@@ -36,7 +38,8 @@ class Winograd {
         lay_out();
     }
 
-    static bool can_run(const Form& layer, const Kernels<T>& kernels, const View<const T>& x, const View<T>& y) {
+    static bool fits(const Query<T>& query) {
+        const auto& [layer, kernels, x, y, pairs] = query;
         if (layer.axes.size() < 2 || x.strides[1] != 1 || y.strides[1] != 1) return false;
         if (layer.in_channels < kernels.lanes || layer.out_channels < kernels.lanes) return false;
         double saved = 1, tiles = static_cast<double>(x.shape[0]);
@@ -48,37 +51,37 @@ class Winograd {
             saved *= pairs / (along * static_cast<double>(points * side.stride));
             tiles *= along;
         }
-        return saved >= worth_while && tiles >= few_tiles;
+        return saved >= tuning::winograd::worth_while && tiles >= tuning::winograd::few_tiles;
     }
 
-    Index workspace_bytes(const View<const T>&, const View<T>& y) const {
+    Index workspace_bytes(const View<const T>&, const View<T>& y) const override {
         Index taps = 1;
         for (const Axis& axis : before_) taps *= ceil_div(axis.kernel, axis.stride);
         const Index tiles = tiles_at_once(tiles_of(y), taps, 1);
         return all_points * (point_step(tiles * taps) + product_step(tiles)) * static_cast<Index>(sizeof(T));
     }
 
-    Index packed_weights() const { return weights_ * groups_; }
+    Index packed_bytes() const override { return weights_ * groups_ * static_cast<Index>(sizeof(T)); }
 
-    Packed<T> pack(const Constants<T>& layer, const T* weights) const {
+    Packed pack(const Constants<T>& layer, const T* weights) const override {
         const Index lanes = kernels_.lanes, biases = out_vectors_ * lanes, kernel = axes_[0].kernel * axes_[1].kernel;
-        Packed<T> packed{Buffer<T>(weights_ * layer.groups), Buffer<T>(biases * layer.groups)};
+        Packed packed = Packed::of<T>(weights_ * layer.groups, biases * layer.groups);
         for (Index g = 0; g < layer.groups; ++g)
             for (Index c = 0; c < biases; ++c)
-                packed.bias.data()[g * biases + c] = c < layer.out_channels ? layer.bias_of(g * layer.out_channels + c) : T(0);
+                packed.bias<T>()[g * biases + c] = c < layer.out_channels ? layer.bias_of(g * layer.out_channels + c) : T(0);
         parallel(channels_ * layer.groups, static_cast<double>(weights_ * layer.groups), [&](Index task) {
             const Index g = task / channels_, ci = task % channels_;
             const T* weight = weights + task * layer.out_channels * layer.taps();
-            for (const Panel& panel : panels_) {
-                const Index width = panel.vectors * lanes;
-                for (const Run& run : panel.runs)
-                    for (Index lane = 0; lane < run.count * lanes; ++lane) {
-                        const Index channel = run.channel + lane;
-                        T* to = packed.weight.data() + g * weights_ + panel.weight + ci * width + run.vector * lanes + lane;
+            for (const Swath& swath : swaths_) {
+                const Index width = swath.vectors * lanes;
+                for (const Stretch& stretch : swath.stretches)
+                    for (Index lane = 0; lane < stretch.count * lanes; ++lane) {
+                        const Index channel = stretch.channel + lane;
+                        T* to = packed.weight<T>() + g * weights_ + swath.weight + ci * width + stretch.vector * lanes + lane;
                         for (Index before = 0; before < taps_before(); ++before, to += width * channels_) {
                             const T* taps = weight + channel * layer.taps() + before * kernel;
                             put_transformed(to, width * channels_ * taps_before(),
-                                            channel < layer.out_channels ? taps : nullptr, run.phase);
+                                            channel < layer.out_channels ? taps : nullptr, stretch.phase);
                         }
                     }
             }
@@ -87,18 +90,18 @@ class Winograd {
     }
 
     // False if some output came out as NaN or Inf, which spreads over a tile here; then all must be computed otherwise.
-    bool run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
-             double multiplications) const {
-        const std::vector<Slice> slices = slices_of(x, y);
+    bool run(const Constants<T>& layer, const Packed& packed, const View<const T>& x, const View<T>& y,
+             double multiplications) const override {
+        const std::vector<Sheet> sheets = sheets_of(x, y);
         std::size_t most = 1;
-        for (const Slice& slice : slices) most = std::max(most, slice.taps.size());
+        for (const Sheet& sheet : sheets) most = std::max(most, sheet.taps.size());
         const int threads = threads_for(multiplications);
         const Index tiles = tiles_of(y), step = tiles_at_once(tiles, static_cast<Index>(most), threads);
-        const Index blocks = ceil_div(tiles, step), count = static_cast<Index>(slices.size());
+        const Index blocks = ceil_div(tiles, step), count = static_cast<Index>(sheets.size());
         std::atomic<bool> finite{true};
         parallel(blocks * count * layer.groups, multiplications, [&](Index task) {
             const Index g = task / blocks / count, begin = task % blocks * step;
-            const Call call{layer, packed, x, y, slices[static_cast<std::size_t>(task / blocks % count)], g, begin,
+            const Call call{layer, packed, x, y, sheets[static_cast<std::size_t>(task / blocks % count)], g, begin,
                             std::min(step, tiles - begin)};
             if (finite.load(std::memory_order_relaxed) && !compute(call)) finite.store(false, std::memory_order_relaxed);
         });
@@ -107,9 +110,6 @@ class Winograd {
 
    private:
     static constexpr Index points = 4, all_points = points * points;
-    static constexpr double worth_while = 1.4;  // times fewer products: inputs and outputs are transformed beside
-    static constexpr double few_tiles = 32;     // all weights are fetched for so many at least
-    static constexpr Index block_bytes = 512 * 1024;  // of transformed inputs
 
     // One axis. Cell q has an output of each phase, and the inputs q-taps+1 .. q.
     struct Side {
@@ -127,28 +127,28 @@ class Winograd {
         Index taps, cells;  // of a phase; of a tile
     };
 
-    struct Run {  // vectors of a panel that are channels of one phase
+    struct Stretch {  // vectors of a swath that are channels of one phase
         Index vector, count, channel;
         std::array<Index, 2> phase;
     };
 
-    struct Panel {
+    struct Swath {
         Index vectors, weight;  // where they begin, of channel group 0
-        std::vector<Run> runs;
+        std::vector<Stretch> stretches;
     };
 
     // Outputs with one index on each of the axes before the last two, in all images.
-    struct Slice {
+    struct Sheet {
         Index y;                          // elements from the start of an image
         std::vector<Index> taps, inputs;  // of those axes, that have an input; and elements from the start of an image to it
     };
 
-    struct Call {  // some tiles of a slice and a channel group
+    struct Call {  // some tiles of a sheet and a channel group
         const Constants<T>& layer;
-        const Packed<T>& packed;
+        const Packed& packed;
         const View<const T>& x;
         const View<T>& y;
-        const Slice& slice;
+        const Sheet& sheet;
         Index g, begin, count;
     };
 
@@ -157,7 +157,7 @@ class Winograd {
         std::array<Index, 2> cell;  // the first, on each axis
     };
 
-    // Of a slice.
+    // Of a sheet.
     Index tiles_of(const View<T>& y) const {
         return y.shape[0] * axes_[0].tiles(rows_of(y)) * axes_[1].tiles(y.shape.back());
     }
@@ -170,29 +170,30 @@ class Winograd {
         return taps;
     }
 
-    std::vector<Slice> slices_of(const View<const T>& x, const View<T>& y) const {
-        std::vector<Slice> slices{{0, {0}, {0}}};
+    std::vector<Sheet> sheets_of(const View<const T>& x, const View<T>& y) const {
+        std::vector<Sheet> sheets{{0, {0}, {0}}};
         for (std::size_t a = 0; a < before_.size(); ++a) {
             const Axis& axis = before_[a];
-            std::vector<Slice> finer;
-            for (const Slice& slice : slices)
+            std::vector<Sheet> finer;
+            for (const Sheet& sheet : sheets)
                 for (Index o = 0; o < y.shape[a + 2]; ++o) {
-                    finer.push_back({slice.y + o * y.strides[a + 2], {}, {}});
-                    for (std::size_t t = 0; t < slice.taps.size(); ++t)
+                    finer.push_back({sheet.y + o * y.strides[a + 2], {}, {}});
+                    for (std::size_t t = 0; t < sheet.taps.size(); ++t)
                         for (Index k = 0; k < axis.kernel; ++k) {
                             const Index times = o + axis.crop_lo - axis.dilation * k, i = floor_div(times, axis.stride);
                             if (i * axis.stride != times || i < 0 || i >= x.shape[a + 2]) continue;
-                            finer.back().taps.push_back(slice.taps[t] * axis.kernel + k);
-                            finer.back().inputs.push_back(slice.inputs[t] + i * x.strides[a + 2]);
+                            finer.back().taps.push_back(sheet.taps[t] * axis.kernel + k);
+                            finer.back().inputs.push_back(sheet.inputs[t] + i * x.strides[a + 2]);
                         }
                 }
-            slices = std::move(finer);
+            sheets = std::move(finer);
         }
-        return slices;
+        return sheets;
     }
 
     Index tiles_at_once(Index tiles, Index taps, int threads) const {
-        const Index fit = std::max<Index>(32, block_bytes / (all_points * pitch_ * taps * static_cast<Index>(sizeof(T))));
+        const Index each_bytes = all_points * pitch_ * taps * static_cast<Index>(sizeof(T));
+        const Index fit = std::max<Index>(32, tuning::winograd::inputs_bytes / each_bytes);
         const Index each = ceil_div(tiles, std::max<Index>(1, ceil_div(tiles, fit * threads)) * threads);
         return ceil_div(each, kernels_.rows) * kernels_.rows;
     }
@@ -204,15 +205,15 @@ class Winograd {
     // Each phase begins with a vector of its own.
     void lay_out() {
         const Index vectors = out_vectors_ * axes_[0].stride * axes_[1].stride, most = kernels_.vectors[kernels_.rows - 1];
-        const Index panels = ceil_div(vectors, most);
-        for (Index p = 0; p < panels; ++p) {
-            const Index begin = part(vectors, p, panels), end = part(vectors, p + 1, panels);
-            panels_.push_back({end - begin, weights_, {}});
+        const Index swaths = ceil_div(vectors, most);
+        for (Index p = 0; p < swaths; ++p) {
+            const Index begin = part(vectors, p, swaths), end = part(vectors, p + 1, swaths);
+            swaths_.push_back({end - begin, weights_, {}});
             weights_ += (end - begin) * kernels_.lanes * channels_ * taps_before() * all_points;
-            for (Index v = begin; v < end; v += panels_.back().runs.back().count) {
+            for (Index v = begin; v < end; v += swaths_.back().stretches.back().count) {
                 const Index phase = v / out_vectors_, channel = v % out_vectors_;
                 const Index count = std::min(end - v, out_vectors_ - channel);
-                panels_.back().runs.push_back({v - begin, count, channel * kernels_.lanes,
+                swaths_.back().stretches.push_back({v - begin, count, channel * kernels_.lanes,
                                                {phase / axes_[1].stride, phase % axes_[1].stride}});
             }
         }
@@ -235,7 +236,7 @@ class Winograd {
                 *to = static_cast<T>(value), to += step;
     }
 
-    // Tap 0 meets the last of a cell's inputs: so the taps are turned.
+    // Tap 0 meets the last of a cell's inputs: so the taps are flipped.
     template <class Taps>
     static std::array<double, points> transformed(Index count, Taps tap) {
         const double g0 = tap(count - 1), g1 = tap(count - 2), g2 = count == 3 ? tap(0) : 0;
@@ -251,17 +252,17 @@ class Winograd {
 
     bool compute(const Call& call) const {
         thread_local Buffer<T> inputs, products;
-        const auto taps = static_cast<Index>(call.slice.taps.size());
+        const auto taps = static_cast<Index>(call.sheet.taps.size());
         const Index in_step = point_step(call.count * taps), out_step = product_step(call.count);
         inputs.grow(all_points * in_step);
         products.grow(all_points * out_step);
         for (Index n = 0; n < call.count; ++n)
             spread(call, tile_at(call, call.begin + n), inputs.data() + n * taps * pitch_, in_step);
-        for (const Panel& panel : panels_) {
-            multiply(call, panel, inputs.data(), in_step, products.data(), out_step);
-            const Index width = panel.vectors * kernels_.lanes;
+        for (const Swath& swath : swaths_) {
+            multiply(call, swath, inputs.data(), in_step, products.data(), out_step);
+            const Index width = swath.vectors * kernels_.lanes;
             for (Index n = 0; n < call.count; ++n)
-                if (!collect(call, tile_at(call, call.begin + n), panel, products.data() + n * width, out_step)) return false;
+                if (!collect(call, tile_at(call, call.begin + n), swath, products.data() + n * width, out_step)) return false;
         }
         if (call.layer.activation != Activation::none)
             for (Index n = 0; n < call.count; ++n) activate_tile(call, tile_at(call, call.begin + n));
@@ -271,7 +272,7 @@ class Winograd {
     // A tile's inputs for each tap of the axes before.
     void spread(const Call& call, const Tile& tile, T* to, Index point_step) const {
         const std::size_t last = call.x.shape.size() - 1;
-        for (const Index input : call.slice.inputs) {
+        for (const Index input : call.sheet.inputs) {
             const T* image = call.x.at(tile.image, call.g * channels_) + input;
             const T* from[all_points];
             for (Index i = 0; i < points; ++i)
@@ -286,15 +287,15 @@ class Winograd {
         }
     }
 
-    // For each point one matrix product: tiles x channels and taps times channels and taps x lanes of the panel.
-    void multiply(const Call& call, const Panel& panel, const T* inputs, Index in_step, T* products, Index out_step) const {
+    // For each point one matrix product: tiles x channels and taps times channels and taps x lanes of the swath.
+    void multiply(const Call& call, const Swath& swath, const T* inputs, Index in_step, T* products, Index out_step) const {
         thread_local std::vector<const T*> in;
-        const Index width = panel.vectors * kernels_.lanes, taps = static_cast<Index>(call.slice.taps.size());
+        const Index width = swath.vectors * kernels_.lanes, taps = static_cast<Index>(call.sheet.taps.size());
         const Index at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, taps));
         in.resize(static_cast<std::size_t>(taps * kernels_.rows));
         for (Index point = 0; point < all_points; ++point) {
-            const Index first = call.g * weights_ + panel.weight + point * width * channels_ * taps_before();
-            const T* weight = call.packed.weight.data() + first;
+            const Index first = call.g * weights_ + swath.weight + point * width * channels_ * taps_before();
+            const T* weight = call.packed.template weight<T>() + first;
             for (Index begin = 0; begin < channels_; begin += at_once) {
                 const Index end = std::min(begin + at_once, channels_);
                 for (Index n = 0; n < call.count; n += kernels_.rows) {
@@ -303,23 +304,23 @@ class Winograd {
                     for (Index r = 0; r < rows; ++r) out[r] = products + point * out_step + (n + r) * width;
                     for (Index k = 0; k < taps * rows; ++k)
                         in[static_cast<std::size_t>(k)] = inputs + point * in_step + ((n + k % rows) * taps + k / rows) * pitch_;
-                    const auto sum = kernels_.cells[rows - 1][panel.vectors - 1];
-                    sum(out, kernels_.lanes, in.data(), call.slice.taps.data(), taps, channels_, begin, end, weight,
+                    const auto sum = kernels_.cells[rows - 1][swath.vectors - 1];
+                    sum(out, kernels_.lanes, in.data(), call.sheet.taps.data(), taps, channels_, begin, end, weight,
                         begin == 0 ? no_bias_.data() : nullptr);
                 }
             }
         }
     }
 
-    bool collect(const Call& call, const Tile& tile, const Panel& panel, const T* products, Index out_step) const {
+    bool collect(const Call& call, const Tile& tile, const Swath& swath, const T* products, Index out_step) const {
         const auto sums = kernels_.collect_tile[axes_[0].cells - 2][axes_[1].cells - 2];
         bool finite = true;
-        for (const Run& run : panel.runs) {
-            const Output first = output(call, tile, run.phase);
-            const Index channels = std::min(run.count * kernels_.lanes, call.layer.out_channels - run.channel);
-            finite &= sums(first.y + run.channel, steps(call.y)[0], steps(call.y)[1],
-                           first.wanted, products + run.vector * kernels_.lanes, out_step,
-                           call.packed.bias.data() + call.g * out_vectors_ * kernels_.lanes + run.channel, channels);
+        for (const Stretch& stretch : swath.stretches) {
+            const Output first = output(call, tile, stretch.phase);
+            const Index channels = std::min(stretch.count * kernels_.lanes, call.layer.out_channels - stretch.channel);
+            finite &= sums(first.y + stretch.channel, steps(call.y)[0], steps(call.y)[1],
+                           first.wanted, products + stretch.vector * kernels_.lanes, out_step,
+                           call.packed.template bias<T>() + call.g * out_vectors_ * kernels_.lanes + stretch.channel, channels);
         }
         return finite;
     }
@@ -345,7 +346,7 @@ class Winograd {
                 const Index row = o[0] + i * axes_[0].stride, column = o[1] + j * axes_[1].stride;
                 wanted = 2 * wanted + (row >= 0 && row < call.y.shape[last - 1] && column >= 0 && column < call.y.shape[last]);
             }
-        T* image = call.y.at(tile.image, call.g * call.layer.out_channels) + call.slice.y;
+        T* image = call.y.at(tile.image, call.g * call.layer.out_channels) + call.sheet.y;
         return {image + o[0] * call.y.strides[last - 1] + o[1] * call.y.strides[last], wanted};
     }
 
@@ -364,10 +365,15 @@ class Winograd {
     const std::vector<Axis> before_;
     const std::array<Side, 2> axes_;
     const Index groups_, channels_, pitch_, out_vectors_;
-    std::vector<Panel> panels_;
+    std::vector<Swath> swaths_;
     Index weights_ = 0;  // of a channel group
     const std::vector<T> zeros_ = std::vector<T>(static_cast<std::size_t>(channels_));
     const std::vector<T> no_bias_ = std::vector<T>(static_cast<std::size_t>(max_vectors * kernels_.lanes));
 };
+
+template <class T>
+constexpr Way<T> winograd_way{
+    "winograd", true, true, Winograd<T>::fits, [](const Query<T>&) { return 0; },
+    [](const Query<T>& query, int) { return shared_program<Winograd<T>>(query.form, query.kernels); }};
 
 }  // namespace tconv

@@ -5,35 +5,33 @@
 #include <map>
 #include <numeric>
 
-#include "activation.hpp"
-#include "lazy.hpp"
-#include "packing.hpp"
-#include "panels.hpp"
-#include "phases.hpp"
-#include "problem.hpp"
-#include "threads.hpp"
+#include "../activation.hpp"
+#include "../lazy.hpp"
+#include "../packing.hpp"
+#include "../panels.hpp"
+#include "../phases.hpp"
+#include "../problem.hpp"
+#include "../threads.hpp"
+#include "../tuning.hpp"
+#include "way.hpp"
 
 namespace tconv {
 
-constexpr Index block_channels = 8;          // output channels of a block
-constexpr Index panel_bytes = 512 * 1024;    // of a block of units: stays in the second-level cache
-constexpr Index room_bytes = 192 * 1024;     // of a unit that several tiles share
-constexpr Index sums_bytes = 1024 * 1024;    // waiting for further input channels
-constexpr Index most_located = 64;           // units of an image that are remembered
+template <class S, class E>
+class Pixels final : public Program<S> {
+    using T = Sum<S>;
 
-template <class T>
-class Pixels {
    public:
     // With `woven_channels`, the channels of a pixel are neighbours in the output and are woven together with the phases.
-    Pixels(const Form& layer, const Kernels<T>& kernels, bool woven_channels)
-        : layer_(layer), kernels_(kernels), woven_channels_(woven_channels) {
+    Pixels(const Form& layer, const Kernels<S, E>& kernels, bool woven_channels)
+        : layer_(layer), kernels_(kernels), woven_channels_(woven_channels), depth_(ceil_div(layer.in_channels, channels_of<E>)) {
         // Few channels: phases that read the same inputs share tiles. Else no cell is computed before the window.
-        const Origin origin = layer.out_channels < block_channels ? Origin::canvas : Origin::output;
+        const Origin origin = layer.out_channels < tuning::pixels::bundle_channels ? Origin::canvas : Origin::output;
         for (const PhaseGroup& group : group_phases(layer.axes, Grouping::all, origin))
             groups_.push_back({{group.residue.begin(), group.residue.end() - 1},
                                origin == Origin::canvas ? shared_sets(group) : whole_sets(group)});
         needs_ = {counted_from(origin, layer.axes), {}, {}, layer.axes.back().stride, 1, 0, kernels.lanes, 1, 0};
-        needs_.room = room_bytes / (layer.in_channels * static_cast<Index>(sizeof(T)));
+        needs_.room = tuning::pixels::shared_bytes / (depth_ * static_cast<Index>(sizeof(E)));
         if (woven_channels) needs_.woven = layer.out_channels;
         lay_out();
         for (const Group& group : groups_) {
@@ -45,38 +43,46 @@ class Pixels {
             }
         }
         Index rows = 1;
-        for (const Block& block : blocks_)
-            for (const auto& tiles : block.tiles)
+        for (const Bundle& bundle : bundles_)
+            for (const auto& tiles : bundle.tiles)
                 for (const Tile& tile : tiles) rows = std::max(rows, tile.rows);
         needs_.vectors = kernels.vectors[rows - 1];
     }
 
-    Index packed_weights() const { return order_.weights * layer_.groups; }
-    Packed<T> pack(const Constants<T>& layer, const T* weights) const { return tconv::pack(order_, layer, weights); }
-
-    // Bytes that each thread needs beside its output and the weights.
-    Index workspace_bytes(const View<const T>& x, const View<T>& y) const {
-        const auto plan = plan_of(x, y);
-        return (panel_size(*plan) + sums_size(*plan, ssize(blocks_))) * static_cast<Index>(sizeof(T));
+    // Whether so few outputs of a cell are neighbours that they do not fill a vector, and all of them lie in one row.
+    static bool weaves_channels(const Query<S>& query) {
+        const Index channels = query.form.out_channels, lanes = query.kernels.lanes;
+        const Index outputs = channels * query.form.axes.back().stride;
+        const bool few = 2 * outputs < lanes || (outputs < 2 * lanes && channels < lanes / 2);
+        return query.channels_last() && few && query.form.groups == 1 && query.y.strides.back() == channels;
     }
 
-    bool run(const Constants<T>& layer, const Packed<T>& packed, const View<const T>& x, const View<T>& y,
-             double multiplications) const {
+    Index packed_bytes() const override { return order_.weights * layer_.groups * static_cast<Index>(sizeof(E)); }
+    Packed pack(const Constants<T>& layer, const S* weights) const override { return tconv::pack<E>(order_, layer, weights); }
+
+    Index workspace_bytes(const View<const S>& x, const View<S>& y) const override {
+        const auto plan = plan_of(x, y);
+        const Index sums = sums_size(*plan, ssize(bundles_)) * static_cast<Index>(sizeof(T));
+        return panel_size(*plan) * static_cast<Index>(sizeof(E)) + sums;
+    }
+
+    bool run(const Constants<T>& layer, const Packed& packed, const View<const S>& x, const View<S>& y,
+             double multiplications) const override {
         const auto plan = plan_of(x, y);
         const Index images = x.shape[0], units = plan->panels.units() * images;
-        const Index blocks = ceil_div(units, plan->units), count = static_cast<Index>(blocks_.size());
-        // Few blocks of pixels: share the channels of a block as well.
+        const Index blocks = ceil_div(units, plan->units), count = static_cast<Index>(bundles_.size());
+        // Few blocks of pixels: share the bundles of channels as well.
         const Index threads = threads_for(multiplications), wanted = threads > 1 ? 4 * threads : 1;
         const Index shares = std::clamp<Index>(ceil_div(wanted, blocks * layer_.groups), 1, count);
         const std::vector<Unit>* located = nullptr;
-        if (plan->panels.units() <= most_located) located = plan->located.get_again([&] { return locate_all(plan->panels); });
+        if (plan->panels.units() <= tuning::pixels::most_located) located = plan->located.get_again([&] { return locate_all(plan->panels); });
         // Neighbouring blocks go to one task, which finds their inputs fetched ahead.
         const Index several = std::clamp<Index>(blocks / (8 * wanted), 1, 16);
         const Index tasks = ceil_div(blocks, several);
         parallel(tasks * layer_.groups * shares, multiplications, [&](Index task) {
             const Index share = task % shares, g = task / shares % layer_.groups;
             const Index begin = task / shares / layer_.groups * several, end = std::min(begin + several, blocks);
-            const Index last = part(count, share + 1, shares), at_once = blocks_at_once(*plan);
+            const Index last = part(count, share + 1, shares), at_once = bundles_at_once(*plan);
             for (Index block = begin; block < end; ++block)
                 for (Index first = part(count, share, shares); first < last; first += at_once)
                     compute({layer, packed, x, y, located, g, first, std::min(first + at_once, last)}, *plan, block * plan->units,
@@ -105,29 +111,29 @@ class Pixels {
         Index weight, bias;   // where they begin, for channel group 0
     };
 
-    struct Block {  // neighbouring output channels
+    struct Bundle {  // neighbouring output channels
         Index first, channels;
         std::vector<std::vector<Tile>> tiles;  // of each group
     };
 
     struct Call {
         const Constants<T>& layer;
-        const Packed<T>& packed;
-        const View<const T>& x;
-        const View<T>& y;
+        const Packed& packed;
+        const View<const S>& x;
+        const View<S>& y;
         const std::vector<Unit>* located;  // null: not remembered
         Index g;            // channel group
-        Index first, last;  // channel blocks
+        Index first, last;  // bundles
     };
 
     // What is the same for all calls with arrays of one shape.
     struct Plan {
-        Plan(const Pixels& pixels, const View<const T>& x, const View<T>& y)
+        Plan(const Pixels& pixels, const View<const S>& x, const View<S>& y)
             : panels(pixels.needs_, x.shape, x.strides, y.shape, y.strides) {
-            const Kernels<T>& kernels = pixels.kernels_;
+            const Kernels<S, E>& kernels = pixels.kernels_;
             units = panels.tiles() > 1 ? 1 : std::max<Index>(1, pixels.needs_.vectors / panels.tile_vectors());
-            const Index bytes = units * panels.size() * static_cast<Index>(sizeof(T)), all = pixels.layer_.in_channels;
-            const Index chunks = ceil_div(all, std::clamp<Index>(panel_bytes / bytes, 1, all));
+            const Index bytes = units * panels.size() * static_cast<Index>(sizeof(E)), all = pixels.depth_;
+            const Index chunks = ceil_div(all, std::clamp<Index>(tuning::pixels::panels_bytes / bytes, 1, all));
             channels = ceil_div(all, chunks);
             width = units * panels.tile_vectors() * kernels.lanes;
             for (const Group& group : pixels.groups_)
@@ -139,13 +145,13 @@ class Pixels {
 
         Panels panels;
         Index units;     // of a block
-        Index channels;  // that a panel holds at a time
+        Index channels;  // that a panel holds at a time; of elements, here and below
         Index width;     // lanes of a tile, of all units
         std::vector<std::vector<Index>> distances;  // of each set, all groups one after the other
         Lazy<std::vector<Unit>> located;            // of an image, if there are few
     };
 
-    std::shared_ptr<const Plan> plan_of(const View<const T>& x, const View<T>& y) const {
+    std::shared_ptr<const Plan> plan_of(const View<const S>& x, const View<S>& y) const {
         return plans_.get(shapes_of(x, y), [&] { return std::make_shared<const Plan>(*this, x, y); });
     }
 
@@ -157,20 +163,20 @@ class Pixels {
 
     Index panel_size(const Plan& plan) const { return plan.units * plan.panels.size() * plan.channels + kernels_.lanes; }
 
-    // Sums of one block of output channels; of one group of phases, if a panel holds all input channels.
-    Index block_size(const Plan& plan) const {
-        const Index groups = plan.channels == layer_.in_channels ? 1 : ssize(groups_);
-        return groups * blocks_.front().channels * needs_.phases * plan.width;
+    // Sums of one bundle of output channels; of one group of phases, if a panel holds all input channels.
+    Index bundle_size(const Plan& plan) const {
+        const Index groups = plan.channels == depth_ ? 1 : ssize(groups_);
+        return groups * bundles_.front().channels * needs_.phases * plan.width;
     }
 
-    Index blocks_at_once(const Plan& plan) const {
-        if (plan.channels == layer_.in_channels) return ssize(blocks_);
-        return std::max<Index>(1, sums_bytes / (block_size(plan) * plan.panels.tiles() * static_cast<Index>(sizeof(T))));
+    Index bundles_at_once(const Plan& plan) const {
+        if (plan.channels == depth_) return ssize(bundles_);
+        return std::max<Index>(1, tuning::pixels::sums_bytes / (bundle_size(plan) * plan.panels.tiles() * static_cast<Index>(sizeof(T))));
     }
 
-    Index sums_size(const Plan& plan, Index blocks) const {
-        const bool whole = plan.channels == layer_.in_channels;
-        return (whole ? 1 : std::min(blocks, blocks_at_once(plan)) * plan.panels.tiles()) * block_size(plan) + kernels_.lanes;
+    Index sums_size(const Plan& plan, Index bundles) const {
+        const bool whole = plan.channels == depth_;
+        return (whole ? 1 : std::min(bundles, bundles_at_once(plan)) * plan.panels.tiles()) * bundle_size(plan) + kernels_.lanes;
     }
 
     // All taps of phases that read the same inputs.
@@ -229,45 +235,46 @@ class Pixels {
 
     // Which channels and phases make a tile, and where its weights and sums lie.
     void lay_out() {
-        const Index step = woven_channels_ ? layer_.out_channels : block_channels;
+        const Index step = woven_channels_ ? layer_.out_channels : tuning::pixels::bundle_channels;
         for (Index first = 0; first < layer_.out_channels; first += step) {
-            Block block{first, std::min(step, layer_.out_channels - first), {}};
+            Bundle bundle{first, std::min(step, layer_.out_channels - first), {}};
             for (const Group& group : groups_) {
-                block.tiles.emplace_back();
+                bundle.tiles.emplace_back();
                 for (std::size_t set = 0; set < group.sets.size(); ++set) {
-                    const Index all = block.channels * static_cast<Index>(group.sets[set].phases.size());
+                    const Index all = bundle.channels * static_cast<Index>(group.sets[set].phases.size());
                     const Index tiles = ceil_div(all, kernels_.rows);
                     for (Index t = 0; t < tiles; ++t)
-                        block.tiles.back().push_back(
-                            tile_of(block, group.sets[set], set, part(all, t, tiles), part(all, t + 1, tiles)));
+                        bundle.tiles.back().push_back(
+                            tile_of(bundle, group.sets[set], set, part(all, t, tiles), part(all, t + 1, tiles)));
                 }
             }
-            blocks_.push_back(std::move(block));
+            bundles_.push_back(std::move(bundle));
         }
     }
 
-    // Rows begin..end of the set: its phases of the block's first channel, of the second, and so on.
-    Tile tile_of(const Block& block, const Set& set, std::size_t number, Index begin, Index end) {
+    // Rows begin..end of the set: its phases of the bundle's first channel, of the second, and so on.
+    Tile tile_of(const Bundle& bundle, const Set& set, std::size_t number, Index begin, Index end) {
         const auto together = static_cast<Index>(set.phases.size()), taps = static_cast<Index>(set.shifts.size());
         Tile tile{number, end - begin, {}, order_.weights, static_cast<Index>(order_.biases.size())};
         Column column{order_.weights, taps * tile.rows, taps * tile.rows, {}};
         for (Index r = 0; r < tile.rows; ++r) {
             const Index channel = (begin + r) / together, phase = set.phases[static_cast<std::size_t>((begin + r) % together)];
-            tile.row[r] = woven_channels_ ? phase * block.channels + channel : channel * needs_.phases + phase;
-            order_.biases.push_back(block.first + channel);
+            tile.row[r] = woven_channels_ ? phase * bundle.channels + channel : channel * needs_.phases + phase;
+            order_.biases.push_back(bundle.first + channel);
         }
         for (std::size_t s = 0; s < set.shifts.size(); ++s)
             for (Index r = begin; r < end; ++r)
-                column.from.push_back((block.first + r / together) * layer_.taps() +
+                column.from.push_back((bundle.first + r / together) * layer_.taps() +
                                       set.weights[static_cast<std::size_t>(r % together)][s]);
-        order_.weights += column.width * layer_.in_channels;
+        order_.weights += column.width * depth_;
         order_.columns.push_back(std::move(column));
         return tile;
     }
 
     // The units begin..end of all images: one for several tiles, or several for one.
     void compute(const Call& call, const Plan& plan, Index begin, Index end) const {
-        thread_local Buffer<T> panel, sums;
+        thread_local Buffer<E> panel;
+        thread_local Buffer<T> sums;
         thread_local std::vector<Unit> fresh;
         const Index size = plan.panels.size() * plan.channels, count = end - begin;
         panel.grow(panel_size(plan));
@@ -280,42 +287,43 @@ class Pixels {
             if (!call.located) plan.panels.locate(own, static_cast<Index>(number));
             units[u] = call.located ? &(*call.located)[number] : &own;
         }
-        for (Index channel = 0; channel < layer_.in_channels; channel += plan.channels) {
-            const Index channels = std::min(plan.channels, layer_.in_channels - channel);
+        for (Index channel = 0; channel < depth_; channel += plan.channels) {
+            const Index channels = std::min(plan.channels, depth_ - channel), first = channel * channels_of<E>;
+            const Index read = std::min(channels * channels_of<E>, layer_.in_channels - first);
             for (Index u = 0; u < count; ++u)
                 kernels_.gather(panel.data() + u * size, plan.panels.size(),
-                                call.x.at((begin + u) / plan.panels.units(), call.g * layer_.in_channels + channel),
-                                call.x.strides[1], call.x.strides.back(), channels, units[u]->pieces.data(),
+                                call.x.at((begin + u) / plan.panels.units(), call.g * layer_.in_channels + first),
+                                call.x.strides[1], call.x.strides.back(), read, units[u]->pieces.data(),
                                 ssize(units[u]->pieces));
             T* c = sums.data();
             for (Index b = call.first; b < call.last; ++b)
                 for (Index t = 0; t < ssize(units[0]->tiles); ++t) {
-                    compute_tile(call, plan, blocks_[static_cast<std::size_t>(b)], units, begin, count, t, panel.data(), c,
+                    compute_tile(call, plan, bundles_[static_cast<std::size_t>(b)], units, begin, count, t, panel.data(), c,
                                  channel, channels);
-                    if (plan.channels < layer_.in_channels) c += block_size(plan);
+                    if (plan.channels < depth_) c += bundle_size(plan);
                 }
         }
     }
 
-    // One block of output channels for the t-th tile. Sums stay in `c` until all input channels are added.
-    void compute_tile(const Call& call, const Plan& plan, const Block& block, const Unit* const* units, Index begin,
-                      Index count, Index t, const T* panel, T* c, Index channel, Index channels) const {
+    // One bundle of output channels for the t-th tile. Sums stay in `c` until all input channels are added.
+    void compute_tile(const Call& call, const Plan& plan, const Bundle& bundle, const Unit* const* units, Index begin,
+                      Index count, Index t, const E* panel, T* c, Index channel, Index channels) const {
         const Index lanes = kernels_.lanes, size = plan.panels.size() * plan.channels;
-        const Index groups = ssize(groups_), group_size = plan.channels < layer_.in_channels ? block_size(plan) / groups : 0;
-        const T* in[max_vectors];
+        const Index groups = ssize(groups_), group_size = plan.channels < depth_ ? bundle_size(plan) / groups : 0;
+        const E* in[max_vectors];
         Index vectors = 0;
         for (Index u = 0; u < count; ++u)
             for (Index v = 0; v < units[u]->tiles[static_cast<std::size_t>(t)].vectors; ++v)
                 in[vectors++] = panel + u * size + (t * plan.panels.tile_vectors() + v) * lanes;
         const std::vector<Index>* distances = plan.distances.data();
         for (std::size_t i = 0; i < groups_.size(); distances += groups_[i++].sets.size(), c += group_size) {
-            for (const Tile& tile : block.tiles[i])
+            for (const Tile& tile : bundle.tiles[i])
                 add(call, plan, tile, groups_[i].sets[tile.set].begins && channel == 0, distances[tile.set], c, in, vectors,
                     channel, channels);
-            if (channel + channels < layer_.in_channels) continue;
+            if (channel + channels < depth_) continue;
             for (Index u = 0, lane = 0; u < count; ++u) {
                 const Unit::Tile& own = units[u]->tiles[static_cast<std::size_t>(t)];
-                store(call, (begin + u) / plan.panels.units(), block, c + lane, plan.width, own.strips[i]);
+                store(call, (begin + u) / plan.panels.units(), bundle, c + lane, plan.width, own, own.strips[i]);
                 lane += own.vectors * lanes;
             }
         }
@@ -327,11 +335,12 @@ class Pixels {
     }
 
     void add(const Call& call, const Plan& plan, const Tile& tile, bool begins, const std::vector<Index>& distances, T* c,
-             const T* const* panels, Index vectors, Index channel, Index channels) const {
-        const Index taps = ssize(distances), at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, taps));
-        const T* w = call.packed.weight.data() + call.g * order_.weights + tile.weight + channel * taps * tile.rows;
-        const T* bias = begins ? call.packed.bias.data() + call.g * ssize(order_.biases) + tile.bias : nullptr;
-        const T* in[max_vectors];
+             const E* const* panels, Index vectors, Index channel, Index channels) const {
+        const Index taps = ssize(distances), products = channels_of<E> * std::max<Index>(1, taps);
+        const Index at_once = std::max<Index>(1, longest_sum / products);
+        const E* w = call.packed.template weight<E>() + call.g * order_.weights + tile.weight + channel * taps * tile.rows;
+        const T* bias = begins ? call.packed.template bias<T>() + call.g * ssize(order_.biases) + tile.bias : nullptr;
+        const E* in[max_vectors];
         for (Index begin = 0; begin < channels; begin += at_once, bias = nullptr) {
             const Index count = std::min(at_once, channels - begin);
             for (Index v = 0; v < vectors; ++v) in[v] = panels[v] + begin * plan.panels.size();
@@ -340,26 +349,38 @@ class Pixels {
         }
     }
 
-    void store(const Call& call, Index n, const Block& block, const T* c, Index width,
+    // Activated as long as they are sums, which are neighbours and not yet rounded.
+    void store(const Call& call, Index n, const Bundle& bundle, T* c, Index width, const Unit::Tile& tile,
                const std::vector<Strip>& strips) const {
         const Index step = woven_channels_ ? 1 : call.y.strides.back(), channel_step = call.y.strides[1];
-        const Index phases = needs_.phases * needs_.woven, channels = block.channels / needs_.woven;
-        T* to = call.y.at(n, call.g * layer_.out_channels + block.first);
+        const Index phases = needs_.phases * needs_.woven, channels = bundle.channels / needs_.woven;
+        if (strips.empty()) return;
+        for (Index row = 0; row < phases * channels; ++row)
+            activate(kernels_, call.layer, c + row * width, tile.vectors * kernels_.lanes, 1);
+        S* to = call.y.at(n, call.g * layer_.out_channels + bundle.first);
         kernels_.weave(to, channel_step, step, c, width, phases, channels, strips.data(), ssize(strips));
-        if (call.layer.activation == Activation::none) return;
-        for (Index k = 0; k < channels; ++k, to += channel_step)
-            for (const Strip& strip : strips)
-                activate(kernels_, call.layer, to + strip.y + strip.low * step, strip.high - strip.low, step);
     }
 
     const Form layer_;
-    const Kernels<T>& kernels_;
+    const Kernels<S, E>& kernels_;
     const bool woven_channels_;
+    const Index depth_;  // elements that hold the channels of a group
     PanelNeeds needs_;
     std::vector<Group> groups_;
-    std::vector<Block> blocks_;
+    std::vector<Bundle> bundles_;
     PackOrder order_;
     Recent<Plan> plans_;
 };
+
+template <class S>
+constexpr Way<S> pixels_way{
+    "pixels", false, false, [](const Query<S>&) { return true; }, [](const Query<S>&) { return 0; },
+    [](const Query<S>& query, int) { return shared_program_of_elements<Pixels>(query, false); }};
+
+// The same for channels-last arrays of few channels, which are woven with the phases.
+template <class S>
+constexpr Way<S> woven_pixels_way{
+    "pixels", false, false, Pixels<S, Sum<S>>::weaves_channels, [](const Query<S>&) { return 0; },
+    [](const Query<S>& query, int) { return shared_program_of_elements<Pixels>(query, true); }};
 
 }  // namespace tconv

@@ -1,0 +1,80 @@
+// Every number that was chosen by measuring, in one place. They were measured on an AMD EPYC of the Zen 4 family with two
+// cores (32 KB and 1 MB of cache each, 512-bit vectors at half rate), compiled by GCC 12, over the layers of
+// benchmark/suite.py and drawn ones; on another machine they may be worth measuring again. What keeps memory or rounding
+// errors within a promise is not here, but beside the promise.
+#pragma once
+#include "backend.hpp"
+
+namespace tconv::tuning {
+
+// From it on, the phases of one axis fill vectors by themselves.
+constexpr Index many_phases = 8;
+// Fewer pixels do not fill the lanes, and most of them lie at a border.
+constexpr Index few_pixels = 33;
+// How many times as many products the ways of pixels may compute as there are: beyond the border, inputs are zeros.
+constexpr double most_border = 1.6;
+// Rows so long lose little when all phases of a cell are computed at the border too.
+constexpr Index long_row = 32;
+// Inputs whose channels are brought together at a time, so that they need little memory; a chunk's own come on top.
+constexpr Index most_brought = 256 * 1024;
+
+namespace pixels {
+constexpr Index bundle_channels = 8;          // output channels of a bundle
+constexpr Index panels_bytes = 512 * 1024;    // of all panels of a task: stay in the second-level cache
+constexpr Index shared_bytes = 192 * 1024;    // of one panel that several tiles share
+constexpr Index sums_bytes = 1024 * 1024;     // waiting for further input channels
+constexpr Index most_located = 64;            // units of an image that are remembered
+constexpr Index least_units = 16;             // of all images, so that threads can share them
+constexpr double copied_element = 2;          // a load and a store, in products of a vector, for all its lanes
+constexpr double copied_row = 4;              // what each row of them costs beside
+}  // namespace pixels
+
+namespace cells {
+constexpr Index chunk_bytes = 128 * 1024;  // inputs and outputs of a chunk of cells, which stay in the cache
+constexpr Index few_cells = 32;            // of a chunk: for fewer, fetching all weights takes as long as multiplying
+constexpr Index most_cells = 1024;         // of a chunk
+constexpr Index most_places = 32 * 1024;   // inputs of cells, of a task; and of all, if they are remembered
+constexpr Index small_image = 256;         // pixels: cells of a tile are then taken from many images
+}  // namespace cells
+
+namespace depthwise {
+constexpr Index bordered_bytes = 16 << 10;  // of the inputs of a block: leaves room for outputs in the first-level cache
+constexpr Index cache_bytes = 8 << 20;      // larger outputs are written to memory
+constexpr Index most_columns = 1024;        // cells of a block
+constexpr Index most_pixels = 8;            // cells whose inputs are in the cache for all phases of the last axis
+}  // namespace depthwise
+
+namespace winograd {
+constexpr double worth_while = 1.4;         // times fewer products: inputs and outputs are transformed beside
+constexpr double few_tiles = 32;            // all weights are fetched for so many at least
+constexpr Index inputs_bytes = 512 * 1024;  // of transformed inputs
+}  // namespace winograd
+
+namespace winograd_line {
+constexpr Index inputs_bytes = 640 * 1024;  // of transformed inputs: stay in the second-level cache
+constexpr Index point_bytes = 320 * 1024;   // of those of one point, where all are more
+constexpr Index all_bytes = 4000 * 1024;    // of all that a thread needs
+constexpr Index some_vectors = 3, most_vectors = 12;  // of tiles in a block, if it may be so large
+constexpr Index widest = 64;                // the most tiles over which the inputs of one are spread
+constexpr Index few_positions = 40;         // of fewer, weights take longer to fetch than to multiply
+constexpr double worth_while = 1.15;        // times faster
+constexpr double transforms = 8, dealt = 16;  // products that take as long, for every 16 outputs; with dilation
+}  // namespace winograd_line
+
+namespace norm {
+// Numbers whose moments are taken together: of neighbours so many that they stay in the first cache; of columns so many
+// rows that sums stay short and what is done once per column costs little.
+constexpr Index chunk_size = 4096, most_rows = 256, block_size = 65536;
+// Groups that a task brings together, and chunks that it works on where a group has many.
+constexpr Index groups_of_task = 64, chunks_of_task = 16;
+// Multiplications that take as long as an element does, with its way through the memory.
+constexpr double work_of_element = 32;
+}  // namespace norm
+
+namespace threads {
+// Multiplications: waking a worker takes some ten microseconds, handing work to one that looks out about one; smaller work
+// stays on the calling thread.
+constexpr double worth_waking = 5e5, worth_handing_over = 2e5;
+}  // namespace threads
+
+}  // namespace tconv::tuning

@@ -1,0 +1,87 @@
+// When the way of the cells is taken, and with which program.
+#pragma once
+#include <algorithm>
+
+#include "cells.hpp"
+
+namespace tconv {
+
+// Which program of the cells, and whether any, is for the arrays of a call.
+template <class S>
+class CellChoice {
+   public:
+    // Channels-last arrays; inputs of few pixels, whose lanes the pixels would not fill; and strides whose phases fill them.
+    static bool fits(const Query<S>& query) {
+        if (query.channels_last()) return in_place(query) || brings_little(query);
+        const Axis& last = query.form.axes.back();
+        const bool rows_of_phases = last.stride >= tuning::many_phases && last.dilation == 1;
+        return (few(query) || rows_of_phases) && brings_little(query);
+    }
+
+    static int variant(const Query<S>& query) {
+        if (!query.channels_last())
+            return few(query) ? number(Grouping::single, LaneOrder::phase_then_channel) : number(Grouping::alike, lane_order(query));
+        const Axis& last = query.form.axes.back();
+        const bool long_rows = last.kernel <= last.stride || query.y.shape.back() >= tuning::long_row * last.stride;
+        const bool alike = query.form.out_channels < query.kernels.lanes || (query.form.groups == 1 && long_rows);
+        return number(alike ? Grouping::alike : Grouping::single, LaneOrder::phase_then_channel);
+    }
+
+    static std::shared_ptr<const Program<S>> program(const Query<S>& query, int variant) {
+        const Grouping grouping = variant / 2 ? Grouping::alike : Grouping::single;
+        return shared_program_of_elements<CellLanes>(query, grouping, static_cast<LaneOrder>(variant % 2));
+    }
+
+   private:
+    static int number(Grouping grouping, LaneOrder order) { return 2 * (grouping == Grouping::alike) + static_cast<int>(order); }
+
+    // Whether inputs are read where they lie.
+    static bool in_place(const Query<S>& query) {
+        if (takes_pairs(query)) return lies_as_elements<Bf16Pair>(query.form, query.x);
+        return lies_as_elements<Sum<S>>(query.form, query.x);
+    }
+
+    static bool brings_little(const Query<S>& query) {
+        return reach(query.form, query.x) * query.form.in_channels < tuning::most_brought;
+    }
+
+    static bool few(const Query<S>& query) {
+        if (query.form.out_channels < query.kernels.lanes) return false;
+        const bool pixels = query.x.size() / query.x.shape[1] < tuning::few_pixels;
+        return pixels || border_share(query) > tuning::most_border;
+    }
+
+    // How many pixels apart the inputs of one cell may lie.
+    static Index reach(const Form& layer, const View<const S>& x) {
+        Index pixels = 0, step = 1;
+        for (std::size_t a = layer.axes.size(); a-- > 0; step *= x.shape[a + 2]) {
+            const Axis& axis = layer.axes[a];
+            pixels += std::min(x.shape[a + 2], ceil_div(axis.dilation * axis.kernel, axis.stride)) * step;
+        }
+        return pixels;
+    }
+
+    // How many times as many products a panel of pixels computes as there are pairs of an input and a tap.
+    static double border_share(const Query<S>& query) {
+        const auto& [layer, kernels, x, y, pairs] = query;
+        double share = 1;
+        for (std::size_t a = 0; a < layer.axes.size(); ++a) {
+            const Axis& axis = layer.axes[a];
+            if (x.shape[a + 2] * axis.stride >= 8 * axis.dilation * axis.kernel) continue;  // where the border is a small part
+            Index met = 0;
+            for (Index k = 0; k < axis.kernel; ++k) {
+                const Index first = ceil_div(axis.crop_lo - axis.dilation * k, axis.stride);
+                const Index last = floor_div(y.shape[a + 2] - 1 + axis.crop_lo - axis.dilation * k, axis.stride);
+                met += std::max<Index>(0, std::min(last, x.shape[a + 2] - 1) - std::max<Index>(first, 0) + 1);
+            }
+            const Index computed = ceil_div(y.shape[a + 2], axis.stride) * axis.kernel;
+            share *= static_cast<double>(computed) / static_cast<double>(std::max<Index>(1, met));
+        }
+        return share;
+    }
+};
+
+template <class S>
+constexpr Way<S> cells_way{"cells", false, false, CellChoice<S>::fits, CellChoice<S>::variant, CellChoice<S>::program};
+
+}  // namespace tconv

@@ -1,0 +1,398 @@
+// Outputs of a cell in lanes: for channels-last arrays, long strides and inputs of a single pixel. Each tile takes a few
+// cells, whose inputs are broadcast from where they lie, times a swath of weights: lanes are output channels or phases,
+// whichever are neighbours in memory.
+#pragma once
+#include <algorithm>
+
+#include "../activation.hpp"
+#include "../lazy.hpp"
+#include "../packing.hpp"
+#include "../phases.hpp"
+#include "../places.hpp"
+#include "../problem.hpp"
+#include "../threads.hpp"
+#include "../tuning.hpp"
+#include "lane_order.hpp"
+#include "way.hpp"
+
+namespace tconv {
+
+template <class S, class E>
+class CellLanes final : public Program<S> {
+    using T = Sum<S>;
+
+   public:
+    CellLanes(const Form& layer, const Kernels<S, E>& kernels, Grouping grouping, LaneOrder order)
+        : layer_(layer), kernels_(kernels), lane_order_(order), depth_(ceil_div(layer.in_channels, channels_of<E>)) {
+        for (PhaseGroup& phases : group_phases(layer.axes, grouping)) {
+            groups_.push_back({std::move(phases), {}});
+            lay_out(groups_.back());
+        }
+    }
+
+    Index packed_bytes() const override { return order_.weights * layer_.groups * static_cast<Index>(sizeof(E)); }
+    Packed pack(const Constants<T>& layer, const S* weights) const override { return tconv::pack<E>(order_, layer, weights); }
+
+    Index workspace_bytes(const View<const S>& x, const View<S>& y) const override {
+        const auto plan = plan_of(x, y, 1);
+        Index bytes = 0;
+        Places places;
+        for (std::size_t task = 0; task + 1 < plan->first_part.size(); ++task) {
+            Index located = 0, lowest = INT64_MAX, highest = 0;
+            for (std::size_t part = plan->first_part[task]; part < plan->first_part[task + 1]; ++part) {
+                locate(places, *plan, plan->parts[part]);
+                located += static_cast<Index>((2 * places.inputs.size() + 2 * places.y.size()) * sizeof(Index));
+                lowest = std::min(lowest, places.lowest);
+                highest = std::max(highest, places.highest);
+            }
+            const Index pixels = plan->walk.brings ? std::max<Index>(0, highest - lowest + 1) : 0;
+            bytes = std::max(bytes, located + pixels * depth_ * static_cast<Index>(sizeof(E)));
+        }
+        return bytes + sums_size(*plan) * static_cast<Index>(sizeof(T));
+    }
+
+    bool run(const Constants<T>& layer, const Packed& packed, const View<const S>& x, const View<S>& y,
+             double multiplications) const override {
+        const auto plan = plan_of(x, y, threads_for(multiplications));
+        const std::vector<Places>* places = nullptr;
+        if (plan->remembers) places = plan->places.get_again([&] { return locate_all(*plan); });
+        const auto tasks = static_cast<Index>(plan->first_part.size()) - 1;
+        parallel(tasks * layer_.groups, multiplications, [&](Index task) {
+            const Index g = task % layer_.groups;
+            const Call call{layer, packed, y, places, x.at(0, g * layer_.in_channels), y.at(0, g * layer_.out_channels), g};
+            const auto number = static_cast<std::size_t>(task / layer_.groups);
+            compute(call, *plan, plan->first_part[number], plan->first_part[number + 1]);
+        });
+        return true;
+    }
+
+   private:
+    struct Stretch {  // lanes of a swath whose outputs are neighbours
+        Index lane, count, phase, channel;
+    };
+
+    struct Swath {
+        Index first, count, vectors;  // lanes of the group's outputs of a cell
+        Index weight, bias;           // where they begin, for channel group 0
+        Index phases;                 // of its group
+        std::vector<Stretch> stretches;
+    };
+
+    struct Group {
+        PhaseGroup phases;
+        std::vector<Swath> swaths;
+    };
+
+    struct Part {  // cells begin..end and some swaths of a group
+        std::size_t group;
+        Index begin, end, first_swath, last_swath;
+    };
+
+    struct Call {
+        const Constants<T>& layer;
+        const Packed& packed;
+        const View<S>& y;
+        const std::vector<Places>* places;  // of each part; null: not remembered
+        const S* in;  // image 0 of the channel group
+        S* out;
+        Index g;
+    };
+
+    // What is the same for all calls with arrays of one shape.
+    struct Plan {
+        Plan(const CellLanes& lanes, const View<const S>& x, const View<S>& y, int threads)
+            : walk(x, y, !lies_as_elements<E>(lanes.layer_, x)), zeros(static_cast<std::size_t>(lanes.depth_)) {
+            const Index outputs = lanes.layer_.out_channels * lanes.layer_.axes.back().stride;
+            const Index per_cell = lanes.depth_ * static_cast<Index>(sizeof(E)) + outputs * static_cast<Index>(sizeof(S));
+            const Index rows = lanes.kernels_.rows;
+            // The phases of a cell are neighbours in rows of pixels: there one task does them all, or threads would
+            // write to the same cache lines.
+            const bool together = y.strides[1] != 1;
+            Index taps = 1, most = 1;
+            for (const Group& group : lanes.groups_) taps = std::max(taps, static_cast<Index>(group.phases.taps.front().size()));
+            const Index located = taps * (together ? static_cast<Index>(lanes.groups_.size()) : 1);  // of a cell, by a task
+            using namespace tuning::cells;
+            const Index bytes = chunk_bytes / per_cell < few_cells ? 4 * chunk_bytes : chunk_bytes;
+            const Index cells_at_once = std::min({bytes / per_cell, most_places / located, most_cells});
+            const Index step = std::max<Index>(1, cells_at_once / rows) * rows;
+            for (const Group& group : lanes.groups_) {
+                cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
+                most = std::max(most, cells.back().total * x.shape[0]);
+            }
+            const Index units = lanes.layer_.groups * ceil_div(most, step) *
+                                (together ? 1 : static_cast<Index>(lanes.groups_.size()));
+            const Index wanted = std::max<Index>(1, ceil_div(threads > 1 ? 4 * threads : 1, units));
+            for (Index begin = 0; begin < most; begin += step)
+                for (Index share = 0; share < wanted; ++share) {
+                    first_part.push_back(parts.size());
+                    for (std::size_t i = 0; i < lanes.groups_.size(); ++i) {
+                        const Index end = std::min(begin + step, cells[i].total * x.shape[0]);
+                        const auto swaths = static_cast<Index>(lanes.groups_[i].swaths.size());
+                        const Index shares = std::min(wanted, swaths);
+                        if (begin >= end || share >= shares) continue;
+                        if (!together && parts.size() > first_part.back()) first_part.push_back(parts.size());
+                        parts.push_back({i, begin, end, part(swaths, share, shares), part(swaths, share + 1, shares)});
+                    }
+                }
+            first_part.push_back(parts.size());
+            remembers = static_cast<double>(most) * static_cast<double>(taps) * static_cast<double>(parts.size()) <= most_places;
+        }
+
+        Walk walk;
+        std::vector<E> zeros;
+        std::vector<Cells> cells;             // of each group
+        std::vector<Part> parts;
+        std::vector<std::size_t> first_part;  // of each task
+        bool remembers;                       // the places, because they are few
+        Lazy<std::vector<Places>> places;     // of each part
+    };
+
+    std::shared_ptr<const Plan> plan_of(const View<const S>& x, const View<S>& y, int threads) const {
+        std::vector<Index> key = shapes_of(x, y);
+        key.push_back(threads);
+        return plans_.get(key, [&] { return std::make_shared<const Plan>(*this, x, y, threads); });
+    }
+
+    void locate(Places& places, const Plan& plan, const Part& part) const {
+        const PhaseGroup& phases = groups_[part.group].phases;
+        places.locate(plan.walk, layer_.axes, phases, plan.cells[part.group], part.begin, part.end, kernels_.rows);
+    }
+
+    std::unique_ptr<std::vector<Places>> locate_all(const Plan& plan) const {
+        auto places = std::make_unique<std::vector<Places>>(plan.parts.size());
+        for (std::size_t part = 0; part < plan.parts.size(); ++part) locate((*places)[part], plan, plan.parts[part]);
+        return places;
+    }
+
+    Index phase_of(const Group& group, Index lane) const {
+        return lane_order_ == LaneOrder::channel_then_phase ? lane % group.phases.phases() : lane / layer_.out_channels;
+    }
+
+    Index channel_of(const Group& group, Index lane) const {
+        return lane_order_ == LaneOrder::channel_then_phase ? lane / group.phases.phases() : lane % layer_.out_channels;
+    }
+
+    // How the lanes of a group are divided into swaths, and what is packed for each.
+    void lay_out(Group& group) {
+        const Index lanes = group.phases.phases() * layer_.out_channels, most = kernels_.vectors[kernels_.rows - 1];
+        const Index vectors = ceil_div(lanes, kernels_.lanes), swaths = ceil_div(vectors, most);
+        for (Index p = 0; p < swaths; ++p) {
+            const Index from = part(vectors, p, swaths), to = part(vectors, p + 1, swaths);
+            const Index first = from * kernels_.lanes, width = (to - from) * kernels_.lanes;
+            group.swaths.push_back({first, std::min(first + width, lanes) - first, to - from, order_.weights,
+                                    static_cast<Index>(order_.biases.size()), group.phases.phases(), {}});
+            Swath& swath = group.swaths.back();
+            swath.stretches = stretches_of(group, swath);
+            for (std::size_t t = 0; t < group.phases.taps.front().size(); ++t) {
+                Column column{order_.weights, width, width, {}};
+                for (Index lane = first; lane < first + swath.count; ++lane) {
+                    const Tap& tap = group.phases.taps[static_cast<std::size_t>(phase_of(group, lane))][t];
+                    column.from.push_back(channel_of(group, lane) * layer_.taps() + tap.weight);
+                }
+                order_.columns.push_back(std::move(column));
+                order_.weights += width * depth_;
+            }
+            for (Index lane = first; lane < first + width; ++lane)
+                order_.biases.push_back(lane < lanes ? channel_of(group, lane) : PackOrder::none);
+        }
+    }
+
+    std::vector<Stretch> stretches_of(const Group& group, const Swath& swath) const {
+        std::vector<Stretch> stretches;
+        for (Index lane = 0; lane < swath.count; lane += stretches.back().count) {
+            const Index phase = phase_of(group, swath.first + lane), channel = channel_of(group, swath.first + lane);
+            const Index left = lane_order_ == LaneOrder::channel_then_phase ? group.phases.phases() - phase
+                                                                       : layer_.out_channels - channel;
+            stretches.push_back({lane, std::min(swath.count - lane, left), phase, channel});
+        }
+        return stretches;
+    }
+
+    // The parts begin..end of a task.
+    void compute(const Call& call, const Plan& plan, std::size_t begin, std::size_t end) const {
+        thread_local std::vector<Places> fresh;
+        thread_local std::vector<const E*> inputs;
+        if (fresh.size() < end - begin) fresh.resize(end - begin);
+        const auto places_of = [&](std::size_t part) -> const Places& {
+            return call.places ? (*call.places)[part] : fresh[part - begin];
+        };
+        Index lowest = INT64_MAX, highest = 0;
+        for (std::size_t part = begin; part < end; ++part) {
+            if (!call.places) locate(fresh[part - begin], plan, plan.parts[part]);
+            lowest = std::min(lowest, places_of(part).lowest);
+            highest = std::max(highest, places_of(part).highest);
+        }
+        const E* brought = plan.walk.brings ? bring(plan.walk, call.in, lowest, highest) : nullptr;
+        for (std::size_t number = begin; number < end; ++number) {
+            const Part& part = plan.parts[number];
+            const Places& places = places_of(number);
+            inputs.resize(places.inputs.size());
+            for (std::size_t k = 0; k < inputs.size(); ++k) {
+                const Index at = places.inputs[k];
+                if (at == Places::nothing)
+                    inputs[k] = plan.zeros.data();
+                else
+                    inputs[k] = plan.walk.brings ? brought + (at - lowest) * depth_ : reinterpret_cast<const E*>(call.in + at);
+            }
+            const Group& group = groups_[part.group];
+            for (Index p = part.first_swath; p < part.last_swath; ++p)
+                compute_swath(call, group.swaths[static_cast<std::size_t>(p)], places, inputs.data(), part.end - part.begin);
+        }
+    }
+
+    // The channels of the pixels lowest..highest, one pixel after the other.
+    const E* bring(const Walk& walk, const S* image, Index lowest, Index highest) const {
+        thread_local Buffer<E> together;
+        const Index columns = walk.in_size.back(), count = highest - lowest + 1;
+        if (lowest > highest) return nullptr;
+        together.grow(count * depth_);
+        for (Index pixel = lowest; pixel <= highest;) {
+            const S* from = image + pixel % columns * walk.x_strides.back();
+            Index rest = pixel / columns;
+            for (std::size_t a = walk.in_size.size() - 1; a-- > 0; rest /= walk.in_size[a])
+                from += rest % walk.in_size[a] * walk.x_strides[a + 2];
+            from += rest * walk.x_strides[0];
+            const Index run = std::min(columns - pixel % columns, highest - pixel + 1);
+            kernels_.bring(together.data() + (pixel - lowest) * depth_, from, walk.x_strides[1], walk.x_strides.back(),
+                           layer_.in_channels, run);
+            pixel += run;
+        }
+        return together.data();
+    }
+
+    // Sums of a swath, for all cells of a part: those of half precision wait there until they are rounded.
+    Index sums_size(const Plan& plan) const {
+        if (is_own_sum<S>) return 0;
+        Index cells = 0, vectors = 0;
+        for (const Part& part : plan.parts) cells = std::max(cells, part.end - part.begin);
+        for (const Group& group : groups_)
+            for (const Swath& swath : group.swaths) vectors = std::max(vectors, swath.vectors);
+        return cells * vectors * kernels_.lanes;
+    }
+
+    void compute_swath(const Call& call, const Swath& swath, const Places& places, const E* const* x, Index total) const {
+        alignas(64) T scratch[max_rows * max_vectors * 16];
+        const Index width = swath.vectors * kernels_.lanes, tail = swath.count - (swath.vectors - 1) * kernels_.lanes;
+        const E* weight = call.packed.template weight<E>() + call.g * order_.weights + swath.weight;
+        const T* bias = call.packed.template bias<T>() + call.g * static_cast<Index>(order_.biases.size()) + swath.bias;
+        const bool activates = call.layer.activation != Activation::none;
+        const Direct direct = direct_of(swath, call.y);
+        T* const sums = is_own_sum<S> ? nullptr : room_for_sums<T>(total * width);
+        T* out[max_rows];
+        // Long sums go over all tiles in parts, so that the weights of a part stay in the cache; but those of a tile whose
+        // outputs are no neighbours are put in place at once.
+        for (Index begin = 0, at_once = channels_at_once(places); begin < depth_; begin += at_once) {
+            const Index end = std::min(begin + at_once, depth_);
+            const Index* number = places.number.data();
+            const E* const* in = x;
+            for (Index cell = 0, tile = 0; cell < total; cell += kernels_.rows, ++tile) {
+                const Index rows = std::min(kernels_.rows, total - cell), used = places.used[static_cast<std::size_t>(tile)];
+                bool all_direct = true;
+                for (Index r = 0; r < rows; ++r) {
+                    const auto c = static_cast<std::size_t>(cell + r);
+                    const Index o = places.o[c];
+                    if constexpr (is_own_sum<S>) {
+                        const bool one = direct.possible && o + direct.lowest >= 0 && o + direct.highest < call.y.shape.back();
+                        out[r] = one ? call.out + places.y[c] + direct.at(o, call.y) : scratch + r * width;
+                        all_direct = all_direct && one;
+                    } else {
+                        out[r] = sums + (cell + r) * width;
+                    }
+                }
+                const auto sum = kernels_.cells[rows - 1][swath.vectors - 1];
+                if (all_direct) {
+                    sum(out, tail, in, number, used, depth_, begin, end, weight, begin == 0 ? bias : nullptr);
+                } else if (begin == 0) {
+                    for (Index from = 0; from < depth_; from += at_once)
+                        sum(out, tail, in, number, used, depth_, from, std::min(from + at_once, depth_), weight,
+                            from == 0 ? bias : nullptr);
+                }
+                number += used;
+                in += used * rows;
+                if (all_direct ? end < depth_ || (is_own_sum<S> && !activates) : begin > 0) continue;
+                if (!is_own_sum<S> && !activates && put_together(call, direct, places, cell, rows, out[0], swath)) continue;
+                for (Index r = 0; r < rows; ++r) {
+                    const auto c = static_cast<std::size_t>(cell + r);
+                    if (activates) activate(kernels_, call.layer, out[r], swath.count, 1);
+                    if (!is_own_sum<S> || out[r] == scratch + r * width)
+                        put(call, out[r], swath, direct, call.out + places.y[c], places.o[c]);
+                }
+            }
+        }
+    }
+
+    // So many that a sum is not too long, if all taps are used.
+    static Index channels_at_once(const Places& places) {
+        const Index most = places.used.empty() ? 1 : *std::max_element(places.used.begin(), places.used.end());
+        return std::max<Index>(1, longest_sum / (std::max<Index>(1, most) * channels_of<E>));
+    }
+
+    // Where the lanes of a swath go if all of them are neighbours in memory.
+    struct Direct {
+        bool possible;
+        Index lowest, highest;  // phases
+        Index channel, phase;   // of the first lane
+
+        Index at(Index o, const View<S>& y) const { return channel * y.strides[1] + (o + phase) * y.strides.back(); }
+    };
+
+    Direct direct_of(const Swath& swath, const View<S>& y) const {
+        const Stretch &first = swath.stretches.front(), &last = swath.stretches.back();
+        Index highest = last.phase;
+        if (lane_order_ == LaneOrder::channel_then_phase)
+            for (const Stretch& stretch : swath.stretches) highest = std::max(highest, stretch.phase + stretch.count - 1);
+        return {neighbours(swath, y), std::min(first.phase, last.phase), highest, first.channel, first.phase};
+    }
+
+    // Whether all lanes of the swath are neighbours in memory.
+    bool neighbours(const Swath& swath, const View<S>& y) const {
+        const Index channel_step = y.strides[1], step = y.strides.back();
+        const bool one = swath.stretches.size() == 1;
+        if (lane_order_ == LaneOrder::phase_then_channel) return channel_step == 1 && (one || step == layer_.out_channels);
+        return step == 1 && (one || channel_step == swath.phases);
+    }
+
+    // The sums of a tile's cells at once, if all of their lanes are neighbours in memory.
+    bool put_together(const Call& call, const Direct& direct, const Places& places, Index cell, Index rows, const T* sums,
+                      const Swath& swath) const {
+        S* to[max_rows] = {};
+        bool all = direct.possible;
+        for (Index r = 0; r < rows && all; ++r) {
+            const auto c = static_cast<std::size_t>(cell + r);
+            const Index o = places.o[c];
+            all = o + direct.lowest >= 0 && o + direct.highest < call.y.shape.back();
+            to[r] = call.out + places.y[c] + direct.at(o, call.y);
+        }
+        if (all) kernels_.put_rows(to, sums, swath.vectors * kernels_.lanes, rows, swath.count);
+        return all;
+    }
+
+    void put(const Call& call, const T* sums, const Swath& swath, const Direct& direct, S* row, Index o) const {
+        const Index out = call.y.shape.back(), channel_step = call.y.strides[1], step = call.y.strides.back();
+        if (direct.possible && o + direct.lowest >= 0 && o + direct.highest < out)
+            return kernels_.put(row + direct.at(o, call.y), sums, swath.count);
+        const bool by_phase = lane_order_ == LaneOrder::channel_then_phase;
+        for (const Stretch& stretch : swath.stretches) {
+            const Index at = o + stretch.phase;
+            // A stretch of phases is clipped to the window; a stretch of channels lies in it or not.
+            const Index low = by_phase ? std::max<Index>(0, -at) : (at < 0 ? stretch.count : 0);
+            const Index high = by_phase ? std::min(stretch.count, out - at) : (at >= out ? 0 : stretch.count);
+            if (low >= high) continue;
+            const Index walk = by_phase ? step : channel_step;
+            S* to = row + stretch.channel * channel_step + at * step + low * walk;
+            const T* from = sums + stretch.lane + low;
+            if (walk == 1) kernels_.put(to, from, high - low);
+            for (Index j = 0; j < high - low && walk != 1; ++j) to[j * walk] = narrowed<S>(from[j]);
+        }
+    }
+
+    const Form layer_;
+    const Kernels<S, E>& kernels_;
+    const LaneOrder lane_order_;
+    const Index depth_;  // elements that hold the channels of a group
+    std::vector<Group> groups_;
+    PackOrder order_;
+    Recent<Plan> plans_;
+};
+
+}  // namespace tconv

@@ -1,0 +1,31 @@
+// The ways, in the order in which they are asked: the first that fits is taken. A pack that is too large for a layer's room,
+// or numbers that a way gives up, lead on to the next that fits.
+#include "cell_choice.hpp"
+#include "depthwise.hpp"
+#include "pixels.hpp"
+#include "point.hpp"
+#include "way.hpp"
+#include "winograd.hpp"
+#include "winograd_line.hpp"
+
+namespace tconv {
+
+// Winograd's ways read and write their sums in place, so they are for arrays of the type of the sums.
+template <class S>
+std::span<const Way<S>> ways() {
+    if constexpr (is_own_sum<S>) {
+        static constexpr Way<S> list[] = {depthwise_way<S>,    winograd_way<S>, winograd_line_way<S>, point_way<S>,
+                                          woven_pixels_way<S>, cells_way<S>,    pixels_way<S>};
+        return list;
+    } else {
+        static constexpr Way<S> list[] = {depthwise_way<S>, point_way<S>, woven_pixels_way<S>, cells_way<S>, pixels_way<S>};
+        return list;
+    }
+}
+
+template std::span<const Way<float>> ways();
+template std::span<const Way<double>> ways();
+template std::span<const Way<Bf16>> ways();
+template std::span<const Way<F16>> ways();
+
+}  // namespace tconv

@@ -1,0 +1,218 @@
+// Phases, panels and places, each by itself, on drawn layers: what a tile finds at a place is what the relation says.
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <random>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "panels.hpp"
+#include "phases.hpp"
+#include "places.hpp"
+
+using namespace tconv;
+
+namespace {
+
+using Size = std::vector<Index>;
+
+int wrong = 0;
+
+void expect(bool holds, const char* what, unsigned seed) {
+    if (holds) return;
+    ++wrong;
+    std::printf("%s, layer %u\n", what, seed);
+}
+
+struct Drawn {
+    std::vector<Axis> axes;
+    Size in, out, x_shape, x_strides, y_shape, y_strides;
+};
+
+Size dense(const Size& shape) {
+    Size strides(shape.size());
+    Index step = 1;
+    for (std::size_t a = shape.size(); a-- > 0; step *= shape[a]) strides[a] = step;
+    return strides;
+}
+
+Drawn drawn(unsigned seed, Index images) {
+    std::minstd_rand random(seed + 1);
+    const auto number = [&](Index low, Index high) { return low + static_cast<Index>(random() % static_cast<unsigned>(high - low + 1)); };
+    Drawn layer;
+    const Index dims = number(1, 3);
+    for (Index a = 0; a < dims; ++a) {
+        const Axis axis{number(1, 5), number(1, 4), number(1, 3), number(-2, 3)};
+        const Index in = number(1, dims == 1 ? 60 : 7), full = axis.stride * (in - 1) + axis.dilation * (axis.kernel - 1) + 1;
+        layer.axes.push_back(axis);
+        layer.in.push_back(in);
+        layer.out.push_back(std::max<Index>(1, full - axis.crop_lo - number(-2, 2)));
+    }
+    layer.x_shape = {images, 1}, layer.y_shape = {images, 1};
+    layer.x_shape.insert(layer.x_shape.end(), layer.in.begin(), layer.in.end());
+    layer.y_shape.insert(layer.y_shape.end(), layer.out.begin(), layer.out.end());
+    layer.x_strides = dense(layer.x_shape), layer.y_strides = dense(layer.y_shape);
+    return layer;
+}
+
+// The index on each axis, of an element of a dense array of these sizes.
+Size unflattened(Index flat, const Size& size) {
+    Size index(size.size());
+    for (std::size_t a = size.size(); a-- > 0; flat /= size[a]) index[a] = flat % size[a];
+    return index;
+}
+
+// Each tap is in one phase, whose offset and residue it has; phases that are computed together read alike.
+void try_phases(unsigned seed) {
+    const Drawn layer = drawn(seed, 1);
+    Index taps = 1;
+    for (const Axis& axis : layer.axes) taps *= axis.kernel;
+    for (const Grouping grouping : {Grouping::all, Grouping::single, Grouping::alike})
+        for (const Origin origin : {Origin::canvas, Origin::output}) {
+            std::multiset<Index> met;
+            for (const PhaseGroup& group : group_phases(layer.axes, grouping, origin))
+                for (Index phase = 0; phase < group.phases(); ++phase) {
+                    const auto& own = group.taps[static_cast<std::size_t>(phase)];
+                    if (grouping != Grouping::all) expect(own.size() == group.taps.front().size(), "phases read alike", seed);
+                    for (const Tap& tap : own) {
+                        met.insert(tap.weight);
+                        Index rest = tap.weight;
+                        for (std::size_t a = layer.axes.size(); a-- > 0; rest /= layer.axes[a].kernel) {
+                            const Axis& axis = layer.axes[a];
+                            const Index last = a + 1 == layer.axes.size() ? phase : 0;
+                            const Index reached = axis.stride * tap.offset[a] + group.residue[a] + last;
+                            const Index crop = origin == Origin::output ? axis.crop_lo : 0;
+                            expect(reached == axis.dilation * (rest % axis.kernel) - crop, "a tap's offset", seed);
+                        }
+                    }
+                }
+            expect(static_cast<Index>(met.size()) == taps, "every tap", seed);
+            expect(static_cast<Index>(std::set<Index>(met.begin(), met.end()).size()) == taps, "each tap once", seed);
+        }
+}
+
+// A panel holds, at the distance of a shift from a cell, the input there; and strips meet every output once.
+void try_panels(unsigned seed) {
+    const Drawn layer = drawn(seed, 1);
+    const Origin origin = seed % 2 ? Origin::canvas : Origin::output;
+    const std::size_t last = layer.axes.size() - 1;
+    const Index rooms[] = {1, 40, 1000};
+    PanelNeeds needs{counted_from(origin, layer.axes), {}, {}, layer.axes[last].stride, 1, 1, 4, 2, rooms[seed % 3]};
+    for (const PhaseGroup& group : group_phases(layer.axes, Grouping::all, origin)) {
+        needs.residues.push_back({group.residue.begin(), group.residue.end() - 1});
+        for (const auto& taps : group.taps)
+            for (const Tap& tap : taps) {
+                needs.shifts.emplace_back();
+                for (const Index offset : tap.offset) needs.shifts.back().push_back(-offset);
+            }
+    }
+    const Panels panels(needs, layer.x_shape, layer.x_strides, layer.y_shape, layer.y_strides);
+    std::map<Index, int> outputs;  // by place, how often
+    Unit unit;
+    for (Index number = 0; number < panels.units(); ++number) {
+        panels.locate(unit, number);
+        Size panel(static_cast<std::size_t>(panels.size() + needs.lanes), -2);  // inputs are told by their places
+        for (const Piece& piece : unit.pieces)
+            for (Index j = 0; j < piece.count; ++j)
+                panel[static_cast<std::size_t>(piece.lane + j)] = piece.source == Piece::nothing ? -1 : piece.source + j;
+        for (std::size_t t = 0; t < unit.tiles.size(); ++t)
+            for (std::size_t group = 0; group < needs.residues.size(); ++group)
+                for (const Strip& strip : unit.tiles[t].strips[group])
+                    for (Index j = strip.low; j < strip.high; ++j) {
+                        ++outputs[strip.y + j];
+                        const Size o = unflattened(strip.y + j, layer.out);
+                        const Index lane = static_cast<Index>(t) * panels.tile_vectors() * needs.lanes + strip.lane + j / needs.phases;
+                        for (const auto& shift : needs.shifts) {
+                            Index expected = 0;
+                            for (std::size_t a = 0; a <= last; ++a) {
+                                const Axis& axis = needs.axes[a];
+                                const Index residue = a == last ? j % needs.phases : needs.residues[group][a];
+                                const Index i = (o[a] + axis.crop_lo - residue) / axis.stride + shift[a];
+                                expected = expected < 0 || i < 0 || i >= layer.in[a] ? -1 : expected * layer.in[a] + i;
+                            }
+                            const Index found = panel[static_cast<std::size_t>(lane + panels.distance(shift))];
+                            expect(found == expected, "a panel's input", seed);
+                        }
+                    }
+    }
+    Index reached = 1;  // outputs on axes before the last whose residue has a tap
+    for (std::size_t a = 0; a <= last; ++a) {
+        std::set<Index> residues;
+        for (Index k = 0; k < layer.axes[a].kernel; ++k) residues.insert(layer.axes[a].dilation * k % layer.axes[a].stride);
+        Index count = 0;
+        for (Index o = 0; o < layer.out[a]; ++o) {
+            const Index from = o + layer.axes[a].crop_lo, stride = layer.axes[a].stride;
+            count += a == last || residues.count(((from % stride) + stride) % stride) > 0;
+        }
+        reached *= count;
+    }
+    expect(static_cast<Index>(outputs.size()) == reached, "every output of a panel", seed);
+    for (const auto& [place, times] : outputs) expect(times == 1, "each output once", seed);
+}
+
+// Cells read where the relation says, leave out only taps without an input, and write each output of their group once.
+void try_places(unsigned seed) {
+    const Index images = seed % 3 == 0 ? max_rows + 1 : 2;
+    const bool brings = seed % 2 == 1;
+    const Drawn layer = drawn(seed, images);
+    const View<const float> x{nullptr, layer.x_shape, layer.x_strides};
+    const View<float> y{nullptr, layer.y_shape, layer.y_strides};
+    const Walk walk(x, y, brings);
+    const std::size_t last = layer.axes.size() - 1;
+    constexpr Index tile_rows = 3;
+    Index image_outputs = 1;
+    for (const Index n : layer.out) image_outputs *= n;
+    for (const PhaseGroup& group : group_phases(layer.axes, seed % 5 ? Grouping::alike : Grouping::single)) {
+        const Cells cells = cells_of(layer.axes, group, layer.out);
+        std::set<std::pair<Index, Index>> met;
+        for (Index begin = 0; begin < cells.total * images; begin += 7) {
+            const Index end = std::min(begin + 7, cells.total * images);
+            Places places;
+            places.locate(walk, layer.axes, group, cells, begin, end, tile_rows);
+            std::size_t tap_at = 0, input_at = 0;
+            for (Index cell = begin, tile = 0; cell < end; cell += tile_rows, ++tile) {
+                const Index rows = std::min(tile_rows, end - cell);
+                for (Index used = 0; used < places.used[static_cast<std::size_t>(tile)]; ++used, ++tap_at) {
+                    const Tap& tap = group.taps.front()[static_cast<std::size_t>(places.number[tap_at])];
+                    bool any = false;
+                    for (Index r = 0; r < rows; ++r, ++input_at) {
+                        const auto c = static_cast<std::size_t>(cell + r - begin);
+                        const Index image = places.y[c] / image_outputs;
+                        Size o = unflattened(places.y[c] - image * image_outputs, layer.out);
+                        o[last] = places.o[c];
+                        Index expected = image;
+                        for (std::size_t a = 0; a <= last; ++a) {
+                            const Index residue = group.residue[a];
+                            const Index i = floor_div(o[a] + layer.axes[a].crop_lo - residue, layer.axes[a].stride) - tap.offset[a];
+                            expected = expected < 0 || i < 0 || i >= layer.in[a] ? -1 : expected * layer.in[a] + i;
+                        }
+                        const Index found = places.inputs[input_at];
+                        expect(found == (expected < 0 ? Places::nothing : expected), "a cell's input", seed);
+                        any = any || found != Places::nothing;
+                    }
+                    expect(any, "no tap without an input", seed);
+                }
+                for (Index r = 0; r < rows; ++r) {
+                    const auto c = static_cast<std::size_t>(cell + r - begin);
+                    expect(met.insert({places.y[c], places.o[c]}).second, "each cell once", seed);
+                }
+            }
+            expect(places.inputs.size() == input_at && places.number.size() == tap_at, "no place too many", seed);
+        }
+        expect(static_cast<Index>(met.size()) == cells.total * images, "every cell", seed);
+    }
+}
+
+}  // namespace
+
+int main() {
+    constexpr unsigned layers = 300;
+    for (unsigned seed = 0; seed < layers; ++seed) {
+        try_phases(seed);
+        try_panels(seed);
+        try_places(seed);
+    }
+    std::printf("parts: %s\n", wrong ? "WRONG" : "as the relation says");
+    return wrong != 0;
+}
