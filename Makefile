@@ -1,6 +1,6 @@
 # Each target sets up what it needs: a virtual environment in .venv, the compiled core, the packages of one extra.
 .DEFAULT_GOAL := help
-.PHONY: help demo gallery docs bench bench-models test test-slow test-tensorflow sanitize sanitize-threads cross-aarch64 lint clean
+.PHONY: help demo gallery docs bench bench-models test coverage test-slow test-tensorflow sanitize sanitize-threads cross-aarch64 lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -34,8 +34,11 @@ bench: .venv/bench.stamp  ## time tconv and its peers on 61 published layers; wr
 bench-models: .venv/models.stamp  ## time tconv and its peers on released models (in .venv-models); writes bench/results
 	.venv-models/bin/python bench/models.py
 
-test: .venv/test.stamp lint  ## linter, type check and all fast tests, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+test: .venv/test.stamp lint  ## linter, type check and all fast tests, in two processes
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile
+
+coverage: .venv/test.stamp  ## the same tests with coverage, which takes longer
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 test-slow: .venv/test.stamp  ## the tests that take minutes; needs 11 GiB of memory, and what cross-aarch64 needs
 	$(BIN)/python -m pytest -m slow

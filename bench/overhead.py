@@ -34,7 +34,7 @@ def contenders() -> dict[str, Callable[[], Any]]:
     ours = tconv.nn.functional.conv_transpose2d
     layer = tconv.prepare(weight.numpy(), bias.numpy(), tconv.Geometry((2, 2), 2))
     array, out = x.numpy(), np.empty((1, 16, 8, 8), np.float32)
-    run = layer._packed.run
+    run = layer._compiled.run
     return {
         NATIVE: lambda: run(array, out),
         "Layer": lambda: layer(array),

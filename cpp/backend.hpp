@@ -75,12 +75,11 @@ struct Block {
 // Kernels as rows of taps, each filled up with zeros to whole vectors, and where on a canvas the rows of an atom lie.
 template <class T>
 struct Rows {
-    const T* taps;        // kernel*size() + row*width + tap
+    const T* taps;        // kernel*size + row*width + tap
     const Index* offset;  // elements from an atom's first tap to the row
     Index count, width;
+    Index size;   // of a kernel: count * width
     Index first;  // the kernel with which `taps` begins
-
-    Index size() const { return count * width; }
 };
 
 // Atoms, each a kernel at a place of a canvas, and how much of it there is.

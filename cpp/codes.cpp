@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "threads.hpp"
 
@@ -81,7 +80,7 @@ Codes<T>::Codes(CodeShape shape, const Backend* backend) : shape_(std::move(shap
     const Index all = steps_.front() * shape_.images + pitch;
     std::fill_n(residual_.grow(all), all, T(0));
     std::fill_n(weights_.grow(all), all, T(0));
-    taps_.resize(static_cast<std::size_t>(shape_.kernels * rows().size()));
+    taps_.resize(static_cast<std::size_t>(shape_.kernels * rows().size));
     norms_.resize(static_cast<std::size_t>(shape_.kernels));
     plain_.assign(2 * axes, 0);
     for (Stripe& stripe : groups_) stripe.begin.assign(static_cast<std::size_t>(shape_.kernels) + 1, 0);
@@ -99,7 +98,7 @@ void Codes<T>::pack(T* to, const T* kernel) const {
 template <class T>
 void Codes<T>::set(const T* kernels, std::vector<Index> plain) {
     plain_ = std::move(plain);
-    const Index size = rows().size();
+    const Index size = rows().size;
     for (Index k = 0; k < shape_.kernels; ++k) {
         T* const taps = taps_.data() + k * size;
         pack(taps, kernels + k * shape_.taps());
@@ -120,7 +119,7 @@ void Codes<T>::set(const T* kernels, std::vector<Index> plain) {
 // The sum of a kernel's squares as the cells count, and whether some of them count other than once.
 template <class T>
 std::pair<T, bool> Codes<T>::curvature(Index kernel, Index place) const {
-    const T* const taps = taps_.data() + kernel * rows().size();
+    const T* const taps = taps_.data() + kernel * rows().size;
     const T* const weights = weights_.data() + place;
     T sum = 0;
     bool weighted = false;
@@ -245,7 +244,7 @@ template <class T>
 void Codes<T>::correlate(T* sums, Index first, Index count) const {
     Rows<T> of = rows();
     of.first = first;
-    const Index size = of.size() * count, all = static_cast<Index>(groups_.size()), parts = std::min(shares, all);
+    const Index size = of.size * count, all = static_cast<Index>(groups_.size()), parts = std::min(shares, all);
     std::vector<T> own(static_cast<std::size_t>(parts * size), T(0));
     parallel(parts, scattered * work() * static_cast<double>(count) / static_cast<double>(shape_.kernels), [&](Index p) {
         for (Index g = part(all, p, parts); g < part(all, p + 1, parts); ++g) {
@@ -267,12 +266,12 @@ void Codes<T>::correlate(T* sums, Index first, Index count) const {
 template <class T>
 void Codes<T>::move(Index kernel, const T* change) {
     Rows<T> by = rows();
-    std::vector<T> taps(static_cast<std::size_t>(by.size()));
+    std::vector<T> taps(static_cast<std::size_t>(by.size));
     pack(taps.data(), change);
     by.taps = taps.data();
     by.first = kernel;
-    T* const own = taps_.data() + kernel * by.size();
-    for (Index j = 0; j < by.size(); ++j) own[j] += taps[static_cast<std::size_t>(j)];
+    T* const own = taps_.data() + kernel * by.size;
+    for (Index j = 0; j < by.size; ++j) own[j] += taps[static_cast<std::size_t>(j)];
     each_colour(work() / static_cast<double>(shape_.kernels), [&](std::size_t g) {
         const Stripe& stripe = groups_[g];
         const auto k = static_cast<std::size_t>(kernel);
@@ -313,9 +312,10 @@ void Codes<T>::overlaps(T* sums) const {
             for (std::size_t a = 0; a < stripe.key.size(); ++a)
                 canvas.data()[stripe.kernel[a] * steps[0] + place_of(stripe.key[a], true)] = stripe.value[a];
         });
+        const auto lines = static_cast<Index>(offsets.size());
         parallel(shape_.kernels, scattered * static_cast<double>(this->count(false) * count), [&](Index k) {
-            std::vector<T> own(offsets.size() * static_cast<std::size_t>(width), T(0));
-            const Rows<T> rows{nullptr, offsets.data(), static_cast<Index>(offsets.size()), width, k};
+            std::vector<T> own(static_cast<std::size_t>(lines * width), T(0));
+            const Rows<T> rows{nullptr, offsets.data(), lines, width, lines * width, k};
             std::vector<Index> place;
             each_stripe([&](const Stripe& stripe) {
                 const Index from = stripe.begin[static_cast<std::size_t>(k)], to = stripe.begin[static_cast<std::size_t>(k) + 1];

@@ -93,11 +93,14 @@ class Codes {
     std::pair<T, bool> curvature(Index kernel, Index place) const;
     void insert(Stripe& stripe, Index image, Index kernel, Index key, T value) const;
     void copy(Stripe& to, const Stripe& from, Index at) const;
-    Rows<T> rows() const { return {taps_.data(), offsets_.data(), static_cast<Index>(offsets_.size()), width_, 0}; }
+    Rows<T> rows() const {
+        const auto count = static_cast<Index>(offsets_.size());
+        return {taps_.data(), offsets_.data(), count, width_, count * width_, 0};
+    }
     void pack(T* to, const T* kernel) const;
     template <class Body>
     void each_colour(double work, Body body);
-    double work() const { return static_cast<double>(count(true)) * static_cast<double>(rows().size()); }
+    double work() const { return static_cast<double>(count(true)) * static_cast<double>(rows().size); }
 
     const CodeShape shape_;
     const Kernels<T>& kernels_;

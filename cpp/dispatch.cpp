@@ -7,7 +7,7 @@ namespace {
 // Products of bfloat16 pairs beside what the backend has for all else.
 Backend with_pairs(Backend backend) {
     backend.name = "avx512bf16";
-    backend.description = "512-bit vectors, AVX-512F; products of bfloat16 in pairs, AVX512_BF16";
+    backend.description = "512-bit vectors, AVX-512F; bfloat16 in pairs, AVX512_BF16";
     backend.pairs = &avx512bf16_pairs;
     return backend;
 }

@@ -1,6 +1,5 @@
 // The kernels of codes.hpp. An atom's rows are short, often eight taps: so vectors are as short as a row where that is half
 // or a quarter of what the instruction set has, and no lane computes what nobody asked for.
-#include <cmath>
 
 namespace {
 
@@ -73,8 +72,11 @@ INLINED void put(T* at, const Rows<T>& rows, const T* taps, T by, const T* weigh
     }
 }
 
-template <class T>
-INLINED T magnitude(T x) { return std::fabs(x); }
+// Those of the standard library are weak symbols, which the linker keeps one of: it might be compiled for AVX-512.
+INLINED float magnitude(float x) { return __builtin_fabsf(x); }
+INLINED double magnitude(double x) { return __builtin_fabs(x); }
+INLINED float with_sign(float size, float sign) { return __builtin_copysignf(size, sign); }
+INLINED double with_sign(double size, double sign) { return __builtin_copysign(size, sign); }
 
 template <class T, int bytes, bool single>
 double descend_by(const Atoms<T>& atoms, const Rows<T>& rows, T* canvas, const T* weights, T alpha, bool positive,
@@ -83,11 +85,11 @@ double descend_by(const Atoms<T>& atoms, const Rows<T>& rows, T* canvas, const T
     for (Index n = 0; n < count; ++n) {
         const Index a = chosen ? chosen[n] : n;
         T* const at = canvas + atoms.place[a];
-        const T* const taps = rows.taps + (atoms.kernel[a] - rows.first) * rows.size();
+        const T* const taps = rows.taps + (atoms.kernel[a] - rows.first) * rows.size;
         const T curvature = atoms.curvature[a], before = atoms.value[a];
         const T slope = response<T, bytes, single>(at, rows, taps), wanted = slope + curvature * before;
         const T beyond = (positive ? wanted : magnitude(wanted)) - alpha;  // without a branch: signs cannot be foreseen
-        const T after = std::copysign((beyond > 0 ? beyond : 0) / curvature, wanted), step = after - before;
+        const T after = with_sign((beyond > 0 ? beyond : 0) / curvature, wanted), step = after - before;
         if (step == 0) continue;
         atoms.value[a] = after;
         put<T, bytes, single>(at, rows, taps, -step, atoms.weighted[a] ? weights + atoms.place[a] : nullptr);
@@ -101,7 +103,7 @@ template <class T, int bytes, bool single>
 void stamp_by(const Atoms<T>& atoms, const Rows<T>& rows, T* canvas, const T* weights, T by) {
     for (Index a = 0; a < atoms.count; ++a)
         if (atoms.value[a] != 0)
-            put<T, bytes, single>(canvas + atoms.place[a], rows, rows.taps + (atoms.kernel[a] - rows.first) * rows.size(),
+            put<T, bytes, single>(canvas + atoms.place[a], rows, rows.taps + (atoms.kernel[a] - rows.first) * rows.size,
                                   by * atoms.value[a], weights && atoms.weighted[a] ? weights + atoms.place[a] : nullptr);
 }
 
@@ -113,7 +115,7 @@ void correlate_by(T* sums, const Atoms<T>& atoms, const Rows<T>& rows, const T* 
         if (atoms.value[a] == 0) continue;
         const T value = atoms.value[a];
         const T* const at = canvas + atoms.place[a];
-        T* to = sums + (atoms.kernel[a] - rows.first) * rows.size();
+        T* to = sums + (atoms.kernel[a] - rows.first) * rows.size;
         for (Index r = 0; r < rows.count; ++r, to += width)
             for (Index j = 0; j < width; j += lanes)
                 store<T, bytes>(to + j, load<T, bytes>(to + j) + load<T, bytes>(at + rows.offset[r] + j) * value);

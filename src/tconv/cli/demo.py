@@ -63,7 +63,7 @@ def network(out: Path) -> None:
     from tconv.cli.digits import digits
 
     show(_aligned(digits(out)))
-    show(f"\nWrote digits.png, features.png and digits.safetensors to {out}.")
+    show(f"\nWrote {out / 'digits.png'}, {out / 'features.png'} and {out / 'digits.safetensors'}.")
 
 
 def worked_example() -> Table:

@@ -56,7 +56,7 @@ def digits(out: Path) -> Table:
 
 def features(model: nn.Module, card: Card, images: Path) -> Sheet:
     """What the levels of the network see in images: edges first, then strokes, and digits at the end."""
-    levels = {f"downs.{n}": range(SHOWN) for n in range(len(SETTINGS.features))} | {"final_conv": range(1, 11)}
+    levels = {f"downs.{n}": range(SHOWN) for n in range(len(SETTINGS.features or ()))} | {"final_conv": range(1, 11)}
     found = [
         top_activations(model, images, layer, channels, mean=card.mean, std=card.std)
         for layer, channels in levels.items()

@@ -19,6 +19,7 @@ from torch import Tensor
 from tconv import errors
 from tconv.arrays import Array
 from tconv.geometry import Sizes
+from tconv.names import shown
 
 PART, OVERLAP = 1536, 512  # pixels per side of a part, and how many of them it shares with the next; multiples of 512
 BROKEN = (errors.TconvError, OSError)
@@ -195,8 +196,6 @@ def _itself(image: Any) -> Any:
 
 
 def _name(image: Any, number: int) -> str:
-    from tconv.segmentation.data.pixels import shown
-
     first = _itself(image)
     return shown(first) if isinstance(first, str | Path) else f"image {number}"
 

@@ -59,7 +59,12 @@ def test_a_link_brings_the_layer_back(viewer: Viewer, layer: tuple[Trace, object
     viewer.page.wait_for_function("link => tconv.format(tconv.page.state) === link.slice(1)", arg=link)
     assert viewer.state() == state
     texts = {name: plate["texts"] for name, plate in viewer.read().items()}
-    live = ("stamp/stamp", "gather/met", "gather/product")  # they follow what is looked at, which is in no link
+    live = (
+        "stamp/stamp",
+        "gather/met",
+        "gather/product",
+        "windows/slid",
+    )  # they follow what is looked at, which is in no link
     assert {name: value for name, value in texts.items() if not name.startswith(live)} == {
         name: plate["texts"] for name, plate in shown.items() if not name.startswith(live)
     }
