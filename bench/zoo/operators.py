@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
-import torch
+from torch.library import Library
 
-_names: list[torch.library.Library] = []  # which must live as long as the names
+_names: list[Library] = []  # which must live as long as the names
 
 
 def know_torchvision() -> None:
@@ -19,7 +19,7 @@ def know_torchvision() -> None:
     try:
         import_module("torchvision")
     except RuntimeError:
-        library = torch.library.Library("torchvision", "FRAGMENT")
+        library = Library("torchvision", "FRAGMENT")
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
         _names.append(library)

@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -39,11 +40,11 @@ def tconv(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytes
     tifffile.imwrite("photos/tiff.tif", pixels, photometric="rgb")
     np.save("x.npy", np.ones((2, 2)))
     os.symlink("photos", "link")
-    arguments = {"in_channels": 3, "out_channels": 2, "features": [4]}
+    arguments: dict[str, Any] = {"in_channels": 3, "out_channels": 2, "features": [4]}
     torch.manual_seed(0)
     card = Card("unet", arguments, ("a", "b"), (0, 1), palette(2), (0.5,) * 3, (0.25,) * 3, 32)
     Path("run").mkdir()
-    save("run/best.safetensors", UNet(**arguments), card)  # type: ignore[arg-type]
+    save("run/best.safetensors", UNet(**arguments), card)
     shutil.copy("run/best.safetensors", "model.onnx")
 
     def run(line: str) -> tuple[int, str, str]:
@@ -95,7 +96,7 @@ REFUSED = {
 @pytest.mark.parametrize("line", REFUSED)
 def test_what_would_change_an_input_is_refused(tconv: Tconv, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Empty:
-        buffer = open(os.devnull, "rb")  # noqa: SIM115
+        buffer = BytesIO()
 
     monkeypatch.setattr("sys.stdin", Empty)
     before = hashes()
@@ -120,9 +121,9 @@ def test_a_mask_that_a_person_drew_is_never_replaced(tconv: Tconv) -> None:
 
 def test_masks_that_were_made_with_the_data_are_no_predictions(tconv: Tconv) -> None:
     assert tconv("segment make-data cells made -n 3 --size 48")[0] == 0
-    arguments = {"in_channels": 1, "out_channels": 3, "features": [4]}
+    arguments: dict[str, Any] = {"in_channels": 1, "out_channels": 3, "features": [4]}
     card = Card("unet", arguments, ("a", "b", "c"), (0, 1, 2), palette(3), (0.5,), (0.25,), 32)
-    save("grey.safetensors", UNet(**arguments), card)  # type: ignore[arg-type]
+    save("grey.safetensors", UNet(**arguments), card)
     before = hashes()
     status, out, _ = tconv("segment predict grey.safetensors made/images -o made/masks --again")
     assert status == 1 and out.count("was not written by tconv and is not replaced") == 3

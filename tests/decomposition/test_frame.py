@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,6 @@ def test_atoms_inside() -> None:
         ),
     ],
 )
-def test_refusals(arguments: tuple[object, ...], error: type[Exception], message: str) -> None:
+def test_refusals(arguments: tuple[Any, ...], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
-        frame(*arguments)  # type: ignore[arg-type]
+        frame(*arguments)

@@ -94,7 +94,7 @@ def test_without_pooling_and_the_same_for_the_same_seed() -> None:
     ("call", "error", "message"),
     [
         (
-            lambda x: DeconvolutionalNetwork(8).fit(x),  # type: ignore[arg-type]
+            lambda x: DeconvolutionalNetwork(8).fit(x),  # type: ignore[arg-type]  # what is refused
             errors.LengthError,
             "n_kernels 8 must have one entry per layer, such as (16, 32)",
         ),

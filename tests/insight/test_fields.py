@@ -21,12 +21,12 @@ from tconv.segmentation import UNet
 class Of(nn.Module):
     """A function as a module."""
 
-    def __init__(self, function: Callable[[Tensor], Tensor], *parts: nn.Module) -> None:
+    def __init__(self, function: Callable[..., Tensor], *parts: nn.Module) -> None:
         super().__init__()
         self.parts, self.function = nn.ModuleList(parts), function
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.function(x, *self.parts)  # type: ignore[call-arg]
+        return self.function(x, *self.parts)
 
 
 def positive(model: nn.Module) -> nn.Module:

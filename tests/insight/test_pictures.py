@@ -109,7 +109,7 @@ def test_nothing_to_draw() -> None:
     with pytest.raises(
         errors.ArgumentTypeError, match=r"^a sheet draws what top_activations or evolution returns, not int$"
     ):
-        insight.sheet(3)  # type: ignore[arg-type]
+        insight.sheet(3)  # type: ignore[arg-type]  # what is refused
 
 
 # evolution

@@ -40,8 +40,8 @@ class Estimator:
 
     def fit_transform(self, X: Any, y: Any = None, **more: Any) -> Any:
         """`fit`, then `transform`, with the same further arguments."""
-        fitted: Any = self.fit(X, y, **more)  # type: ignore[attr-defined]
-        return fitted.transform(X, **more)
+        estimator: Any = self  # each has both methods, with arguments of its own
+        return estimator.fit(X, y, **more).transform(X, **more)
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags

@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.library import Library
 
 from tconv import errors
 
 SMP = "smp:"
 FILES = ("model.safetensors", "pytorch_model.bin")  # of a repository of weights
-_names: list[torch.library.Library] = []  # which must live as long as the names
+_names: list[Library] = []  # which must live as long as the names
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _know_torchvision(load: Callable[[], object]) -> None:
     try:
         load()
     except RuntimeError:
-        library = torch.library.Library("torchvision", "FRAGMENT")
+        library = Library("torchvision", "FRAGMENT")
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
         _names.append(library)

@@ -273,7 +273,8 @@ def test_classes_are_not_taken_for_objects(tmp_path: Path) -> None:
     assert "number objects" not in said(check(folder_of(tmp_path / "b", scattered)))
     folder = folder_of(tmp_path / "c", [numbered(n, 8 + n, np.uint8) for n in range(3)])
     (folder / "classes.txt").write_text("".join(f"{value} c{value}\n" for value in range(11)))
-    assert len(check(folder).legend.names) == 11  # type: ignore[union-attr]
+    legend = check(folder).legend
+    assert legend is not None and len(legend.names) == 11
 
 
 # names
@@ -418,7 +419,7 @@ def test_faults_of_labelme(tmp_path: Path, made: Any, message: str) -> None:
 
 def test_files_of_labelme_that_are_broken(tmp_path: Path) -> None:
     labelme(tmp_path, "two", [shape("cat", BOX)])
-    labelme(tmp_path, "a", 3)  # type: ignore[arg-type]
+    labelme(tmp_path, "a", 3)  # type: ignore[arg-type]  # what is refused
     labelme(tmp_path, "b", [], imageHeight=0)
     labelme(tmp_path, "c", [], imagePath="../x.jpg")
     (tmp_path / "c.jpg").rename(tmp_path / "other.jpg")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +16,7 @@ from tconv.nn.comparison import Comparison, compare
 from tconv.nn.engine import Engine
 
 
-class Fold(nn.Module):
+class Fold(nn.Module, ABC):
     """What stands in the place of some nodes of a graph, and computes what they do in another way.
 
     Attributes:
@@ -47,8 +48,9 @@ class Fold(nn.Module):
                 return self._folded(x, *tensors)
         return self._folded(x, *tensors)
 
+    @abstractmethod
     def _folded(self, x: Tensor, *tensors: Tensor) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} must say how it computes")
+        """The result as one layer; by the steps, where there is none."""
 
 
 class Trial:
