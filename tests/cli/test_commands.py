@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pytest
+from cli.calling import called
 
 from tconv import cli, config
 from tconv.cli.torch_call import torch_call
@@ -32,12 +33,7 @@ def tconv(capsys: pytest.CaptureFixture[str]) -> Tconv:
     """Run `tconv ARGUMENTS`: (status, stdout, stderr)."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            cli.main(list(arguments))
-        printed = capsys.readouterr()
-        status = left.value.code or 0
-        assert isinstance(status, int)
-        return status, printed.out, printed.err
+        return called(arguments, capsys)
 
     return run
 

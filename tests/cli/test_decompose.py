@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli.calling import called
 from PIL import Image
-
-from tconv import cli
 
 
 @pytest.fixture(autouse=True)
@@ -27,12 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(line: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        cli.main(["decompose", *line.split()])
-    printed = capsys.readouterr()
-    status = left.value.code or 0
-    assert isinstance(status, int)
-    return status, printed.out, printed.err
+    return called(["decompose", *line.split()], capsys)
 
 
 def opened(name: str) -> np.ndarray:

@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import pytest
 import torch
+from cli.calling import called
 from PIL import Image
 
-from tconv import cli
 from tconv.cli import screen
 from tconv.segmentation import Card, UNet, palette, save, synthetic
 from tconv.segmentation.data.masks import read_mask
@@ -34,12 +34,7 @@ def tconv(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytes
     write_model()
 
     def run(line: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            cli.main(line.split())
-        printed = capsys.readouterr()
-        status = left.value.code or 0
-        assert isinstance(status, int)
-        return status, printed.out, printed.err
+        return called(line.split(), capsys)
 
     return run
 

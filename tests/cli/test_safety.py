@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from cli.calling import called
 from PIL import Image
 
-from tconv import cli
 from tconv.segmentation import Card, UNet, palette, save
 
 Tconv: TypeAlias = Callable[[str], tuple[int, str, str]]
@@ -48,12 +48,7 @@ def tconv(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytes
     shutil.copy("run/best.safetensors", "model.onnx")
 
     def run(line: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            cli.main(line.split())
-        printed = capsys.readouterr()
-        status = left.value.code or 0
-        assert isinstance(status, int)
-        return status, printed.out, printed.err
+        return called(line.split(), capsys)
 
     return run
 

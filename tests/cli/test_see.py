@@ -10,9 +10,9 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 import torch
+from cli.calling import called
 from PIL import Image
 
-from tconv import cli
 from tconv.segmentation import Card, UNet, export_torch, palette, save
 
 Tconv: TypeAlias = Callable[[str], tuple[int, str, str]]
@@ -51,12 +51,7 @@ def tconv(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytes
     Path("see_nets.py").write_text(CODE)
 
     def run(line: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            cli.main(["see", *line.split()])
-        printed = capsys.readouterr()
-        status = left.value.code or 0
-        assert isinstance(status, int)
-        return status, printed.out, printed.err
+        return called(["see", *line.split()], capsys)
 
     return run
 

@@ -10,9 +10,8 @@ from typing import TypeAlias
 
 import numpy as np
 import pytest
+from cli.calling import called
 from PIL import Image
-
-from tconv import cli
 
 Tconv: TypeAlias = Callable[[str], tuple[int, str, str]]
 
@@ -25,12 +24,7 @@ def tconv(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytes
     before = dict(os.environ)
 
     def run(line: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            cli.main(["segment", *line.split()])
-        printed = capsys.readouterr()
-        status = left.value.code or 0
-        assert isinstance(status, int)
-        return status, printed.out, printed.err
+        return called(["segment", *line.split()], capsys)
 
     yield run
     for name in set(os.environ) - set(before):  # what Accelerate leaves

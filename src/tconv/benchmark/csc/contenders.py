@@ -23,6 +23,8 @@ STEPS = (10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 896)
 """Numbers of steps that are tried, until one is enough."""
 TURNS = (3, 6, 12, 25, 50, 100)
 """The same for learning."""
+COMMON = {"Verbose": False, "RelStopTol": 0.0, "FastSolve": True, "NoBndryCross": True, "DataType": np.float32}
+"""SPORCO's options for codes, whichever of its solvers finds them."""
 
 
 def tconv_descent(case: Case, images: Array, kernels: Array) -> tuple[Sequence[int], Run]:
@@ -58,18 +60,7 @@ def sporco_admm(case: Case, images: Array, kernels: Array) -> tuple[Sequence[int
     d, s, more = _theirs(case, images, kernels)
 
     def run(n: int) -> Array:
-        options = cbpdn.ConvBPDN.Options(
-            {
-                "Verbose": False,
-                "MaxMainIter": n,
-                "RelStopTol": 0.0,
-                "FastSolve": True,
-                "NoBndryCross": True,
-                "DataType": np.float32,
-                "RelaxParam": 1.8,
-                "AutoRho": {"Enabled": True},
-            }
-        )
+        options = cbpdn.ConvBPDN.Options({**COMMON, "MaxMainIter": n, "RelaxParam": 1.8, "AutoRho": {"Enabled": True}})
         return _ours(case, cbpdn.ConvBPDN(d, s, case.alpha, options, **more).solve())
 
     return STEPS, run
@@ -82,18 +73,7 @@ def sporco_pgm(case: Case, images: Array, kernels: Array) -> tuple[Sequence[int]
     d, s, more = _theirs(case, images, kernels)
 
     def run(n: int) -> Array:
-        options = cbpdn.ConvBPDN.Options(
-            {
-                "Verbose": False,
-                "MaxMainIter": n,
-                "RelStopTol": 0.0,
-                "FastSolve": True,
-                "NoBndryCross": True,
-                "DataType": np.float32,
-                "L": 10.0,
-                "Backtrack": BacktrackStandard(),
-            }
-        )
+        options = cbpdn.ConvBPDN.Options({**COMMON, "MaxMainIter": n, "L": 10.0, "Backtrack": BacktrackStandard()})
         return _ours(case, cbpdn.ConvBPDN(d, s, case.alpha, options, **more).solve())
 
     return STEPS, run
