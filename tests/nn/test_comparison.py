@@ -10,7 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from tconv.nn.comparison import Comparison, at_first_calls, compare, evaluating, largest_error, tensors_in
+from tconv.nn.comparison import (
+    Comparison,
+    as_exact,
+    at_first_calls,
+    compare,
+    evaluating,
+    in_single,
+    largest_error,
+    tensors_in,
+)
 
 T = torch.tensor([1.0, -4.0])
 
@@ -94,3 +103,26 @@ def test_at_first_calls() -> None:
     with pytest.raises(RuntimeError):
         at_first_calls(model, partial(model, x[:, :1]), {"two": two}, lambda *_: None)
     assert not two._forward_pre_hooks
+
+
+HALVES = [torch.float16, torch.bfloat16]
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_half_precision_is_held_to_single(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    exact, eps = torch.rand(1000) + 1, torch.finfo(dtype).eps
+    old, others = exact.to(dtype), (exact + torch.rand(1000) * eps / 3).to(dtype)
+    assert as_exact(exact, old, others) and as_exact({"y": exact}, {"y": old}, [others])
+    assert not as_exact(exact, old, (exact + 4 * eps).to(dtype))
+    assert not as_exact(exact, exact, exact + 1e-6)  # what is in single precision is held to itself
+    far = (exact + 40 * eps).to(dtype)  # as after other random numbers
+    assert not as_exact(exact, far, far)
+
+
+def test_in_single() -> None:
+    half = torch.ones(2, dtype=torch.float16)
+    given = ({"x": half, "n": 3}, [half.bfloat16(), T.double()], torch.ones(1, dtype=torch.int64))
+    found = in_single(given)
+    assert [t.dtype for t in tensors_in(found)] == [torch.float32] * 2 + [torch.float64, torch.int64]
+    assert found[0]["n"] == 3 and type(found[1]) is list and type(found) is tuple

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ from torch import nn
 from tconv.nn import private
 from tconv.nn.backend import Backend
 from tconv.nn.capture import Captured, release
-from tconv.nn.comparison import Comparison, largest_error
+from tconv.nn.comparison import HALF, Comparison, as_exact, largest_error, tensors_in
 from tconv.nn.example import Example
 from tconv.nn.folding import trial
 from tconv.nn.report import Row
 from tconv.nn.restoration import by_format
+
+log = logging.getLogger("tconv")
 
 FOLD = "fold"  # the kind of a row that is no layer
 
@@ -47,6 +50,7 @@ class Attempt:
         running: what runs in place of the modules' own calls.
         results: of the folds that were compared, by name.
         error: of the whole result; 0 where it cannot be told.
+        right: whether that is within the tolerance, or no more than half precision rounds off.
         seconds: of runs of the whole.
         failure: why the model cannot run so, if it cannot.
     """
@@ -56,6 +60,7 @@ class Attempt:
     running: list[Captured] = field(default_factory=list)
     results: dict[str, Comparison] = field(default_factory=dict)
     error: float = 0.0
+    right: bool = True
     seconds: list[float] = field(default_factory=list)
     failure: str = ""
 
@@ -129,6 +134,7 @@ class Race:
             attempt.seconds.append(seconds)
             if self.steady:
                 attempt.error = largest_error(self._expected, result)
+                attempt.right = attempt.error <= self._tolerance or self._as_exact(result)
         except Exception as error:  # of the model's own code: `view`, for one, asks for the layout it was written for
             attempt.failure = (str(error).splitlines() or [type(error).__name__])[0] or type(error).__name__
         finally:
@@ -151,6 +157,17 @@ class Race:
     def comparison(self, attempt: Attempt) -> Comparison:
         """The whole, before and after: the least times, which other work on the machine disturbs least."""
         return Comparison(min(self.before), min(attempt.seconds), attempt.error)
+
+    def _as_exact(self, result: Any) -> bool:
+        """Whether a result in half precision is about as near to that in single precision as the model's own is."""
+        if not any(tensor.dtype in HALF for tensor in tensors_in(self._expected)):
+            return False
+        try:
+            exact = self._example.in_single().run()
+        except Exception as error:  # of the model's own code, which may know one dtype only
+            log.info("the model does not run in single precision, which would tell what half rounds off: %s", error)
+            return False
+        return as_exact(exact, self._expected, result)
 
     def _as_it_is(self, modules: Sequence[nn.Module], layout: Layout) -> None:
         for module in modules:

@@ -17,6 +17,8 @@ from torch.utils.hooks import RemovableHandle
 Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 SECONDS = 0.2  # of measuring, per comparison
 LONG = 0.05  # seconds of a run that is timed once only
+HALF = (torch.float16, torch.bfloat16)
+ROUNDINGS = 16  # of half precision, that a model's result may be off by: 12 % in bfloat16, 1.6 % in float16
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,31 @@ def largest_error(expected: Any, actual: Any) -> float:
     largest = [_largest(tensor) for tensor in old]
     least = 1e-6 * max(largest, default=0)  # what is all rounding errors of larger numbers is not held to itself
     return max((_error(a, b, max(scale, least)) for a, b, scale in zip(old, new, largest, strict=True)), default=0.0)
+
+
+def as_exact(exact: Any, old: Any, new: Any) -> bool:
+    """Whether results in half precision that differ only differ as such results do.
+
+    That is, whether `new` is at most twice as far as `old` from what single precision gives, which `exact` is. Not so
+    where `old` itself is farther from it than some rounding explains, as with other random numbers: that tells nothing.
+    """
+    half = [torch.finfo(tensor.dtype).eps for tensor in tensors_in(old) if tensor.dtype in HALF]
+    single, *both = ([_in_single(tensor) for tensor in tensors_in(each)] for each in (exact, old, new))
+    own, others = (largest_error(single, each) for each in both)
+    return bool(half) and own <= ROUNDINGS * max(half) and others <= 2 * own
+
+
+def in_single(value: Any) -> Any:
+    """Tensors in tuples, lists and mappings, with those of half precision in single."""
+    if isinstance(value, Tensor):
+        return _in_single(value)
+    if isinstance(value, Mapping):
+        return {key: in_single(item) for key, item in value.items()}
+    return type(value)(map(in_single, value)) if type(value) in (tuple, list) else value
+
+
+def _in_single(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in HALF else tensor
 
 
 def _largest(tensor: Tensor) -> float:

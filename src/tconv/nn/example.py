@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from tconv.nn.comparison import evaluating
+from tconv.nn.comparison import evaluating, in_single
 
 
 class Example:
@@ -43,6 +44,10 @@ class Example:
         call: Callable[..., Any] = self.model if self._method is None else getattr(self.model, self._method)
         with same_random_numbers():
             return call(*self.args, **self.kwargs)
+
+    def in_single(self) -> Example:
+        """The same call of a copy of the model, with all of half precision in single."""
+        return Example(copy.deepcopy(self.model).float(), (in_single(self.args), in_single(self.kwargs)), self._method)
 
     def entered(self) -> list[nn.Module]:
         """The modules that a run of the method calls from outside of any other module of the model, in their order."""

@@ -81,15 +81,19 @@ class Report:
         parts = [f"{n} layer{'s' * (n > 1)} replaced" for n in (counts["replaced"],) if n]
         parts += [f"{n} part{'s' * (n > 1)} folded" for n in (counts["folded"],) if n]
         if not self.changed:
-            result = (
-                f"not faster: {self.whole}" if self.whole is not None else "nothing that tconv makes faster was found"
-            )
+            result = self._nothing_done()
             return f"tconv: {self.model} stays as it was, {result}; tconv.nn.report(model) says more"
         if self.whole is None:
             last = [row.text for row in self.rows if row.action == "whole"]
             return f"tconv: {self.model}: {', '.join(parts + last)}"
         steady = "" if self.steady else "; two runs of the model differ, so its parts were compared"
         return f"tconv: {self.model}: {self.whole}, {', '.join(parts) or 'channels-last weights'}{steady}"
+
+    def _nothing_done(self) -> str:
+        if self.whole is not None:
+            return f"not faster: {self.whole}"
+        kept = [row.text for row in self.rows if row.action == "kept" and not row.name]
+        return kept[0] if kept else "nothing that tconv makes faster was found"
 
     def __str__(self) -> str:
         lines = [str(row) for row in self.rows]
