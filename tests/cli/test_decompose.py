@@ -102,12 +102,16 @@ def test_a_bad_file_is_reported_and_the_rest_is_done(capsys: pytest.CaptureFixtu
         ),
         (
             "photos -o photos",
-            "photos/man.png lies in the output folder photos, where it could be overwritten; choose a folder of its "
-            "own",
+            "photos holds the inputs; write to another folder, so that none of them is replaced",
         ),
         (
-            "photos/man.png -o .",
-            "photos/man.png lies in the output folder ., where it could be overwritten; choose a folder of its own",
+            "photos/man.png --inpaint holes.png -o .",
+            ". holds the inputs; write to another folder, so that none of them is replaced",
+        ),
+        ("photos -o small.png", "small.png is a file; give a folder to write to"),
+        (
+            "photos -o older",
+            "older/woman_codes.png is there already; write to another name, or let --again replace it",
         ),
         ("bad.png -o parts", "none of the 1 pictures of bad.png can be read"),
         ("photos -o parts --kernels 0", "--kernels 0 must be at least 1"),
@@ -142,6 +146,8 @@ def test_a_bad_file_is_reported_and_the_rest_is_done(capsys: pytest.CaptureFixtu
 )
 def test_refusals(line: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("empty").mkdir()
+    Path("older").mkdir()
+    Path("older/woman_codes.png").touch()
     Path("bad.png").write_bytes(b"no picture")
     np.save("three.npy", np.ones((2, 3, 4, 4)))
     status, _, err = run(line, capsys)

@@ -83,6 +83,13 @@ REFUSED = {
     "upsample photos/0.png -o link/0.png --again": "link/0.png is the input itself; write to another name",
     "upsample photos/0.png -o photos/1.png": f"photos/1.png is there already; {HOW}",
     "upsample photos/0.png -o data/masks/0.png": f"data/masks/0.png is there already; {HOW}",
+    "see run photos -o photos/0.png --again": "photos/0.png is the input itself; write to another name",
+    "see run photos -o link/sheet.png": f"link {HOLDS}",
+    "see run photos/0.png -o data/masks/0.png": f"data/masks/0.png is there already; {HOW}",
+    "decompose photos -o photos --again": f"photos {HOLDS}",
+    "decompose photos/0.png -o link": f"link {HOLDS}",
+    "decompose data/images/0.png --inpaint data/masks/0.png -o data/masks": f"data/masks {HOLDS}",
+    "decompose photos -o x.npy": "x.npy is a file; give a folder to write to",
     "explain --x x.npy --w [[1]] --svg x.npy": "x.npy is the input itself; write to another name",
     "explore --x x.npy --w [[1]] -o x.npy": "x.npy is the input itself; write to another name",
 }
@@ -164,5 +171,8 @@ def test_names_with_escapes_are_printed_as_escapes(tconv: Tconv) -> None:
     status, out, err = tconv("segment predict run photos -o masks")
     assert status == 1 and "\x1b" not in out + err
     assert r"photos/\x1b[31mb.png is no picture that can be read" in out
+    for line in ("see run photos -o sheet.png --layer downs.0", "decompose photos -o parts --kernels 2 --passes 1"):
+        status, out, err = tconv(line)
+        assert status == 1 and "\x1b" not in out + err and r"photos/\x1b[31mb.png is no picture" in out
     status, out, err = tconv("upsample photos/\x1b[31mb.png -o c.png")
     assert status == 2 and "\x1b" not in out + err and r"photos/\x1b[31mb.png is not a PNG" in err

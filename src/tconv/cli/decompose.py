@@ -13,13 +13,14 @@ import numpy as np
 from cyclopts import Parameter
 from rich.table import Table
 
-from tconv import errors
+from tconv import errors, outputs
 from tconv.arrays import Array
 from tconv.cli.screen import show
 from tconv.decomposition import ConvDictionaryLearning, ConvSparseCoder, MiniBatchConvDictionaryLearning, batch, split
-from tconv.decomposition.pictures import apart, as_picture, find, read, save
+from tconv.decomposition.pictures import as_picture, find, read, save
 from tconv.decomposition.restoration import inpaint
 from tconv.decomposition.sheet import activity, sheet
+from tconv.names import shown
 
 TOGETHER = 4 * 2**20  # pixels that are learned from at once; more are learned from in batches
 
@@ -38,6 +39,7 @@ def decompose(
     inpaint: Path | None = None,
     passes: int = 30,
     seed: int = 0,
+    again: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Learn the kernels that pictures are made of, and rebuild the pictures from few of them.
 
@@ -63,18 +65,19 @@ def decompose(
             It is done in colour, with kernels that are learned from the pixels that there are.
         passes: Turns of learning at most.
         seed: Of the patches that learning begins with.
+        again: Replace kernels and pictures of before.
     """
     start = perf_counter()
     alpha = alpha if alpha is not None else 0.005 if inpaint else 0.05
     smooth = smooth if smooth is not None else 2.0 if inpaint else 5.0
     found = find(images)
-    apart(out, [*found, *([inpaint] if inpaint else []), *([dictionary] if dictionary else [])])
     _check(kernels, size, passes)
+    _check_outputs(out, found, [path for path in (inpaint, dictionary) if path], again, inpaint is not None)
     pictures, problems = _read(found, colour or inpaint is not None)
     for problem in problems:
         print(f"problem: {problem}")
     if not pictures:
-        raise errors.ImageFileError(f"none of the {len(found)} pictures of {images} can be read")
+        raise errors.ImageFileError(f"none of the {len(found)} pictures of {shown(images)} can be read")
     known = _dictionary(dictionary, next(iter(pictures.values())).shape[0]) if dictionary else None
     out.mkdir(parents=True, exist_ok=True)
     if inpaint:
@@ -100,11 +103,11 @@ def decompose(
         psnr = -10 * np.log10(max(float(np.mean((rebuilt - rest - smooth_part) ** 2)), 1e-12))
         gap = coder.dual_gap_ / coder.objective_ if coder.objective_ else 0.0
         table.add_row(
-            path.name, f"{pixels:,}", f"{atoms:,}", f"{pixels / max(atoms, 1):.1f}", f"{psnr:.1f}", f"{gap:.0e}"
+            shown(path.name), f"{pixels:,}", f"{atoms:,}", f"{pixels / max(atoms, 1):.1f}", f"{psnr:.1f}", f"{gap:.0e}"
         )
         if coder.interrupted_:
             break
-    show(table, f"\nWrote {out}/kernels.npy, kernels.png and the pictures in {perf_counter() - start:.1f} s.")
+    show(table, f"\nWrote {shown(out)}/kernels.npy, kernels.png and the pictures in {perf_counter() - start:.1f} s.")
     return 1 if problems else 0
 
 
@@ -124,6 +127,15 @@ def _check(kernels: int, size: int, passes: int) -> None:
             raise errors.TconvError(f"{name} {count} must be at least 1")
 
 
+def _check_outputs(out: Path, found: list[Path], others: list[Path], again: bool, filling: bool) -> None:
+    """Refuse to lose anything, before the work begins."""
+    outputs.check_folder(out, [*found, *others])
+    parts = ("filled",) if filling else ("rebuilt", "codes")
+    pictures = [f"{path.stem}_{part}.png" for path in found for part in parts]
+    for name in ("kernels.npy", "kernels.png", *pictures):
+        outputs.check_file(out / name, [*found, *others], again)
+
+
 def _read(found: list[Path], colour: bool) -> tuple[dict[Path, Array], list[str]]:
     """The pictures that can be read, and what is wrong with the others."""
     pictures, problems, stems = {}, [], set()
@@ -134,7 +146,7 @@ def _read(found: list[Path], colour: bool) -> tuple[dict[Path, Array], list[str]
             problems.append(str(error))
             continue
         if path.stem in stems:
-            problems.append(f"{path} would be written under the name of another picture; rename one")
+            problems.append(f"{shown(path)} would be written under the name of another picture; rename one")
             continue
         stems.add(path.stem)
         pictures[path] = picture
@@ -148,12 +160,12 @@ def _dictionary(path: Path, channels: int) -> Array:
         if isinstance(error, errors.TconvError):
             raise
         raise errors.ImageFileError(
-            f"{path} holds no kernels: {error}; give a kernels.npy that this command wrote"
+            f"{shown(path)} holds no kernels: {error}; give a kernels.npy that this command wrote"
         ) from error
     if kernels.ndim != 4 or kernels.shape[1] != channels:
         raise errors.ChannelError(
-            f"{path} has kernels of shape {kernels.shape}, the pictures have {channels} channels; learn new ones, "
-            f"or use {'--colour' if kernels.ndim == 4 and kernels.shape[1] == 3 else 'no --colour'}"
+            f"{shown(path)} has kernels of shape {kernels.shape}, the pictures have {channels} channels; learn new "
+            f"ones, or use {'--colour' if kernels.ndim == 4 and kernels.shape[1] == 3 else 'no --colour'}"
         )
     return kernels.astype(np.float32)
 
@@ -197,13 +209,13 @@ def _fill(
     missing = read(mask)[0] > 0.5
     if missing.shape != picture.shape[1:]:
         raise errors.RankError(
-            f"{mask} is {missing.shape[1]} x {missing.shape[0]} pixels, {path} is {picture.shape[2]} x "
+            f"{shown(mask)} is {missing.shape[1]} x {missing.shape[0]} pixels, {shown(path)} is {picture.shape[2]} x "
             f"{picture.shape[1]}; the mask must be as large as the picture"
         )
     if not missing.any() or missing.all():
         what = "nothing" if not missing.any() else "everything"
         raise errors.TconvError(
-            f"{mask} says that {what} is missing; it must be white where pixels are missing, black elsewhere"
+            f"{shown(mask)} says that {what} is missing; it must be white where pixels are missing, black elsewhere"
         )
     filled, learned = inpaint(
         picture, ~missing, known, n_kernels=kernels, kernel_size=size, alpha=alpha, strength=smooth, passes=passes,
@@ -212,5 +224,5 @@ def _fill(
     np.save(out / "kernels.npy", learned)
     save(sheet(learned), out / "kernels.png")
     save(as_picture(filled), out / f"{path.stem}_filled.png")
-    print(f"filled {int(missing.sum()):,} of {missing.size:,} pixels; wrote {out / f'{path.stem}_filled.png'}")
+    print(f"filled {int(missing.sum()):,} of {missing.size:,} pixels; wrote {shown(out / f'{path.stem}_filled.png')}")
     return 0

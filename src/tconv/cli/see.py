@@ -11,9 +11,10 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from tconv import errors
+from tconv import errors, outputs
 from tconv.cli.options import integers
 from tconv.cli.segment import need_segmentation
+from tconv.names import shown
 
 if TYPE_CHECKING:  # it would load PyTorch
     from tconv.insight.loading import Loaded
@@ -34,6 +35,7 @@ def see(
     std: str | None = None,
     title: str | None = None,
     list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
+    again: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Draw what sets off the features of a network, beside what the images look like there.
 
@@ -59,6 +61,7 @@ def see(
         std: Likewise.
         title: Above the picture.
         list: Print the layers, their maps and how much of the image they see, and draw nothing.
+        again: Replace a picture that is there.
     """
     need_segmentation()
     from tconv.insight import load_model
@@ -66,11 +69,13 @@ def see(
     from tconv.insight.pictures import Pictures, Reading
     from tconv.insight.rules import checked_method
     from tconv.insight.strongest import axes_of, channels_of
+    from tconv.segmentation.predict.files import find_images
 
     if out is None and not list_:
         raise errors.TconvError("say where to write, as in -o sheet.png; or --list, to see which layers there are")
     if out is not None:
         checked_suffix(out)
+        outputs.check_file(out, find_images(images), again, apart=True)
     checked_method(method)
     loaded = load_model(model)
     how = _numbers("--mean", mean) or loaded.mean, _numbers("--std", std) or loaded.std
@@ -125,7 +130,7 @@ def _drawn(
         print(f"{each.layer}: {heading(each)}")
     status = _told(found[0].problems)
     rows = sum(len(each.channels) for each in found)
-    print(f"wrote {out}: {len(found)} layers, {rows} channels, {found[0].images} images")
+    print(f"wrote {shown(out)}: {len(found)} layers, {rows} channels, {found[0].images} images")
     return status
 
 

@@ -4,7 +4,6 @@ done."""
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import numpy as np
 
 from tconv import errors
 from tconv.arrays import Array
+from tconv.names import shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,12 +31,12 @@ def find(place: str) -> list[Path]:
     if path.is_dir():
         found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
         if not found:
-            raise errors.ImageFileError(f"{place} holds no pictures; their names end in {', '.join(SUFFIXES)}")
+            raise errors.ImageFileError(f"{shown(place)} holds no pictures; their names end in {', '.join(SUFFIXES)}")
         return found
     found = [path] if path.is_file() else sorted(Path(name) for name in glob(place))
     if not found:
         raise errors.ImageFileError(
-            f"{place} does not exist, and no file's name matches it; name a picture, a folder or a glob"
+            f"{shown(place)} does not exist, and no file's name matches it; name a picture, a folder or a glob"
         )
     return found
 
@@ -47,24 +47,35 @@ def read(path: Path, grey: bool = True) -> Array:
     Raises:
         ImageFileError: it cannot be read.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened)
+            opened.load()
+            picture = _upright(opened)
             deep = picture.mode in ("I;16", "I;16B", "I", "F")
             pixels = np.asarray(picture if deep else picture.convert("L" if grey else "RGB"), np.float32)
     except UnidentifiedImageError as error:
         raise errors.ImageFileError(
-            f"{path} is no picture that can be read; convert it to PNG, JPEG or TIFF"
+            f"{shown(path)} is no picture that can be read; convert it to PNG, JPEG or TIFF"
         ) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise errors.ImageFileError(f"{path} cannot be read: {error}") from error
+    except Exception as error:  # Pillow raises whatever its decoders stumble over
+        raise errors.ImageFileError(f"{shown(path)} cannot be read: {error or type(error).__name__}") from error
     most = 255 if not deep else 65535 if pixels.max(initial=0) > 1 else 1
     planes = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
     if not grey and len(planes) == 1:
         planes = np.repeat(planes, 3, axis=0)
     return np.ascontiguousarray(planes / np.float32(most))
+
+
+def _upright(picture: Image) -> Image:
+    """The picture turned as its EXIF says; as it is where that is damaged, which says nothing about the pixels."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # Pillow raises whatever its parser stumbles over
+        return picture
 
 
 def as_picture(image: Array) -> Image:
@@ -87,18 +98,4 @@ def save(picture: Image, path: Path) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise errors.ImageFileError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def apart(out: Path, inputs: Sequence[Path]) -> None:
-    """Refuse an output folder in which, or in a folder of which, an input lies.
-
-    Raises:
-        ImageFileError: it is so.
-    """
-    place = out.resolve()
-    for path in inputs:
-        if place in path.resolve().parents:
-            raise errors.ImageFileError(
-                f"{path} lies in the output folder {out}, where it could be overwritten; choose a folder of its own"
-            )
+        raise errors.ImageFileError(f"{shown(path)} cannot be written: {error.strerror or error}") from error
