@@ -58,6 +58,12 @@ def test_kernels_and_pictures(capsys: pytest.CaptureFixture[str]) -> None:
     assert np.array_equal(opened("again/man_rebuilt.png"), opened("parts/man_rebuilt.png"))
 
 
+def test_a_penalty_that_leaves_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run("photos -o parts --kernels 2 --passes 1 --alpha 1000", capsys)
+    assert (status, err) == (0, "")
+    assert out.splitlines()[-1] == "note: 2 of 2 pictures have no atoms at all; --alpha below 1000 leaves some"
+
+
 def test_colours(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("photos -o parts --kernels 4 --size 4 --passes 2 --colour --positive", capsys)[0] == 0
     assert np.load("parts/kernels.npy").shape == (4, 3, 4, 4) and opened("parts/woman_rebuilt.png").shape == (50, 48, 3)
@@ -117,6 +123,12 @@ def test_a_bad_file_is_reported_and_the_rest_is_done(capsys: pytest.CaptureFixtu
         ("photos -o parts --kernels 0", "--kernels 0 must be at least 1"),
         ("photos -o parts --size 0", "--size 0 must be at least 1"),
         (
+            "photos -o parts --size 51",
+            "--size 51 fits into no picture, as none has more than 50 pixels on its shorter side; give a smaller one",
+        ),
+        ("photos -o parts --alpha nan", "alpha nan must be a number of at least 0"),
+        ("photos -o parts --smooth -1", "smooth -1.0 must be a number of at least 0"),
+        (
             "photos -o parts --alpha 0 --passes 1",
             "alpha 0 leaves nothing that makes codes sparse; give a penalty above 0, such as 0.05 for images from 0 to "
             "1",
@@ -152,4 +164,5 @@ def test_refusals(line: str, message: str, capsys: pytest.CaptureFixture[str]) -
     np.save("three.npy", np.ones((2, 3, 4, 4)))
     status, _, err = run(line, capsys)
     assert status == 2 and err.startswith(f"tconv: {message}") and err.count("\n") == 1
+    assert not Path("parts").exists()
     assert message.endswith(": ") or err == f"tconv: {message}\n"

@@ -182,7 +182,7 @@ def test_a_cluster_learns_the_same() -> None:
     s, _ = planted(images=5, size=40)
     alone = MiniBatchConvDictionaryLearning(4, 7, 0.05, batch_size=3, max_iter=2, random_state=0).fit(s)
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         learner = MiniBatchConvDictionaryLearning(4, 7, 0.05, batch_size=3, max_iter=2, random_state=0, client=client)

@@ -110,7 +110,7 @@ def test_what_is_not_wanted_is_not_folded() -> None:
     assert backend.graphs == 1 and not backend.folds
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # PyTorch's own, when Inductor is imported
+@pytest.mark.filterwarnings("ignore:`torch.jit")  # PyTorch's own, when Inductor is imported
 @torch.no_grad()
 def test_inductor_runs_what_is_not_folded() -> None:
     """The folds stay tconv's, follow the weights, and serve other sizes."""

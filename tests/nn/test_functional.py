@@ -233,7 +233,7 @@ def test_autocast_is_pytorchs() -> None:
     assert ours.dtype is torch.bfloat16 and torch.equal(ours, theirs)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")  # PyTorch's own, when first used
+@pytest.mark.filterwarnings("ignore:`torch.jit.script")  # PyTorch's own, when first used
 def test_forward_mode_and_transforms() -> None:
     x, w, t = torch.randn(2, 4, 5, 5), torch.randn(4, 3, 2, 2), torch.randn(2, 4, 5, 5)
     with forward_ad.dual_level():

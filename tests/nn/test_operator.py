@@ -33,6 +33,7 @@ def sized(layer: Any, n: int = 4, batch: int = 2) -> torch.Tensor:
     return torch.randn(batch, layer.in_channels, *[n] * (layer.weight.dim() - 2))
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")  # PyTorch's
 @pytest.mark.parametrize("layer", LAYERS, ids=IDS)
 @pytest.mark.parametrize("case", ["plain", "channels last", "unbatched", "empty", "requires_grad", "double"])
 def test_opcheck(layer: Any, case: str) -> None:
@@ -82,7 +83,7 @@ def test_compile_without_graph_breaks(layer: Any, engine: None) -> None:
     assert counter.frame_count == 1 and counter.op_count == 1
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # PyTorch's own, when Inductor is imported
+@pytest.mark.filterwarnings("ignore:`torch.jit")  # PyTorch's own, when Inductor is imported
 def test_compile_with_inductor(engine: None) -> None:
     torch._dynamo.reset()
     layer, theirs = ConvTranspose2d(4, 6, 3, 2, 1), torch.nn.ConvTranspose2d(4, 6, 3, 2, 1)
@@ -97,6 +98,7 @@ def test_compile_with_inductor(engine: None) -> None:
         assert torch.allclose(compiled(x), layer(x).relu(), atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning")  # PyTorch 2.9's own, when it loads
 @pytest.mark.parametrize("strict", [False, True])
 def test_an_exported_program_needs_no_tconv(strict: bool) -> None:
     layer, x = ConvTranspose2d(4, 6, 3, 2, 1), torch.randn(2, 4, 5, 5)

@@ -252,7 +252,7 @@ def test_a_profiler_sees_the_folds() -> None:
     assert "tconv: 0 + 1 + 2" in {event.key for event in profile.key_averages()}
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")  # PyTorch's own, when first used
+@pytest.mark.filterwarnings("ignore:`torch.jit.script")  # PyTorch's own, when first used
 @pytest.mark.parametrize("before", [True, False], ids=["captured before", "at once"])
 def test_transforms(before: bool) -> None:
     model, twin = folded(up())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -17,6 +17,7 @@ from tconv import errors, outputs
 from tconv.arrays import Array
 from tconv.cli.screen import show
 from tconv.decomposition import ConvDictionaryLearning, ConvSparseCoder, MiniBatchConvDictionaryLearning, batch, split
+from tconv.decomposition.coder import check_penalty
 from tconv.decomposition.pictures import as_picture, find, read, save
 from tconv.decomposition.restoration import inpaint
 from tconv.decomposition.sheet import activity, sheet
@@ -71,17 +72,18 @@ def decompose(
     alpha = alpha if alpha is not None else 0.005 if inpaint else 0.05
     smooth = smooth if smooth is not None else 2.0 if inpaint else 5.0
     found = find(images)
-    _check(kernels, size, passes)
+    _check(kernels, size, passes, alpha, smooth)
     _check_outputs(out, found, [path for path in (inpaint, dictionary) if path], again, inpaint is not None)
     pictures, problems = _read(found, colour or inpaint is not None)
     for problem in problems:
         print(f"problem: {problem}")
     if not pictures:
         raise errors.ImageFileError(f"none of the {len(found)} pictures of {shown(images)} can be read")
+    _check_size(size, pictures.values())
     known = _dictionary(dictionary, next(iter(pictures.values())).shape[0]) if dictionary else None
-    out.mkdir(parents=True, exist_ok=True)
     if inpaint:
         return _fill(pictures, inpaint, out, known, kernels, size, alpha, smooth, passes, seed)
+    out.mkdir(parents=True, exist_ok=True)
     parts = {path: split(picture[None], smooth) for path, picture in pictures.items()}
     rests = [rest[0] for rest, _ in parts.values()]
     with _notes():
@@ -93,13 +95,16 @@ def decompose(
     for column in table.columns[1:]:
         column.justify = "right"
     coder = ConvSparseCoder(known, alpha, positive=positive, verbose=True)
+    silent = 0
     for path, (rest, smooth_part) in parts.items():
-        with _notes():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that there are no atoms is said once, below
             codes = coder.transform(rest)
         rebuilt = smooth_part + coder.inverse_transform(codes)
         save(as_picture(rebuilt[0]), out / f"{path.stem}_rebuilt.png")
         save(as_picture(np.moveaxis(activity(codes[0]), -1, 0) / 255), out / f"{path.stem}_codes.png")
         atoms, pixels = int(np.count_nonzero(codes)), int(rest.size)
+        silent += not atoms
         psnr = -10 * np.log10(max(float(np.mean((rebuilt - rest - smooth_part) ** 2)), 1e-12))
         gap = coder.dual_gap_ / coder.objective_ if coder.objective_ else 0.0
         table.add_row(
@@ -108,6 +113,8 @@ def decompose(
         if coder.interrupted_:
             break
     show(table, f"\nWrote {shown(out)}/kernels.npy, kernels.png and the pictures in {perf_counter() - start:.1f} s.")
+    if silent:
+        print(f"note: {silent} of {len(parts)} pictures have no atoms at all; --alpha below {alpha:g} leaves some")
     return 1 if problems else 0
 
 
@@ -121,10 +128,22 @@ def _notes() -> Iterator[None]:
         print(f"note: {text}")
 
 
-def _check(kernels: int, size: int, passes: int) -> None:
+def _check(kernels: int, size: int, passes: int, alpha: float, smooth: float) -> None:
     for name, count in (("--kernels", kernels), ("--size", size), ("--passes", passes)):
         if count < 1:
             raise errors.TconvError(f"{name} {count} must be at least 1")
+    check_penalty(alpha, 1.0, 1e-3, 1)
+    batch.number("smooth", smooth, above=False)
+
+
+def _check_size(size: int, pictures: Iterable[Array]) -> None:
+    """Refuse kernels that fit into no picture."""
+    room = max(min(picture.shape[1:]) for picture in pictures)
+    if size > room:
+        raise errors.TconvError(
+            f"--size {size} fits into no picture, as none has more than {room} pixels on its shorter side; give a "
+            f"smaller one"
+        )
 
 
 def _check_outputs(out: Path, found: list[Path], others: list[Path], again: bool, filling: bool) -> None:
@@ -217,6 +236,7 @@ def _fill(
         raise errors.TconvError(
             f"{shown(mask)} says that {what} is missing; it must be white where pixels are missing, black elsewhere"
         )
+    out.mkdir(parents=True, exist_ok=True)
     filled, learned = inpaint(
         picture, ~missing, known, n_kernels=kernels, kernel_size=size, alpha=alpha, strength=smooth, passes=passes,
         random_state=seed, verbose=True,

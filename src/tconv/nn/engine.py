@@ -189,7 +189,7 @@ def circumstance() -> str | None:
         return "a torch.func transform (vmap, grad, jvp) is at work"
     if private.forward_mode():
         return "forward-mode differentiation is on"
-    if private.scripting() or private.exporting():
+    if private.scripting() or torch.compiler.is_exporting():
         return "the model is being exported, and shall run without tconv"
     return None
 

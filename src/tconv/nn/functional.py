@@ -18,7 +18,7 @@ from torch.compiler import is_compiling
 from tconv.nn import packing
 from tconv.nn.engine import PLAIN, Call, Ints, RefusedError, Settings, engine_for, refusal, route
 from tconv.nn.operator import OPERATOR, OWN, ConvTranspose, by_pytorch, computed, own
-from tconv.nn.private import exporting, watched
+from tconv.nn.private import watched
 
 engine_for("cpu")  # now, for TorchDynamo captures no import
 
@@ -151,7 +151,8 @@ def _routed(call: Call, seen: bool) -> Tensor:
 
 def _traced(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
     """The call in a graph. A graph that is exported shall run without tconv, and so holds PyTorch's operator."""
-    if not (exporting() or torch.is_autocast_enabled("cpu")) and refusal(input=input, weight=weight, bias=bias) is None:
+    theirs = torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu")
+    if not theirs and refusal(input=input, weight=weight, bias=bias) is None:
         y: Tensor = OPERATOR(input, weight, bias, *settings)
         return y
     return OWN[weight.dim() - 2](input, weight, bias, *settings)

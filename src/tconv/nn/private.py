@@ -58,9 +58,6 @@ _AUTOCAST = getattr(getattr(_C, "DispatchKey", None), "AutocastCPU", None)
 _hooks_on_all: Callable[[], Any] = getattr(nn.modules.module, "_has_any_global_hook", _no)
 
 
-exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", _no)  # PyTorch 2.7
-
-
 def autocast() -> bool:
     """Whether autocast chooses the dtypes of CPU operators."""
     # It is off exactly while the dispatcher leaves it out: that is told in half the time of is_autocast_enabled.

@@ -292,7 +292,9 @@ class Graph:
             return
         if self._writes.interfere(node, last, [last], [step.input, *origin.inputs]):
             return
-        layout = None if is_free(self._module, last) else memory_format(last)
+        # A group norm passes channels-last on; PyTorch 2.14 traces its result as channels-first all the same.
+        spoken = step.input if step.part.groups and lies_last(step.input) else last
+        layout = None if is_free(self._module, last) else memory_format(spoken)
         fold = FoldedNorm(self._folding.title(chain), chain, origin, engine, layout)
         self._replace(self._folding.add(fold.name, fold), fold, [s.node for s in chain], [step.input, *origin.inputs])
 
