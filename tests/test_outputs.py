@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tconv.errors import ImageFileError
-from tconv.outputs import check_file, check_folder
+from tconv.outputs import check_file, check_folder, wholly, write
 
 
 @pytest.fixture
@@ -70,3 +70,24 @@ def test_folders(photo: Path) -> None:
         check_folder("other.png", [photo])
     assert check_folder("photos/masks", [photo]) == Path("photos/masks")
     assert check_folder("new", [photo, "photos"]) == Path("new")
+
+
+def test_a_file_appears_whole_or_not_at_all(photo: Path) -> None:
+    with pytest.raises(RuntimeError, match="stopped"), wholly(photo) as part:
+        part.write_bytes(b"half")
+        raise RuntimeError("stopped")
+    assert photo.read_bytes() == b"photo" and [path.name for path in Path("photos").iterdir()] == ["a.png"]
+    write("new/text.txt", "\u00e4")
+    write("new/text.txt", b"bytes")
+    assert Path("new/text.txt").read_bytes() == b"bytes" and len(list(Path("new").iterdir())) == 1
+    with pytest.raises(ImageFileError, match=r"^hard.png/x cannot be written: .*; what was there before is untouched$"):
+        write("hard.png/x", "")
+
+
+def test_what_is_no_file_is_written_to_as_it_is(photo: Path) -> None:
+    write("/dev/null", "nothing")
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write("pipe", "a page")
+    assert os.read(reader, 99) == b"a page" and Path("pipe").is_fifo()
+    os.close(reader)

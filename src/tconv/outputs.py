@@ -1,13 +1,16 @@
-"""Where output may go: the one place that decides, so that nothing that lay there before is lost.
+"""Where output may go, and how it gets there: the one place that decides, so that nothing that lay there is lost.
 
 Every command that writes asks here before it works. A file that is read is never written to, whatever the names are
 through which it is reached; a folder that holds inputs takes no outputs, because the next command would take them for
-inputs; and a file that exists is replaced only where this was asked for.
+inputs; and a file that exists is replaced only where this was asked for. Files appear whole or not at all: they are
+written beside their place, brought to the disk, then renamed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tconv import errors
@@ -68,6 +71,46 @@ def check_folder(folder: str | Path, inputs: Iterable[str | Path] = ()) -> Path:
                 f"{shown(folder)} holds the inputs; write to another folder, so that none of them is replaced"
             )
     return folder
+
+
+@contextmanager
+def wholly(path: str | Path) -> Iterator[Path]:
+    """A path to write to; when the block ends well, its file replaces `path`, else no trace of it is left. A
+    device or a pipe, such as /dev/stdout, is written to as it is.
+
+    Raises:
+        ImageFileError: the file cannot be written; what was at `path` is still there.
+    """
+    path = Path(path)
+    if path.is_char_device() or path.is_fifo():
+        yield path
+        return
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        if isinstance(error, errors.TconvError):
+            raise
+        raise errors.ImageFileError(
+            f"{shown(path)} cannot be written: {error.strerror or error}; what was there before is untouched"
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write(path: str | Path, content: bytes | str) -> None:
+    """Write a file that appears whole or not at all; text as UTF-8.
+
+    Raises:
+        ImageFileError: as `wholly`.
+    """
+    with wholly(path) as part:
+        part.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
 def _holder(path: Path) -> Path:

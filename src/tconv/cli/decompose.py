@@ -89,8 +89,7 @@ def decompose(
     with _notes():
         if known is None:
             known = _learn(rests, kernels, size, alpha, positive, passes, seed)
-    np.save(out / "kernels.npy", known)
-    save(sheet(known), out / "kernels.png")
+    _save_kernels(known, out)
     table = Table("picture", "pixels", "atoms", "pixels\nper atom", "rebuilt\ndB", "gap", box=None)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -207,6 +206,12 @@ def _learn(rests: list[Array], kernels: int, size: int, alpha: float, positive: 
     return learned
 
 
+def _save_kernels(kernels: Array, out: Path) -> None:
+    with outputs.wholly(out / "kernels.npy") as part:
+        np.save(part, kernels)
+    save(sheet(kernels), out / "kernels.png")
+
+
 def _fill(
     pictures: dict[Path, Array],
     mask: Path,
@@ -241,8 +246,7 @@ def _fill(
         picture, ~missing, known, n_kernels=kernels, kernel_size=size, alpha=alpha, strength=smooth, passes=passes,
         random_state=seed, verbose=True,
     )  # fmt: skip
-    np.save(out / "kernels.npy", learned)
-    save(sheet(learned), out / "kernels.png")
+    _save_kernels(learned, out)
     save(as_picture(filled), out / f"{path.stem}_filled.png")
     print(f"filled {int(missing.sum()):,} of {missing.size:,} pixels; wrote {shown(out / f'{path.stem}_filled.png')}")
     return 0

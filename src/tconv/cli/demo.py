@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from tconv import errors
+from tconv import errors, outputs
 from tconv.arrays import Array
 from tconv.cli import race
 from tconv.cli.screen import show
@@ -87,7 +87,8 @@ def photographs(out: Path) -> Table:
 
     results = {name: experiment.run(name) for name in HELD_OUT}
     poster(results[SHOWN], DETAIL, CREDIT).save(out / "demo.png")
-    np.save(out / "learned_x2.npy", results[SHOWN].learned)
+    with outputs.wholly(out / "learned_x2.npy") as part:
+        np.save(part, results[SHOWN].learned)
     table = Table("photograph", *results[SHOWN].psnr, "gain on bicubic", box=None)
     for name, result in results.items():
         gain = result.psnr["learned"] - result.psnr["bicubic"]

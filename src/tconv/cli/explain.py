@@ -58,8 +58,7 @@ def explain(
     for path, make in kinds:
         if path is not None:
             outputs.check_file(path, layer.files(), again=True)
-            made = make()
-            path.write_bytes(made if isinstance(made, bytes) else made.encode())
+            outputs.write(path, make())
             print(shown(path))
     if not any(path for path, _ in kinds):
         show(seen.__rich__())

@@ -47,7 +47,7 @@ def explore(
         folder = Path(tempfile.mkdtemp(prefix="tconv-"))
         out = folder / "explorer.html"
     outputs.check_file(out, layer.files(), again=True)
-    out.write_text(page, encoding="utf-8")
+    outputs.write(out, page)
     if has_browser():
         webbrowser.open(out.resolve().as_uri())
     print(shown(out))

@@ -3,14 +3,13 @@ done."""
 
 from __future__ import annotations
 
-import os
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tconv import errors
+from tconv import errors, outputs
 from tconv.arrays import Array
 from tconv.names import shown
 
@@ -92,10 +91,5 @@ def save(picture: Image, path: Path) -> None:
     Raises:
         ImageFileError: it cannot be written.
     """
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part.png")
-    try:
+    with outputs.wholly(path) as part:
         picture.save(part, "PNG", optimize=True)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise errors.ImageFileError(f"{shown(path)} cannot be written: {error.strerror or error}") from error

@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tconv import errors
+from tconv import errors, outputs
 from tconv.arrays import Array
 from tconv.explorer import examples
 from tconv.explorer.page import page
@@ -100,8 +100,7 @@ class Explanation:
         kinds = {".html": self.html, ".svg": self.svg, ".png": self.png, ".gif": self.gif}
         if path.suffix not in kinds:
             raise errors.TconvError(f"{path.name!r} must end in one of {', '.join(kinds)}, which says what is written")
-        written = kinds[path.suffix]()
-        path.write_bytes(written if isinstance(written, bytes) else written.encode())
+        outputs.write(path, kinds[path.suffix]())
 
     def __rich__(self) -> Group:
         """For `rich.print`; needs rich."""

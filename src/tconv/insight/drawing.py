@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tconv import errors
+from tconv import errors, outputs
 from tconv.explorer.raster import png
 from tconv.explorer.scene import Block, Mark, Picture, Role, Scene, Words, above
 from tconv.explorer.svg import still
@@ -53,12 +53,9 @@ class Sheet:
             TconvError: another suffix.
             ImageFileError: it cannot be written.
         """
-        from tconv.segmentation.wholly import wholly
-
         path = checked_suffix(path)
         written = self.svg().encode() if path.suffix.lower() == ".svg" else self.png()
-        with wholly(path) as part:
-            part.write_bytes(written)
+        outputs.write(path, written)
 
     def __repr__(self) -> str:
         return f"<Sheet: {self.scene.says}>"

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from tconv import errors
+from tconv.outputs import write
 from tconv.segmentation.card import Card
-from tconv.segmentation.wholly import wholly
 
 BEST = "best.safetensors"  # in a run folder
 NESTED = ("state_dict", "model_state_dict", "model", "ema_state_dict", "net", "weights")  # where others keep it
@@ -35,8 +35,7 @@ def save(path: str | Path, model: nn.Module, card: Card) -> None:
     from safetensors.torch import save as to_bytes
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with wholly(path) as part:
-        part.write_bytes(to_bytes(state, {"card": card.to_json(), "crc32": str(checksum(state))}))
+    write(path, to_bytes(state, {"card": card.to_json(), "crc32": str(checksum(state))}))
 
 
 def load(path: str | Path) -> tuple[nn.Module, Card]:

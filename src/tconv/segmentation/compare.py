@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from tconv import outputs
 from tconv.arrays import Array
+from tconv.outputs import wholly
 from tconv.segmentation.blocks import UPS
 from tconv.segmentation.card import Card
 from tconv.segmentation.checkpoint import load
 from tconv.segmentation.train import Settings, train
-from tconv.segmentation.wholly import wholly
 
 SHAPE = (256, 256)  # of the images that are timed and looked at for checkerboards
 ROUNDS = 9

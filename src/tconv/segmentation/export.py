@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tconv import errors
-from tconv.segmentation.wholly import wholly
+from tconv.outputs import wholly
 
 CLOSE = 1e-4  # relative to the largest score
 

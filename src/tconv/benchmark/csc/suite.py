@@ -66,14 +66,17 @@ def run(
 
 def _case(results: Results, case: Case, rounds: int, threads: int, isa: str | None) -> None:
     racing: list[tuple[Row, Contestant]] = []
+    optimum = 0.0
     for name in contenders(case):
         if package := missing(name):
             results.failed.append(f"{name} left out on {case.name}: {package} is not installed")
             continue
-        contestant = Contestant(f"{name}/{CASES.index(case)}/0", threads, isa, PROGRAM)
+        contestant = Contestant(f"{name}/{CASES.index(case)}/0/{optimum}", threads, isa, PROGRAM)
         row = Row(case.name, name)
-        if _ask(results, row, contestant):
+        found = _ask(results, row, contestant)
+        if found is not None:
             racing.append((row, contestant))
+            optimum = found.get("optimum", 0.0)
     try:
         times: dict[str, list[dict[str, float]]] = {row.contender: [] for row, _ in racing}
         for _ in range(rounds if case.what == "code" else 0):
@@ -89,21 +92,22 @@ def _case(results: Results, case: Case, rounds: int, threads: int, isa: str | No
     if case.what == "learn":
         _compare(rows)
     for row in rows:
-        with Contestant(f"{row.contender}/{CASES.index(case)}/{row.steps}", threads, isa, PROGRAM) as fresh:
+        with Contestant(f"{row.contender}/{CASES.index(case)}/{row.steps}/{optimum}", threads, isa, PROGRAM) as fresh:
             row.memory = fresh.ask("memory")["growth"]
     results.rows += rows
 
 
-def _ask(results: Results, row: Row, contestant: Contestant) -> bool:
+def _ask(results: Results, row: Row, contestant: Contestant) -> dict[str, Any] | None:
+    """What a contender answers that arrives; its row is filled in."""
     try:
         found: dict[str, Any] = contestant.ask("arrive")
     except Failed as why:
         results.failed.append(f"{row.contender} failed on {row.case}: {why}")
         contestant.close()
-        return False
+        return None
     row.steps = found.get("steps", 0)
     row.curve = [(int(n), float(seconds), float(value)) for n, seconds, value in found.get("rows", [])]
-    return True
+    return found
 
 
 def _compare(rows: list[Row]) -> None:

@@ -59,11 +59,10 @@ def check_data(
         _print(found)
     if out and found.items:
         from tconv.segmentation.data.gallery import contact_sheet
-        from tconv.segmentation.wholly import wholly
 
         inputs = [path for item in found.items for path in (item.pair.image, item.pair.mask_file)]
         outputs.check_file(out, inputs, again, apart=True)
-        with wholly(out) as part:
+        with outputs.wholly(out) as part:
             contact_sheet(found, seed, shown(folder)).save(part, format="PNG")
         print(f"\nwrote {shown(out)}", file=sys.stderr if json else sys.stdout)
     sys.stdout.flush()

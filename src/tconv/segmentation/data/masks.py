@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from tconv import errors
 from tconv.arrays import Array
 from tconv.names import shown
+from tconv.outputs import wholly
 from tconv.segmentation.data.colours import codes, to_values
 from tconv.segmentation.data.guard import guarded
 from tconv.segmentation.data.legend import IGNORED, Legend
@@ -22,7 +23,6 @@ from tconv.segmentation.data.outlines import Outlines
 from tconv.segmentation.data.pictures import deep_channels, exif_orientation, is_tiff, open_picture, read_deep
 from tconv.segmentation.data.tiff import decoded, unturned, with_tiff
 from tconv.segmentation.data.upright import upright
-from tconv.segmentation.wholly import wholly
 
 PLAIN = ("P", "1", "L", "I;16", "I;16B", "I;16L", "I")  # Pillow's modes of one number per pixel
 SOFTWARE = "tconv segment predict"  # the mark of masks that a network drew, and that may be drawn again

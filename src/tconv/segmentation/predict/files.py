@@ -15,6 +15,7 @@ from torch import nn
 from tconv import errors, outputs
 from tconv.arrays import Array
 from tconv.names import reason, shown
+from tconv.outputs import write
 from tconv.segmentation.card import Card
 from tconv.segmentation.data.legend import IGNORED
 from tconv.segmentation.data.masks import is_marked
@@ -25,7 +26,6 @@ from tconv.segmentation.predict.crew import Crew, Here, ready, result_of
 from tconv.segmentation.predict.tasks import Made, Picture, Row, Wish, picture, row
 from tconv.segmentation.predict.tiles import Strip, Tiling, as_classes, bands, tiling_of
 from tconv.segmentation.predict.windows import ZARR, Chunked, by_window, is_large, write_tiff, write_zarr
-from tconv.segmentation.wholly import wholly
 
 MASKS = (".png", ".tif", ZARR)  # what follows the names of masks
 WORLDS = (".pgw", ".tfw")
@@ -190,8 +190,7 @@ class _Run:
         for ending, content in made.files.items():
             if ending in WORLDS and self._target(path, ending).exists():
                 continue  # it may be somebody's; of an image that lies there, it says the same
-            with wholly(self._target(path, ending)) as part:
-                part.write_bytes(content)
+            write(self._target(path, ending), content)
         self.outcome.written.append(self._target(path, list(made.files)[-1]))
         if made.same:
             self.outcome.same.append(path)
@@ -209,8 +208,7 @@ class _Run:
                     target = self._target(path, ".tif")
                     write_tiff(target, rows, shape, self.card, place)
                     if place.world and not self._target(path, ".tfw").exists():
-                        with wholly(self._target(path, ".tfw")) as part:
-                            part.write_text(place.world, encoding="utf-8")
+                        write(self._target(path, ".tfw"), place.world)
                 self.outcome.written.append(target)
 
     @property

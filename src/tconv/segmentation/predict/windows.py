@@ -17,6 +17,7 @@ import numpy as np
 from tconv import errors
 from tconv.arrays import Array
 from tconv.names import shown
+from tconv.outputs import wholly
 from tconv.segmentation.card import Card
 from tconv.segmentation.data.georeference import Georeference
 from tconv.segmentation.data.guard import guarded
@@ -25,7 +26,6 @@ from tconv.segmentation.data.masks import GREY, SOFTWARE
 from tconv.segmentation.data.pictures import is_tiff
 from tconv.segmentation.data.pixels import Raster, as_raster
 from tconv.segmentation.data.tiff import Meaning, meaning, series_of
-from tconv.segmentation.wholly import wholly
 
 ZARR = ".zarr"
 SIDE = 512  # of the chunks and tiles that are written

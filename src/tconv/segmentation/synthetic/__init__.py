@@ -10,11 +10,11 @@ from PIL import Image
 from tconv import errors
 from tconv.arrays import Array
 from tconv.names import shown
+from tconv.outputs import wholly
 from tconv.segmentation.card import palette
 from tconv.segmentation.data.findings import CLASSES
 from tconv.segmentation.data.masks import write_mask
 from tconv.segmentation.synthetic import cells, digits, fabric
-from tconv.segmentation.wholly import wholly
 
 Sample = tuple[Array, Array]
 SETS: dict[str, tuple[Callable[[int, int, int, str], Iterator[Sample]], tuple[str, ...]]] = {

@@ -15,6 +15,7 @@ from torch import nn
 from tconv import errors
 from tconv.arrays import Array
 from tconv.names import shown
+from tconv.outputs import wholly
 from tconv.segmentation.card import Card
 from tconv.segmentation.data.dataset import Samples
 from tconv.segmentation.data.legend import IGNORED
@@ -27,7 +28,6 @@ from tconv.segmentation.metrics import Confusion
 from tconv.segmentation.predict.tiles import tiling_of
 from tconv.segmentation.train.probe import Probe
 from tconv.segmentation.train.state import Progress
-from tconv.segmentation.wholly import wholly
 
 SHOWN = 4  # held-out images per picture
 DRAWING = 0.03  # of the time, at most

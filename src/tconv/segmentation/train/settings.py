@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tconv import errors
+from tconv.outputs import write
 from tconv.segmentation.blocks import UPS
 from tconv.segmentation.card import MODELS
 from tconv.segmentation.data.augment import FLIPS, Augmentation
 from tconv.segmentation.data.tiff import check_axes
 from tconv.segmentation.losses import LOSSES, Loss
-from tconv.segmentation.wholly import wholly
 
 PRECISIONS = ("no", "bf16", "fp16")
 WEIGHTINGS = ("none", "balanced")
@@ -180,10 +180,9 @@ class Settings:
 
     def write(self, path: Path, reasons: Sequence[str] = ()) -> None:
         """As TOML, which `--config` reads; what is None is left out, and `reasons` are comments."""
-        with wholly(path) as part:
-            lines = [f"# {' '.join(reason.split())}\n" for reason in reasons]
-            lines += [f"{name} = {json.dumps(value)}\n" for name, value in asdict(self).items() if value is not None]
-            part.write_text("".join(lines), encoding="utf-8")
+        lines = [f"# {' '.join(reason.split())}\n" for reason in reasons]
+        lines += [f"{name} = {json.dumps(value)}\n" for name, value in asdict(self).items() if value is not None]
+        write(path, "".join(lines))
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """Where settings that were written before are others, but for those that say when to stop."""

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from tconv import errors
+from tconv.outputs import wholly
 from tconv.segmentation.checkpoint import checksum, read_pt
 from tconv.segmentation.train.settings import Settings
-from tconv.segmentation.wholly import wholly
 
 LAST = "last.pt"
 
