@@ -89,9 +89,8 @@ def sporco_learning(case: Case, images: Array, kernels: Array) -> tuple[Sequence
             {
                 "Verbose": False,
                 "MaxMainIter": n,
-                "DataType": np.float32,
-                "CBPDN": {"rho": 50.0 * case.alpha + 0.5, "NoBndryCross": True},
-                "CCMOD": {"rho": 10.0},
+                "CBPDN": {"rho": 50.0 * case.alpha + 0.5, "NoBndryCross": True, "DataType": np.float32},
+                "CCMOD": {"rho": 10.0, "DataType": np.float32},
             },
             dmethod="cns",
         )
