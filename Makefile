@@ -1,6 +1,6 @@
 # Each target sets up what it needs: a virtual environment in .venv, the compiled core, the packages of one extra.
 .DEFAULT_GOAL := help
-.PHONY: help demo gallery docs bench bench-models test coverage test-slow test-tensorflow sanitize sanitize-threads cross-aarch64 lint clean
+.PHONY: help demo gallery docs docs-models bench bench-models test coverage test-slow test-tensorflow sanitize sanitize-threads cross-aarch64 lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,6 +27,9 @@ gallery: .venv/demo.stamp  ## the figures of docs/gallery, as SVG and GIF
 
 docs: .venv/docs.stamp  ## the documentation site, with the lesson as its first page: build/docs/html, to be opened or published
 	$(BIN)/python site/assemble.py build/docs
+
+docs-models: .venv/models.stamp  ## run what the documentation says about MONAI, nnU-Net, diffusers and speech (in .venv-models)
+	.venv-models/bin/python site/try_models.py
 
 bench: .venv/bench.stamp  ## time tconv and its peers on 61 published layers; writes bench/results
 	$(BIN)/tconv bench -o bench/results

@@ -89,6 +89,24 @@ def test_explain_prints_the_golden_file(tconv: Tconv) -> None:
     assert said(tconv, "explain") == golden.read_text(encoding="utf-8")
 
 
+def test_explain_for_slides(tconv: Tconv, tmp_path: Path) -> None:
+    """One transparent picture per step; they replace those of an earlier call, but nothing else."""
+    folder = tmp_path / "slides"
+    for slide in ("light", "dark"):
+        out = said(tconv, f"explain --in 3 --kernel 2 --form gather --slide {slide} --steps", str(folder))
+        assert out == f"{folder}: 4 pictures, gather-1.svg to gather-4.svg\n"
+        assert {path.name for path in folder.iterdir()} == {f"gather-{n}.svg" for n in range(1, 5)}
+        assert all('class="paper"' not in path.read_text() for path in folder.iterdir())
+    picture, pixels = tmp_path / "one.svg", tmp_path / "one.png"
+    said(tconv, "explain --in 3 --kernel 2 --form gather --slide dark --svg", str(picture), "--png", str(pixels))
+    assert picture.read_text() in {path.read_text() for path in folder.iterdir()}
+    assert pixels.read_bytes()[25] == 6  # colours with transparency
+    file = tmp_path / "file"
+    file.write_text("mine")
+    status, _, err = tconv("explain", "--form", "gather", "--steps", str(file))
+    assert (status, err) == (2, f"tconv: {file} is a file; give a folder to write to\n") and file.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

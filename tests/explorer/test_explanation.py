@@ -149,19 +149,18 @@ def test_crops_are_said_as_pytorch_says_them(geometry: Geometry, op: list[int], 
             lambda: explain(form="fft"),
             errors.TconvError,
             "form 'fft' is unknown; choose all or one of scatter, gather, taps, zero_insert, matrix, col2im, phases, "
-            "adjoint, forward, window, coverage, windows, neurons, agreement",
+            "adjoint, forward, window, coverage, windows, neurons, undoing, agreement",
         ),
         (
             lambda: explain(form="agreement").svg(),
             errors.TconvError,
             "form 'agreement' has no picture; choose all or one of scatter, gather, taps, zero_insert, matrix, col2im, "
-            "phases, adjoint, forward, window, coverage, windows, neurons",
+            "phases, adjoint, forward, window, coverage, windows, neurons, undoing",
         ),
         (
-            lambda: str(explain(form="window")),
+            lambda: explain().svg(slide="blue"),
             errors.TconvError,
-            "form 'window' is a picture only: svg(), gif() or html(); as text there are all, scatter, gather, taps, "
-            "zero_insert, matrix, col2im, phases, adjoint, agreement",
+            "slide 'blue' is unknown; choose light or dark, the colour of what lies behind",
         ),
         (
             lambda: explain([1, 2], in_size=2),

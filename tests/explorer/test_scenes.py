@@ -16,9 +16,9 @@ from PIL import Image
 
 import tconv
 from tconv import Geometry
-from tconv.explorer import Trace, raster, svg, trace, words
+from tconv.explorer import Trace, raster, slides, svg, trace, words
 from tconv.explorer.palette import DARK, LIGHT
-from tconv.explorer.scene import Box, Edge, Role, Scene
+from tconv.explorer.scene import Box, Edge, Role, Scene, Words
 from tconv.explorer.scenes import SCENES, neurons
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -127,6 +127,42 @@ def test_windows_are_the_rows_of_the_matrix(seen: Trace) -> None:
     alone = trace(seen.geometry, seen.x[:1], seen.weight[:1, one : one + 1]).linear[0]
     for scene, value in zip(scenes[inputs:], alone.ravel(), strict=True):
         assert scene.says.endswith(f"the sum is {words.number(value)}.")
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(cases())
+def test_undoing_shows_all_that_go_back(seen: Trace) -> None:
+    """The first frame asks and answers; every other one has a B, and B A, which is the identity."""
+    first, *others = SCENES["undoing"](seen).scenes
+    answer = tconv.undo(seen.geometry, seen.x, seen.weight)
+    assert ("A^g A is the identity" in first.says) == (answer.null_space_dimension == 0) == seen.undoing.exists
+    np.testing.assert_allclose(seen.undoing.recovered, answer.recovered, rtol=1e-6, atol=1e-9)
+    assert bool(others) <= seen.undoing.exists
+    for scene in others:
+        assert texts(scene, Role.INPUT) == ["1"] * seen.x.size
+    for w in (0.0, 0.7):
+        brought = seen.undoing.b(w) @ seen.matrix
+        assert not seen.undoing.exists or np.allclose(brought, np.eye(seen.x.size), atol=1e-7)
+
+
+def test_slides_have_large_letters_and_nothing_behind() -> None:
+    """The same numbers, all frames of one size, sentences broken into lines; no title, no paper, one theme."""
+    film = SCENES["scatter"](SMALL)
+    made = slides.slides(film)
+    assert len({(scene.width, scene.height) for scene in made.scenes}) == 1 and len(made.scenes) == len(film.scenes)
+    for plain, slide in zip(film.scenes, made.scenes, strict=True):
+        assert boxes(plain) == boxes(slide)
+        lines = [mark for mark in slide.marks if isinstance(mark, Words)]
+        assert film.title not in [line.text for line in lines]
+        assert " ".join(line.text for line in lines if line.size == slides.SENTENCE) == plain.says
+        assert all(mark.x + mark.width <= slide.width for mark in slide.marks if isinstance(mark, Box))
+    for theme in ("light", "dark"):
+        text = svg.still(made.still, slides.behind(theme))
+        assert 'class="paper"' not in text and "prefers-color-scheme" not in text
+        assert slides.behind(theme).ink in text
+    image = Image.open(BytesIO(raster.png(made.still, clear=True)))
+    assert image.mode == "RGBA" and image.getpixel((1, 1))[3] == 0
+    assert {pixel[3] for pixel in [image.getpixel((round(36 * 2 * 1.2), y)) for y in range(image.height)]} >= {0, 255}
 
 
 def test_three_axes_are_slices() -> None:

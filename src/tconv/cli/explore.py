@@ -38,7 +38,7 @@ def explore(
 
     Args:
         form: The view to begin with: all, or one of scatter, gather, zero_insert, matrix, phases, col2im, forward,
-            coverage, adjoint, windows, neurons.
+            coverage, adjoint, windows, neurons, undoing.
         out: Where to write the page, instead of a temporary file.
     """
     example = (layer, geometry) == (EXAMPLE, DEFAULTS)

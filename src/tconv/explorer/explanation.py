@@ -15,6 +15,7 @@ from tconv.explorer import examples
 from tconv.explorer.page import page
 from tconv.explorer.scene import Film, tour
 from tconv.explorer.scenes import SCENES
+from tconv.explorer.slides import behind, slides
 from tconv.explorer.start import start
 from tconv.explorer.svg import moving, still
 from tconv.explorer.trace import Trace, trace
@@ -61,14 +62,30 @@ class Explanation:
             return tour(make(self.trace) for make in SCENES.values())
         return SCENES[self.form](self.trace)
 
-    def svg(self, moving_seconds: float | None = None) -> str:
-        """A picture; or a moving one, with that many seconds per frame."""
-        return still(self.film.still) if moving_seconds is None else moving(self.film, moving_seconds)
+    def svg(self, moving_seconds: float | None = None, slide: str | None = None) -> str:
+        """A picture; or a moving one, with that many seconds per frame.
 
-    def png(self) -> bytes:
-        """A picture; needs Pillow."""
+        Args:
+            slide: light or dark, for a slide of that colour or for paper: transparent, with large letters, no title.
+
+        Raises:
+            TconvError: `slide` is something else.
+        """
+        clear = None if slide is None else behind(slide)
+        film = self.film if clear is None else slides(self.film)
+        return still(film.still, clear) if moving_seconds is None else moving(film, moving_seconds, clear)
+
+    def steps(self, slide: str = "light") -> list[str]:
+        """One SVG per frame of the film, for slides that go on step by step; `slide` as in `svg`."""
+        clear = behind(slide)
+        return [still(scene, clear) for scene in slides(self.film).scenes]
+
+    def png(self, slide: str | None = None) -> bytes:
+        """A picture; `slide` as in `svg`. It needs Pillow."""
         from tconv.explorer.raster import png
 
+        if slide is not None:
+            return png(slides(self.film).still, behind(slide), clear=True)
         return png(self.film.still)
 
     def gif(self, seconds: float = 1.0) -> bytes:
@@ -104,14 +121,8 @@ class Explanation:
 
     def __rich__(self) -> Group:
         """For `rich.print`; needs rich."""
-        from tconv.explorer.sections import SECTIONS
         from tconv.explorer.text import text
 
-        if self.form in SCENES and self.form not in SECTIONS:
-            raise errors.TconvError(
-                f"form {self.form!r} is a picture only: svg(), gif() or html(); as text there are all, "
-                f"{', '.join(SECTIONS)}"
-            )
         return text(self.trace, self.form)
 
     def __str__(self) -> str:
@@ -160,7 +171,7 @@ def explain(
         stride, padding, output_padding, dilation: as in `Geometry.from_torch`.
         geometry: instead of these four.
         form: "all", or one of scatter, gather, taps, zero_insert, matrix, col2im, phases, adjoint, forward, window,
-            coverage, windows, neurons, agreement; hyphens do as well.
+            coverage, windows, neurons, undoing, agreement; hyphens do as well.
 
     Raises:
         TconvError: an unknown form; contradicting arguments.

@@ -100,6 +100,7 @@ def rows() -> tuple[Figure, ...]:
         "neurons: 4x4, 3x3, 2x2, shared per output",
     )
     channels = "neurons: three channels in the middle"
+    lossy = Geometry.from_torch(2, padding=1)
     return (
         shown("windows", "windows", "Rows of C as windows; rows of C^T as the flipped kernel.", lecture, x, w),
         shown("neurons", "neurons", "A layer as neurons; edges of one colour share one number.", up, small, small),
@@ -110,6 +111,8 @@ def rows() -> tuple[Figure, ...]:
             lambda: neurons.convolutions((first, second), counting((4, 4)), down_title),
         ),
         Figure("neurons_channels", "More channels are more neurons.", lambda: neurons.chain(three, channels)),
+        shown("undoing", "undoing", "Many matrices bring x back; W says which.", Geometry(3), [1, 2, 3], [1, 2, 1]),
+        shown("no_way_back", "undoing", "Where inputs are lost, none does.", lossy, [1, 2, 3], [1, -1]),
     )
 
 
@@ -163,8 +166,8 @@ def page() -> str:
     parts = (
         ("Forms", "One layer, kernel 3, stride 2, padding 1, output_padding 1, seen in every form.", forms()),
         (
-            "Rows and neurons",
-            "The matrix row by row, and the layer as neurons that share the numbers of their edges.",
+            "Rows, neurons and the way back",
+            "The matrix row by row, the layer as neurons that share the numbers of their edges, and what undoes it.",
             rows(),
         ),
         (

@@ -14,9 +14,9 @@ CELL = 36  # pixels
 FINER = 2  # drawn larger and scaled down, which smooths the letters
 
 
-def png(scene: Scene, theme: Theme = LIGHT) -> bytes:
-    """One scene, at twice the size of the SVG, for screens of high resolution."""
-    return _encoded(_drawn(scene, (scene.width, scene.height), theme, FINER), "PNG")
+def png(scene: Scene, theme: Theme = LIGHT, clear: bool = False) -> bytes:
+    """One scene, at twice the size of the SVG, for fine screens; `clear`: nothing lies behind the cells."""
+    return _encoded(_drawn(scene, (scene.width, scene.height), theme, FINER, clear), "PNG")
 
 
 def gif(film: Film, seconds: float = 1.0, theme: Theme = LIGHT) -> bytes:
@@ -46,9 +46,11 @@ def _encoded(image: Image.Image, kind: str) -> bytes:
     return stream.getvalue()
 
 
-def _drawn(scene: Scene, size: tuple[float, float], theme: Theme, finer: int) -> Image.Image:
+def _drawn(scene: Scene, size: tuple[float, float], theme: Theme, finer: int, clear: bool = False) -> Image.Image:
     unit = CELL * finer
-    image = Image.new("RGB", (round(size[0] * unit), round(size[1] * unit)), theme.paper)
+    # where nothing lies behind, smooth edges of letters need the paper's colour under their transparency
+    mode, paper = ("RGBA", f"{theme.paper}00") if clear else ("RGB", theme.paper)
+    image = Image.new(mode, (round(size[0] * unit), round(size[1] * unit)), paper)
     pen = ImageDraw.Draw(image)
     for mark in scene.marks:
         if isinstance(mark, Box):
@@ -81,7 +83,7 @@ def _box(pen: ImageDraw.ImageDraw, box: Box, theme: Theme, unit: int) -> None:
     fill = colours.lit if box.lit else colours.fill
     pen.rectangle(corners, fill=fill, outline=colours.edge, width=max(1, unit // CELL) * (2 if box.lit else 1))
     middle = ((box.x + box.width / 2) * unit, (box.y + 0.5) * unit)
-    pen.text(middle, box.text, colours.ink, _font(round(0.44 * unit)), anchor="mm")
+    pen.text(middle, box.text, colours.ink, _font(round(box.size * unit)), anchor="mm")
 
 
 def _words(pen: ImageDraw.ImageDraw, words: Words, theme: Theme, unit: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from tconv.arrays import Array
 from tconv.geometry import FourSteps, Phase, Sizes
 
@@ -72,6 +74,42 @@ class Column(NamedTuple):
 
     products: Array
     goes_to: Array
+
+
+class Undoing(NamedTuple):
+    """What could take y back to x: all B with B Y = X, where Y and X have one example per column.
+
+    With A = C^T, Y = A and X = I mean every x at once: B A = I. Then B = A^g + W (I - A A^g) for any W.
+
+    Attributes:
+        inverse: A^g, the pseudo-inverse, (inputs, outputs).
+        projector: I - A A^g, (outputs, outputs): what W is multiplied by.
+        test: A^g A, (inputs, inputs); some B exists if and only if it is the identity.
+        rank: of A.
+        recovered: A^g y, of the shape of x.
+    """
+
+    inverse: Array
+    projector: Array
+    test: Array
+    rank: int
+    recovered: Array
+
+    @property
+    def exists(self) -> bool:
+        """Whether some B gives every x back."""
+        return self.rank == len(self.test)
+
+    def b(self, w: float) -> Array:
+        """The B of a W whose entries are all `w`."""
+        return tidy(self.inverse + w * np.ones_like(self.inverse) @ self.projector)
+
+
+def tidy(values: Array) -> Array:
+    """Without the noise of rounding, which would be shown as 1.1e-16."""
+    largest = max(float(abs(values).max(initial=0.0)), 1e-300)
+    clean: Array = np.where(abs(values) <= 1e-9 * largest, 0.0, values)
+    return clean
 
 
 class Part(NamedTuple):

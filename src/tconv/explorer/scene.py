@@ -34,6 +34,7 @@ class Box:
     Attributes:
         tint: which of the role's colours.
         lit: it takes part in what the frame is about.
+        size: height of the letters, in cells.
     """
 
     x: float
@@ -43,6 +44,7 @@ class Box:
     role: Role
     tint: int = 0
     lit: bool = False
+    size: float = 4 / 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +141,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Scene(Block):
-    """One still picture, and what it shows in a sentence."""
+    """One still picture, and what it shows in a sentence.
+
+    Attributes:
+        bare: the picture without title, sentence and margin; None where it has none of them.
+    """
 
     says: str = ""
+    bare: Block | None = None
 
 
 @dataclass(frozen=True)
@@ -199,7 +206,7 @@ def scene(block: Block, says: str, title: str = "") -> Scene:
     marks: list[Mark] = [Words(margin, margin + 0.2, title, 0.5, bold=True)] if title else []
     marks += [*block.at(margin, margin + head), words]
     wide = max(block.width, 0.22 * len(says), 0.3 * len(title))
-    return Scene(wide + 2 * margin, block.height + head + 1.2 + margin, tuple(marks), says)
+    return Scene(wide + 2 * margin, block.height + head + 1.2 + margin, tuple(marks), says, block)
 
 
 def shots(title: str, frames: Iterable[tuple[Block, str]], best: int = -1) -> Film:

@@ -32,6 +32,7 @@ VIEWS = {  # the view of each form
     "coverage": "coverage",
     "windows": "windows",
     "neurons": "neurons",
+    "undoing": "undo",
     "agreement": "stamp",
 }
 

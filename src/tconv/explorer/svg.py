@@ -17,13 +17,14 @@ CELL = 36  # pixels
 FONT = "ui-sans-serif,system-ui,'Segoe UI',Helvetica,Arial,'Noto Sans',sans-serif"
 
 
-def still(scene: Scene) -> str:
-    """One scene."""
-    return _document(scene.width, scene.height, scene.says, [_mark(mark) for mark in scene.marks], _roles(scene.marks))
+def still(scene: Scene, clear: Theme | None = None) -> str:
+    """One scene; with `clear` in the colours of that theme alone, and with nothing behind the cells."""
+    marks = [_mark(mark) for mark in scene.marks]
+    return _document(scene.width, scene.height, scene.says, marks, _roles(scene.marks), clear=clear)
 
 
-def moving(film: Film, seconds: float = 1.0) -> str:
-    """All scenes of a film, each for `seconds`, again and again."""
+def moving(film: Film, seconds: float = 1.0, clear: Theme | None = None) -> str:
+    """All scenes of a film, each for `seconds`, again and again; `clear` as in `still`."""
     frames = len(film.scenes)
     lasts: dict[Mark, list[int]] = {}
     for n, scene in enumerate(film.scenes):
@@ -44,7 +45,7 @@ def moving(film: Film, seconds: float = 1.0) -> str:
         f".{name}{{animation:{name} {lasting}}}@keyframes {name}{{{_times(span, frames)}}}"
         for span, name in names.items()
     )
-    return _document(*film.size, film.title, parts, _roles(lasts), style)
+    return _document(*film.size, film.title, parts, _roles(lasts), style, clear)
 
 
 def _times(shown: tuple[int, ...], frames: int) -> str:
@@ -55,16 +56,23 @@ def _times(shown: tuple[int, ...], frames: int) -> str:
 
 
 def _document(
-    width: float, height: float, says: str, parts: Iterable[str], roles: list[tuple[Role, int]], style: str = ""
+    width: float,
+    height: float,
+    says: str,
+    parts: Iterable[str],
+    roles: list[tuple[Role, int]],
+    style: str = "",
+    clear: Theme | None = None,
 ) -> str:
     size = f'width="{_px(width)}" height="{_px(height)}" viewBox="0 0 {_px(width)} {_px(height)}"'
-    dark = f"@media(prefers-color-scheme:dark){{{_style(DARK, roles)}}}"
-    light = _style(LIGHT, roles)
+    dark = "" if clear else f"@media(prefers-color-scheme:dark){{{_style(DARK, roles)}}}"
+    light = _style(clear or LIGHT, roles)
+    paper = [] if clear else [f'<rect class="paper" width="{_px(width)}" height="{_px(height)}"/>']
     text = f"text{{font-family:{FONT};dominant-baseline:central;font-variant-numeric:tabular-nums}}"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(says)}">',
         f"<style>{text}rect{{stroke-width:1}}.w{{fill:none;stroke-width:2.5}}{light}{dark}{style}</style>",
-        f'<rect class="paper" width="{_px(width)}" height="{_px(height)}"/>',
+        *paper,
         *parts,
         "</svg>",
     ]
@@ -119,7 +127,7 @@ def _box(box: Box) -> str:
     x, y = _px(box.x + box.width / 2), _px(box.y + 0.5)
     weight = ' font-weight="700"' if box.lit else ""
     return (
-        f'{cell}<text class="{name}-t" x="{x}" y="{y}" font-size="16"{weight} text-anchor="middle">'
+        f'{cell}<text class="{name}-t" x="{x}" y="{y}" font-size="{_px(box.size)}"{weight} text-anchor="middle">'
         f"{escape(box.text)}</text>"
     )
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from tconv import errors, native
 from tconv.arrays import Array, as_array, layout
-from tconv.explorer.records import Agreement, Column, Pairing, Part, Product, Stamp, Steps, Sum
+from tconv.explorer.records import Agreement, Column, Pairing, Part, Product, Stamp, Steps, Sum, Undoing, tidy
 from tconv.forms import FORMS, adjoint, col2im, matrix, phases, scatter, zero_insert
 from tconv.forms.contract import at, mix
 from tconv.geometry import Geometry, Sizes
@@ -185,6 +185,16 @@ class Trace:
         """C z, the matching forward convolution."""
         response: Array = adjoint.forward(self.geometry, z[None, None], self.weight[None], self.in_size)[0, 0]
         return response
+
+    @cached_property
+    def undoing(self) -> Undoing:
+        """All that takes y back to x, in double precision."""
+        a = self.matrix.astype(np.float64)
+        inverse = np.linalg.pinv(a)
+        projector, test = np.eye(len(a)) - a @ inverse, inverse @ a
+        recovered = (inverse @ self.linear.ravel()).reshape(self.x.shape)
+        rank = int(np.linalg.matrix_rank(a))
+        return Undoing(tidy(inverse), tidy(projector), tidy(test), rank, tidy(recovered))
 
     @cached_property
     def agreement(self) -> tuple[Agreement, ...]:

@@ -96,17 +96,17 @@ def test_pointing_lights_the_trace(viewer: Viewer, layer: tuple[Trace, Any]) -> 
     pairs = all_pairs(seen)
     for e, *o in some(seen, seen.y.shape):
         at = flat(tuple(o), seen.out_size)
-        viewer.point("layer", f"y{e}", at)
+        lit = viewer.pointed("layer", f"y{e}", at)
         met = [pair for pair in pairs if pair[2] == e and output_of(seen, pair) == tuple(o)]
         assert len(met) == len(next(s for s in seen.sums if (s.channel, s.o) == (e, tuple(o))).products)
-        check(viewer.read(), seen, met, (f"y{e}", at))
+        check(lit, seen, met, (f"y{e}", at))
     for c, *i in some(seen, seen.x.shape):
-        viewer.point("layer", f"x{c}", flat(tuple(i), seen.in_size))
-        check(viewer.read(), seen, [pair for pair in pairs if pair[:2] == (c, tuple(i))])
+        lit = viewer.pointed("layer", f"x{c}", flat(tuple(i), seen.in_size))
+        check(lit, seen, [pair for pair in pairs if pair[:2] == (c, tuple(i))])
     for c, e, *k in some(seen, seen.weight.shape):
         if seen.connects(c, e):
-            viewer.point("layer", f"w{c}.{e}", flat(tuple(k), seen.geometry.kernel))
-            check(viewer.read(), seen, [pair for pair in pairs if (pair[0], *pair[2:]) == (c, e, tuple(k))])
+            lit = viewer.pointed("layer", f"w{c}.{e}", flat(tuple(k), seen.geometry.kernel))
+            check(lit, seen, [pair for pair in pairs if (pair[0], *pair[2:]) == (c, e, tuple(k))])
 
 
 SMALL = trace(Geometry.from_torch(3, 2, 1, 1, ndim=2), [[2, 3], [1, 3]], [[0, 1, 1], [0, 1, 0], [1, 0, 1]])

@@ -257,19 +257,20 @@ def test_small_views_react(viewer: Viewer) -> None:
     assert small.locator("[tabindex='0']").count() == 0
 
 
-@pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("width", [375, 1440])
-def test_pictures_fit(viewer: Viewer, view: str, width: int) -> None:
+def test_pictures_fit(viewer: Viewer, width: int) -> None:
     """No picture is wider than its card, and on a wide screen none is lost in a card that is mostly empty."""
     viewer.page.set_viewport_size({"width": width, "height": 900})
-    viewer.open(f"view={view}")
-    for card in ("layer", view):
-        box = viewer.page.locator(f"#card-{card} .picture").evaluate(
-            "each => [each.scrollWidth, each.clientWidth, each.firstChild.getBoundingClientRect().width]"
-        )
-        assert box[0] <= box[1] + 1, (card, box)
-        assert width < 1000 or box[2] > box[1] * 0.3, (card, box)
-    assert viewer.page.evaluate("() => document.documentElement.scrollWidth") <= width
+    viewer.open()
+    for view in VIEWS:
+        viewer.restore(f"view={view}")
+        for card in ("layer", view):
+            box = viewer.page.locator(f"#card-{card} .picture").evaluate(
+                "each => [each.scrollWidth, each.clientWidth, each.firstChild.getBoundingClientRect().width]"
+            )
+            assert box[0] <= box[1] + 1, (view, card, box)
+            assert width < 1000 or box[2] > box[1] * 0.3, (view, card, box)
+        assert viewer.page.evaluate("() => document.documentElement.scrollWidth") <= width, view
     viewer.page.set_viewport_size({"width": 1400, "height": 1000})
 
 

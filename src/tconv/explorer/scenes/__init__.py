@@ -14,6 +14,7 @@ from tconv.explorer.scenes import (
     phases,
     scatter,
     taps,
+    undoing,
     window,
     windows,
     zero_insert,
@@ -34,6 +35,7 @@ SCENES: dict[str, Callable[[Trace], Film]] = {
     "coverage": coverage.film,
     "windows": windows.film,
     "neurons": neurons.film,
+    "undoing": undoing.film,
 }
 
 __all__ = ["SCENES"]

@@ -13,7 +13,7 @@ from tconv.explorer.trace import Trace
 
 def film(trace: Trace) -> Film:
     back = trace.pairing.back
-    up, down = _planes("y = C^T x", trace.linear, Role.OUTPUT), _planes("C y", back, Role.INPUT)
+    up, down = planes("y = C^T x", trace.linear, Role.OUTPUT), planes("C y", back, Role.INPUT)
     size = float(np.linalg.norm(trace.x))
     away = float(np.linalg.norm(back - trace.x)) / size if size else 0.0
     says = f"C y has the size of x, but not its values: ||C y - x|| = {words.number(round(away, 2))} ||x||."
@@ -22,7 +22,7 @@ def film(trace: Trace) -> Film:
     return shots("transposed, not inverse", [(beside(inputs(trace), glyph("→"), up, glyph("→"), down), says)])
 
 
-def _planes(name: str, array: Array, role: Role) -> Block:
+def planes(name: str, array: Array, role: Role) -> Block:
     """One sheet per channel."""
     named = [name] if len(array) == 1 else [f"{name} [{channel}]" for channel in range(len(array))]
     return above(*(plane(title, each, role) for title, each in zip(named, array, strict=True)))

@@ -17,10 +17,15 @@ def film(trace: Trace) -> Film:
         count = counted.count_at(o)
         return Look(str(count), Role.HEAT, 4 * count // most) if count else Look("0", Role.HOLE)
 
+    frame = sheet("y", trace.out_size, cell, Role.OUTPUT)
+    return shots("coverage: pairs that meet at each output", [(frame, verdict(trace))])
+
+
+def verdict(trace: Trace) -> str:
+    """Even, uneven or with holes, in a sentence."""
+    counted = trace.geometry.coverage(trace.in_size)
     if counted.hole_count:
-        says = f"Holes: nothing meets at {counted.hole_count} cells."
-    elif counted.is_even:
-        says = "Even, away from the borders: the geometry draws no checkerboard."
-    else:
-        says = f"Uneven, with period {words.by(counted.period)}: a checkerboard."
-    return shots("coverage: pairs that meet at each output", [(sheet("y", trace.out_size, cell, Role.OUTPUT), says)])
+        return f"Holes: nothing meets at {counted.hole_count} cells."
+    if counted.is_even:
+        return "Even, away from the borders: the geometry draws no checkerboard."
+    return f"Uneven, with period {words.by(counted.period)}: a checkerboard."

@@ -76,15 +76,15 @@ def convolutions(traces: Sequence[Trace], z: Array, title: str) -> Film:
 
 def _frames(trace: Trace) -> Iterator[tuple[Block, str]]:
     edges = _joined(trace)
-    numbers = _kernel_numbers(trace)
+    full, sparse, shared = counts(trace)
     columns = [Column("x", trace.x.ravel(), Role.INPUT), Column("y", trace.linear.ravel(), Role.OUTPUT)]
     for n, (channel, *i) in enumerate(np.ndindex(trace.x.shape)):
         name = words.name("x", tuple(i), channel if len(trace.x) > 1 else None)
         lit = {edge for edge in edges if edge.i == n}
         yield (
             beside(_drawn(columns, [edges], [lit]), _kernels(trace), gap=1.5),
-            f"{len(lit)} edges leave {name}, one copy of the kernel. Fully connected {trace.matrix.size} weights, "
-            f"sparse {len(edges)}, shared {numbers}.",
+            f"{len(lit)} edges leave {name}, one copy of the kernel. Fully connected {full} weights, sparse {sparse}, "
+            f"shared {shared}.",
         )
 
 
@@ -117,10 +117,13 @@ def _number(trace: Trace, channel: int, out: int, k: Sizes) -> int:
     return int(np.ravel_multi_index((channel, out, *k), trace.weight.shape))
 
 
-def _kernel_numbers(trace: Trace) -> int:
-    """How many numbers w has: those of unconnected channels are not there."""
+def counts(trace: Trace) -> tuple[int, int, int]:
+    """The weights of a fully connected layer of these sizes; how many of them are left; how many numbers they share.
+
+    The numbers are those of w without unconnected channels, which are not there.
+    """
     pairs = sum(trace.connects(*pair) for pair in np.ndindex(trace.weight.shape[:2]))
-    return int(pairs * trace.weight[0, 0].size)
+    return trace.matrix.size, int(trace.connected.sum()), int(pairs * trace.weight[0, 0].size)
 
 
 def _drawn(columns: list[Column], edges: list[list[Joined]], lit: Sequence[Collection[Joined]]) -> Block:

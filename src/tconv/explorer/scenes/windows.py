@@ -60,27 +60,27 @@ def _slides(trace: Trace, out: int) -> Iterator[tuple[Block, str]]:
     padded, given, flipped = steps.padded[0], steps.given, steps.flipped[0, out]
 
     for o in np.ndindex(trace.out_size):
-        covers = _covers(trace, o)
+        under = covers(trace, o)
 
-        def row(at: Sizes, covers: dict[Sizes, Sizes] = covers) -> Look:
+        def row(at: Sizes, covers: dict[Sizes, Sizes] = under) -> Look:
             if at not in covers:
                 return Look("", Role.ZERO)
             return Look(words.number(flipped[covers[at]]), Role.KERNEL if given[at] else Role.ZERO, lit=bool(given[at]))
 
-        def cell(at: Sizes, covers: dict[Sizes, Sizes] = covers) -> Look:
+        def cell(at: Sizes, covers: dict[Sizes, Sizes] = under) -> Look:
             role = Role.INPUT if given[at] else Role.ZERO
             return Look(words.number(padded[at]), role, lit=bool(given[at]) and at in covers)
 
         name = words.name("y", o)
         table = sheet(f"row {name} of C^T", padded.shape, row, Role.KERNEL)
-        value = words.number(sum(flipped[k] * padded[at] for at, k in covers.items()))
+        value = words.number(sum(flipped[k] * padded[at] for at, k in under.items()))
         yield (
             beside(table, glyph("·"), sheet("x with zeros", padded.shape, cell, Role.INPUT)),
             f"Row {name} of C^T over x with its zeros: the flipped kernel, slid to {name}; the sum is {value}.",
         )
 
 
-def _covers(trace: Trace, o: Sizes) -> dict[Sizes, Sizes]:
+def covers(trace: Trace, o: Sizes) -> dict[Sizes, Sizes]:
     """Which cells of the padded input the flipped kernel lies on for an output, and with which of its numbers."""
     dilation = [axis.dilation for axis in trace.geometry.axes]
     return {

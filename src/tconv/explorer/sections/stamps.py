@@ -26,7 +26,7 @@ def scatter(trace: Trace, most: int | None) -> Section:
     return Section(
         "scatter: every input stamps the kernel",
         "Each input adds the kernel, scaled by its value, to a canvas; where stamps overlap they add up. "
-        + _crop_says(trace),
+        + crop_says(trace),
         _added(trace, trace.stamps, labels, most),
         left_out(len(trace.stamps), most),
     )
@@ -56,7 +56,8 @@ def _equation(array: str, index: Sizes, values: Array) -> str:
     return words.name(array, index, ",".join(":" * values.ndim))
 
 
-def _crop_says(trace: Trace) -> str:
+def crop_says(trace: Trace) -> str:
+    """What the frame is, in a sentence."""
     if not _cropped(trace):
         return "Nothing is cropped: the whole canvas is the output."
     says = "The frame is the output: padding crops what lies outside it"
@@ -86,6 +87,13 @@ def _added(trace: Trace, stamps: Sequence[Stamp], labels: list[str], most: int |
         result = Grid(total, "sum of all", frame=_frame(trace) if _cropped(trace) else None, width=width)
         body += [Flow(flow), Flow([result])] if _cropped(trace) else [Flow([*flow, result])]
     return body
+
+
+def framed(trace: Trace, channel: int) -> Grid:
+    """The sum of all stamps, and the frame around what is kept."""
+    total = _canvas(trace, trace.canvas[channel], trace.covered)
+    title = "canvas" if len(trace.y) == 1 else f"canvas[{channel}]"
+    return Grid(total, title, frame=_frame(trace) if _cropped(trace) else None)
 
 
 def _alone(trace: Trace, stamp: Stamp, channel: int) -> tuple[Array, Array]:

@@ -1,5 +1,6 @@
 // The page: one state, drawn when it changes; one look, lit when it changes; and the lesson before it.
 
+import {makeBelow} from "./below.js";
 import {card, fillCards} from "./cards.js";
 import {complaints, node, settings, summary} from "./controls.js";
 import {cellAt, forgetColours, light, refresh} from "./draw.js";
@@ -7,19 +8,19 @@ import {editor} from "./editor.js";
 import {broken, DRAWN} from "./laws.js";
 import {busiest, flatOutput, kept, makeLayer, pairsOf} from "./layer.js";
 import {makeLesson} from "./lesson.js";
-import {networkPanel} from "./network.js";
-import {codePanel, copied, sizesPanel, solverPanel} from "./panels.js";
+import {codePanel, copied, sizesPanel} from "./panels.js";
 import {makePlayer} from "./player.js";
 import {preset} from "./presets.js";
 import {range} from "./relation.js";
 import {changed, format, LANGUAGES, parse, pasted, PER_AXIS_NAMES, sizes, START, THEMES, VIEWS, withAxes, withNumbersOf} from "./state.js";
+import {makeUnder} from "./under.js";
 import {sentence} from "./views.js";
 import {say, speak} from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const page = {
   state: START, layer: null, look: null, pairs: [], cards: [], problems: [], before: {}, zoomed: new Set(), free: 0, later: 0,
-  choice: {linked: true, asymmetric: false}, asked: {from: 6, to: 12, k: 3}, net: {size: 100, depth: 4, up: "2, 2, 0"}, code: {framework: "PyTorch"}, spoken: null, faded: null,
+  choice: {linked: true, asymmetric: false}, code: {framework: "PyTorch"}, spoken: null, faded: null,
 };
 const player = makePlayer((time, look) => {
   plates().filter((plate) => plate.live === "time").forEach((plate) => { plate.turn(time); refresh(plate); });
@@ -29,6 +30,9 @@ const lesson = makeLesson({
   open: (layer) => { leave(); page.look = null; restore("", {...page.state, ...layer, lesson: 0}); scrollTo({top: 0, behavior: "instant"}); },
   reached: (step) => { if (page.state.lesson) { page.state = {...page.state, lesson: step}; remember(); } },
 });
+
+const under = makeUnder(page, {update: (...all) => update(...all), draw: () => draw(), leave: () => leave()});
+const below = makeBelow((solution, from) => load(solution, from));
 
 const plates = () => page.cards.flatMap((each) => each.plates);
 
@@ -133,7 +137,6 @@ function draw(fresh = false) {
 function buildCards(order) {
   page.cards = order.map((name, n) => card(name, page.state.view !== "all" && n > 1, choose));
   const sections = (small) => page.cards.filter((each) => each.small === small).map((each) => each.section);
-  const under = {coverage: stackButtons, undo: freeSlider};
   for (const each of page.cards.filter(({name, small}) => under[name] && !small)) each.section.append(under[each.name]());
   $("views").replaceChildren(node("div", {className: "stage"}, ...sections(false)), node("div", {className: "small-cards"}, ...sections(true)));
 }
@@ -151,23 +154,6 @@ function choose(view) {
 function buildLegend() {
   const roles = ["input", "kernel", "output", "cropped", "hole", "zero"];
   $("legend").replaceChildren(...roles.map((role) => node("li", {}, node("span", {className: `chip ${role}`}), say(role === "hole" && !page.state.b ? "role_hole_0" : `role_${role}`))));
-}
-
-function stackButtons() {
-  const add = () => {
-    const {k, s, d, lo, hi, op, stack} = page.state;
-    const layer = [k.at(-1), s.at(-1), d.at(-1), lo.at(-1), hi.at(-1) - op.at(-1)];
-    update({...page.state, stack: [...stack, layer].slice(-6)}, {rebuild: false});
-  };
-  return node("div", {className: "buttons"}, node("button", {type: "button", name: "stack-add", onclick: add}, say("add_layer")),
-    node("button", {type: "button", name: "stack-clear", onclick: () => update({...page.state, stack: []}, {rebuild: false})}, say("clear_stack")),
-    node("span", {className: "small"}, say("stack_axis")));
-}
-
-/** Which of all the matrices that undo the layer is shown. */
-function freeSlider() {
-  const move = (event) => { page.free = Number(event.target.value); draw(); };
-  return node("label", {className: "buttons"}, say("free"), node("input", {type: "range", name: "free", min: -2, max: 2, step: 0.25, value: page.free, oninput: move}));
 }
 
 // looking
@@ -327,8 +313,7 @@ function dress() {
   dressChoices();
   player.layer = page.layer ?? makeLayer(state);
   player.build($("player"));
-  $("solver").replaceChildren(...solverPanel(page.asked, load));
-  $("network").replaceChildren(...networkPanel(page.net));
+  below.build(state.lang);
   if (state.lesson) lesson.build($("lesson"), state.lang);
 }
 

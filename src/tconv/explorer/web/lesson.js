@@ -3,11 +3,11 @@
 // the language.
 
 import {node} from "./controls.js";
+import {opening, OPENS_WITH} from "./opening.js";
 import {range} from "./relation.js";
-import {layerOf, LESSON, stateOf, WHY} from "./steps.js";
-import {pixels} from "./strips.js";
+import {layerOf, LESSON, stateOf} from "./steps.js";
 import {makeTask} from "./tasks.js";
-import {named, number, say} from "./words.js";
+import {named, say} from "./words.js";
 
 const BEGINS = {x: [2, 3, 1], w: [1, 2, 3]};
 const BOUND = 20;
@@ -15,12 +15,13 @@ const BOUND = 20;
 /** A lesson; `open(layer)` shows a layer in the explorer, `reached(step)` is told where the reader is. */
 export function makeLesson({open, reached}) {
   const lesson = {lab: structuredClone(BEGINS), parts: [], built: null, at: 1};
-  const owns = new Map([WHY, ...LESSON].map((step) => [step.key, {...step.own}]));
+  const owns = new Map(LESSON.map((step) => [step.key, {...step.own}]));
+  const opens = {...OPENS_WITH};
   const memories = new Map();
   const recall = (name) => memories.get(name) ?? memories.set(name, {solved: false}).get(name);
   const context = (step) => {
     const own = owns.get(step.key);
-    return {lab: lesson.lab, own, layer: step.layer ? step.layer(lesson.lab, own) : layerOf(lesson.lab, own), solved: recall(step.key).solved, set: (values) => { Object.assign(own, values); lesson.renew(); }};
+    return {lab: lesson.lab, own, layer: layerOf(lesson.lab, own), solved: recall(step.key).solved, set: (values) => { Object.assign(own, values); lesson.renew(); }};
   };
 
   /** Draw everything anew that depends on numbers. */
@@ -36,13 +37,13 @@ export function makeLesson({open, reached}) {
   lesson.build = (place, language) => {
     if (lesson.built === language) return;
     lesson.built = language;
-    const opening = intro({lesson, step: WHY, context, next: () => lesson.show(1, true)});
+    const first = opening({lab: () => lesson.lab, own: opens, renew: lesson.renew, next: () => lesson.show(1, true)});
     const sections = LESSON.map((step, n) => section({lesson, step, n: n + 1, context, recall, open}));
-    lesson.parts = [opening, ...sections];
+    lesson.parts = [first, ...sections];
     lesson.progress = progress(lesson, recall);
     const end = node("section", {className: "step end"}, node("p", {className: "lead"}, say("l_end")),
       node("button", {type: "button", className: "main", name: "l-explore", onclick: () => open(stateOf(context(LESSON[3]).layer, "stamp"))}, say("l_explore")));
-    place.replaceChildren(lesson.progress.nav, opening.section, ...sections.map((part) => part.section), end);
+    place.replaceChildren(lesson.progress.nav, first.section, ...sections.map((part) => part.section), end);
     lesson.renew();
     watch(place, (step) => { lesson.at = step; lesson.progress.renew(); reached(step); });
   };
@@ -73,24 +74,6 @@ function progress(lesson, recall) {
     else link.removeAttribute("aria-current");
   });
   return {renew, nav: node("nav", {className: "progress", ariaLabel: say("l_progress")}, ...links)};
-}
-
-function intro({lesson, step, context, next}) {
-  const stage = node("div", {className: "pixels"});
-  const says = node("figcaption", {ariaLive: "polite"});
-  const buttons = step.kernels.map((name) => node("button", {type: "button", name: `kernel-${name}`, onclick: () => context(step).set({kernel: name})}, say(`l_kernel_${name}`)));
-  const shown = (values, side, label, size) => node("div", {}, pixels(values, side, label, {size}), node("p", {className: "small"}, label));
-  const redraw = () => {
-    const {layer, own} = context(step);
-    buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.name === `kernel-${own.kernel}`)));
-    stage.replaceChildren(shown(layer.x, 8, say("l_pixels_in"), 116), node("span", {className: "arrow", ariaHidden: "true"}, "→"), shown([...layer.y[0]], 16, say("l_pixels_out"), 232));
-    says.textContent = say("l_why_says", {k: layer.k[0], kernel: say(`l_kernel_${own.kernel}`), weights: range(layer.k[0]).map((row) => layer.w.slice(row * layer.k[0], (row + 1) * layer.k[0]).map(number).join(" ")).join(" | ")});
-  };
-  const section = node("section", {className: "step opening", id: "step-0"},
-    node("div", {className: "words"}, node("h1", {}, say("l_title")), node("p", {className: "question_"}, say("l_why_q")), node("p", {className: "lead"}, say("l_why_lead")), node("p", {}, say("l_intro")),
-      node("button", {type: "button", className: "main", name: "l-begin", onclick: next}, say("l_begin"))),
-    node("figure", {}, stage, node("div", {className: "options", role: "group", ariaLabel: say("kernel")}, ...buttons), says));
-  return {section, redraw, renew: () => {}, lesson};
 }
 
 function section({lesson, step, n, context, recall, open}) {

@@ -1,16 +1,18 @@
-// A U-Net for a size that the reader types: what every level has, where a size does not come back, and what repairs it.
+// Networks that shrink an image and bring it back, on one axis: the size of every map for a size that the reader types,
+// where a size does not come back, and what of every map one cell of the output sees.
 
-import {node} from "./controls.js";
 import {range} from "./relation.js";
-import {say} from "./words.js";
 
 export const UPS = {"2, 2, 0": {k: 2, s: 2, p: 0}, "3, 2, 1": {k: 3, s: 2, p: 1}, "4, 2, 1": {k: 4, s: 2, p: 1}};
+export const FCNS = {"FCN-8s": [2, 2, 8], "FCN-16s": [2, 16], "FCN-32s": [32]};
+const COARSEST = 5; // an FCN halves five times
+const BLOCK = 2; // how far the two convolutions of a block look to either side
 
 /**
  * The levels of a U-Net whose blocks keep sizes, full resolution first: {skip, pooled, up, out, op, crop, joined}; null
  * where a map would vanish. Pooling floors; `op` makes the layer's output as large as the skip where that is legal.
  */
-export function network(size, depth, {k, s, p}) {
+export function unet(size, depth, {k, s, p}) {
   const sizes = range(depth).reduce((all) => [...all, Math.floor(all.at(-1) / s)], [size]);
   if (sizes.at(-1) < 1) return null;
   let up = sizes.at(-1);
@@ -26,38 +28,65 @@ export function network(size, depth, {k, s, p}) {
   return levels;
 }
 
-/** The question, and the network drawn as the U that it is named after; `asked` is kept between two drawings. */
-export function networkPanel(asked) {
-  const place = node("div", {});
-  const field = (name, least, most) => node("input", {type: "number", min: least, max: most, value: asked[name], name: `net-${name}`, ariaLabel: say(`net_${name}`), oninput: (event) => {
-    const typed = Math.round(Number(event.target.value));
-    if (event.target.value === "" || !(typed >= least && typed <= most)) return;
-    asked[name] = typed;
-    show();
-  }});
-  const layer = node("select", {name: "net-up", ariaLabel: say("net_up"), onchange: (event) => { asked.up = event.target.value; show(); }},
-    ...Object.entries(UPS).map(([name, {k, s, p}]) => node("option", {value: name, selected: name === asked.up}, `${say("k")} ${k}, ${say("s")} ${s}, ${say("padding")} ${p}`)));
-  const show = () => place.replaceChildren(...drawn(asked));
-  show();
-  return [node("p", {className: "about"}, say("about_network")), node("div", {className: "question"},
-    node("label", {}, say("net_size"), field("size", 1, 4096)), node("label", {}, say("net_depth"), field("depth", 1, 8)), node("label", {}, say("net_up"), layer)), place];
+/**
+ * A fully convolutional network: `maps`, the sizes of the image, extended to a multiple of 32, and of its five halvings;
+ * and `ups`, the transposed convolutions with kernel 2s and stride s: {s, from, to, level}, the coarsest first.
+ */
+export function fcn(size, strides) {
+  const maps = range(COARSEST + 1).map((n) => Math.ceil(size / 2 ** COARSEST) * 2 ** (COARSEST - n));
+  let [from, level] = [maps.at(-1), COARSEST];
+  const ups = strides.map((s) => {
+    level -= Math.log2(s);
+    const up = {s, from, to: s * from, level};
+    from = up.to;
+    return up;
+  });
+  return {size, maps, ups};
 }
 
-function drawn({size, depth, up}) {
-  const levels = network(size, depth, UPS[up]);
-  if (!levels) return [node("p", {}, say("net_small", {size, depth, least: 2 ** depth}))];
-  const rows = levels.map((level, n) => {
-    const cut = level.crop.some(Boolean);
-    const fits = cut ? say("net_crop", {lo: level.crop[0], hi: level.crop[1]}) : level.op ? say("net_op", {op: level.op}) : say("net_fits");
-    const inset = `${12 * n}%`;
-    const row = node("div", {className: `level ${cut ? "misfit" : level.op ? "repaired" : ""}`}, node("span", {className: "cells_ input"}, String(level.skip)),
-      node("span", {className: "joins"}, node("span", {className: "fit"}, fits)), node("span", {className: "cells_ output"}, `${level.up} → ${level.joined}`));
-    row.style.margin = `0 calc(${inset} / 2)`;
-    return row;
+// What one output sees, as intervals [first, last] of cells; null is nothing.
+
+const clipped = (seen, size) => {
+  if (!seen) return null;
+  const both = [Math.max(seen[0], 0), Math.min(seen[1], size - 1)];
+  return both[0] <= both[1] ? both : null;
+};
+const union = (a, b) => (a && b ? [Math.min(a[0], b[0]), Math.max(a[1], b[1])] : a ?? b);
+const moved = (seen, by) => seen && [seen[0] + by, seen[1] + by];
+const block = (seen, size) => clipped(seen && [seen[0] - BLOCK, seen[1] + BLOCK], size);
+const pool = (seen) => seen && [2 * seen[0], 2 * seen[1] + 1];
+
+/** The inputs, of `size`, that a transposed convolution reads for some of its outputs. */
+function upsampled(seen, {k, s, p}, size) {
+  return clipped(seen && [Math.ceil((seen[0] + p - (k - 1)) / s), Math.floor((seen[1] + p) / s)], size);
+}
+
+/** For each level what output o sees of the skip and of the joined map; and of the bottom and of the image. */
+export function seenByUnet(levels, layer, o) {
+  let wanted = [o, o];
+  const found = levels.map((level) => {
+    const up = block(wanted, level.joined);
+    wanted = upsampled(up, layer, level.up);
+    return {up, skip: clipped(moved(up, level.crop[0]), level.skip)};
   });
-  const bottom = node("div", {className: "level bottom"}, node("span", {className: "cells_ kernel"}, String(levels.at(-1).pooled)));
-  const odd = levels.filter((level) => level.op || level.crop.some(Boolean));
-  const first = odd.at(-1);
-  const says = first ? say(first.op ? "net_says_op" : "net_says_crop", {count: odd.length, all: depth, skip: first.skip, pooled: first.pooled, up: first.up, out: first.out, op: first.op, joined: first.joined}) : say("net_says_fits", {depth});
-  return [node("div", {className: "network", role: "group", ariaLabel: say("network")}, ...rows, bottom), node("p", {className: "net-says"}, says)];
+  const bottom = block(wanted, levels.at(-1).pooled);
+  let below = bottom;
+  for (const n of range(levels.length).reverse()) {
+    found[n].skip = union(found[n].skip, pool(below));
+    below = block(found[n].skip, levels[n].skip);
+  }
+  return {levels: found, bottom, image: below};
+}
+
+/** For each of the maps what output o sees of it on the way down, and up (where there is one); and of the image. */
+export function seenByFcn({size, maps, ups}, o) {
+  const [down, up] = [maps.map(() => null), maps.map(() => null)];
+  let wanted = [o, o];
+  for (const each of [...ups].reverse()) {
+    up[each.level] = wanted;
+    wanted = upsampled(wanted, {k: 2 * each.s, s: each.s, p: each.s / 2}, each.from);
+    down[each.level + Math.log2(each.s)] = wanted; // its scores are made from this map alone, cell by cell
+  }
+  for (const n of range(COARSEST).reverse()) down[n] = union(down[n], block(pool(down[n + 1]), maps[n]));
+  return {down, up, image: down[0].map((cell) => Math.min(cell, size - 1))}; // the extension repeats the last cell
 }

@@ -4,7 +4,6 @@
 import {node} from "./controls.js";
 import {forward, makeLayer, steps} from "./layer.js";
 import {filled, transposedMatrix, undo} from "./linear.js";
-import {preset} from "./presets.js";
 import {coverage, extent, modulo, phases, range, sources} from "./relation.js";
 import {pixels, strips} from "./strips.js";
 import {factor, named, number, say} from "./words.js";
@@ -146,9 +145,10 @@ const extraStep = {
     const last = own.p + leadTo(own)[0]; // the place that output_padding gives back
     const columns = last + 2 * own.p;
     const sum = sumRow(layer, {pick: own.op ? last : null}, solved ? null : last);
+    const sizes = {first: leadTo(own)[0], last: leadTo(own).at(-1), n: own.n};
     return [
-      strips({label: say("l_op_down"), columns, rows: readings(own)}),
-      strips({label: say("l_op_q"), columns, heads: (p) => (p < spanOf(layer) ? p : ""), rows: [
+      strips({label: say("l_op_q"), title: say("l_op_down", sizes), columns, rows: readings(own)}),
+      strips({label: say("l_op_q"), title: say("l_op_up", sizes), columns, heads: (p) => (p < spanOf(layer) ? p : ""), rows: [
         ...stampRows(layer, {}), {...sum, cell: (p) => (p < spanOf(layer) ? sum.cell(p) : null)}, frameRow(layer, own),
       ]}),
     ];
@@ -324,17 +324,4 @@ function sumRowCounts(layer) {
   };
 }
 
-/** Why upsample: a small image, and what three kernels make of it. */
-const whyStep = {
-  key: "why", view: "stamp", own: {kernel: "copy"}, kernels: ["copy", "blend", "yours"],
-  layer: (lab, own) => {
-    const [k, p, op] = {copy: [2, 0, 0], blend: [4, 1, 0], yours: [3, 1, 1]}[own.kernel];
-    const both = (value) => [value, value];
-    const shape = {n: both(8), k: both(k), s: both(2), lo: both(p), hi: both(p), op: both(op), d: both(1), ci: 1, co: 1, g: 1, b: null};
-    const w = {copy: () => range(4).map(() => 1), blend: () => preset(shape, "w", "bilinear"), yours: () => range(3).flatMap((row) => range(3).map((column) => lab.w[row] * lab.w[column]))}[own.kernel]();
-    return makeLayer({...shape, w, x: preset(shape, "x", "image")});
-  },
-};
-
-export const WHY = whyStep;
 export const LESSON = [stampStep, overlapStep, paddingStep, extraStep, gatherStep, slideStep, matrixStep, inverseStep, checkerStep, fitStep];

@@ -3,17 +3,19 @@
 
 import {node} from "./controls.js";
 import {range} from "./relation.js";
+import {say} from "./words.js";
 
 /**
- * Rows over `columns` places. A row is {label, hue, cell(place)} with cells {text, role, lit, hidden} or null where it is
+ * Rows over `columns` places, under a `title`. A row is {label, hue, cell(place)} with cells {text, role, lit, hidden} or null where it is
  * empty; or {label, spans: [{from, to, text, role}]}, which says in words what the places from..to are.
  */
-export function strips({label, columns, rows, heads = null, pick = null}) {
+export function strips({label, columns, rows, heads = null, pick = null, title = null}) {
   const table = node("table", {className: "strips", ariaLabel: label});
+  if (title) table.append(node("caption", {}, title));
   table.style.setProperty("--columns", columns);
   if (heads) {
     const names = range(columns).map((place) => node("td", {className: "place"}, String(heads(place))));
-    table.append(node("thead", {}, node("tr", {}, node("td"), ...names)));
+    table.append(node("thead", {}, node("tr", {}, node("td", {className: "place"}, say("l_place")), ...names)));
   }
   table.append(node("tbody", {}, ...rows.filter(Boolean).map((row) => (row.spans ? spanRow(row, columns) : cellRow(row, columns)))));
   if (pick) {
