@@ -61,6 +61,13 @@ def double(model: nn.Module, example: Example) -> Example:
     return changed
 
 
+def single(model: nn.Module, example: Example) -> Example:
+    """Make the weights single precision, in place; returns the example so."""
+    model.float()
+    changed: Example = tree_map(lambda x: x.float() if tensors(x) else x, example)
+    return changed
+
+
 class Flat(nn.Module):
     """A model that takes the example's tensors one by one and returns a tuple of tensors, as exporters want it."""
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import calling
 import torch
+from precision import is_half
 from torch import nn
 from zoo import Entry, Example
 
@@ -61,12 +62,14 @@ def onnx_runtime(entry: Entry, model: nn.Module, example: Example) -> Run:
 
 
 def openvino(entry: Entry, model: nn.Module, example: Example) -> Run:
-    """From ONNX; where that fails, from PyTorch."""
+    """From ONNX; where that fails, from PyTorch. Half precision is its own affair: it is given float32."""
     import openvino as ov
 
+    half = is_half(model)
+    example = calling.single(model, example)
     flat = calling.Flat(entry, model, example).eval()
     core = ov.Core()
-    config = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
+    config = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "bf16" if half else "f32"}
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"

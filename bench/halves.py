@@ -1,9 +1,12 @@
-"""Layers in half precision: tconv and PyTorch on bfloat16 and float16, beside tconv's own float32, in turns.
+"""Layers in half precision: tconv, PyTorch and OpenVINO on bfloat16 and float16, beside tconv's own float32, in turns.
 
     python bench/halves.py                                all published layers; writes bench/results/halves-CPU-DATE.md
     python bench/halves.py --only U-Net --rounds 3 --threads 1 -o out/halves.md
 
-All contenders sit in one process, which has one team of threads, and take turns; times are medians over the rounds.
+All contenders sit in one process and take turns, with pauses in which the threads of the last one fall asleep; times
+are medians over the rounds. OpenVINO computes in bfloat16 alone, from such inputs to such outputs. The floor is the
+larger of the useful products at the rate of the fastest product of matrices in that dtype, and input, weight and output
+at the rate of the fastest copy, both measured in the same turns.
 """
 
 from __future__ import annotations
@@ -14,13 +17,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import geometric_mean, median
+from time import sleep
 from typing import Any
 
+import numpy as np
+import openvino as ov
+import openvino.opset15 as ops
 import torch
 import torch.nn.functional as F
 
 from tconv.benchmark import machine
 from tconv.benchmark.clock import seconds_of_calls
+from tconv.benchmark.floor import Floor
+from tconv.benchmark.process import PAUSE
 from tconv.benchmark.suite import Case, select
 from tconv.nn.engines.cpu import ENGINE
 
@@ -53,27 +62,70 @@ def by_pytorch(case: Case, dtype: torch.dtype, layout: str) -> Callable[[], Any]
     return lambda: conv(x, w, b, stride, padding, output_padding, case.groups, dilation)
 
 
-def contenders(case: Case, dtype: torch.dtype) -> dict[str, Callable[[], Any]]:
+def by_openvino(case: Case, threads: int) -> Callable[[], Any]:
+    """In bfloat16, channels-first; input and output are of bfloat16 too, and share their memory with us."""
+    x, w, b = tensors(case, torch.bfloat16, "cf")
+    inner = ops.parameter(ov.PartialShape(list(x.shape)), ov.Type.bf16)
+    weight, deconvolve = w.float().numpy(), ops.convolution_backprop_data
+    if case.groups > 1:
+        weight = weight.reshape(case.groups, -1, *weight.shape[1:])
+        deconvolve = ops.group_convolution_backprop_data
+    padding = [case.padding] * case.ndim
+    y = deconvolve(
+        ops.convert(inner, "f32"),
+        ops.constant(weight),
+        strides=[case.stride] * case.ndim,
+        pads_begin=padding,
+        pads_end=padding,
+        dilations=[case.dilation] * case.ndim,
+        output_padding=[case.output_padding] * case.ndim,
+    )
+    y = ops.add(y, ops.constant(b.float().numpy().reshape(1, -1, *(1,) * case.ndim)))
+    hints = {"INFERENCE_PRECISION_HINT": "bf16", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+    model = ov.Model([ops.convert(y, ov.Type.bf16)], [inner], "layer")
+    request = ov.Core().compile_model(model, "CPU", hints | {"INFERENCE_NUM_THREADS": threads}).create_infer_request()
+    shape = case.result_shape(x.shape[2:])
+    arrays = x.view(torch.uint16).numpy(), np.empty(shape, np.uint16)
+    ends = [ov.Tensor(array, ov.Shape(list(array.shape)), ov.Type.bf16) for array in arrays]
+    request.set_input_tensor(0, ends[0])
+    request.set_output_tensor(0, ends[1])
+
+    def run() -> Any:
+        request.infer(share_outputs=True)
+        return ends, arrays  # named here, they live as long as the request, which does not hold their memory
+
+    return run
+
+
+def contenders(case: Case, dtype: torch.dtype, threads: int) -> dict[str, Callable[[], Any]]:
     found = {f"f32 {layout}": by_tconv(case, torch.float32, layout) for layout in LAYOUTS}
     found |= {f"tconv {layout}": by_tconv(case, dtype, layout) for layout in LAYOUTS}
-    return found | {f"torch {layout}": by_pytorch(case, dtype, layout) for layout in LAYOUTS}
+    found |= {f"torch {layout}": by_pytorch(case, dtype, layout) for layout in LAYOUTS}
+    return found | ({"openvino": by_openvino(case, threads)} if dtype is torch.bfloat16 else {})
 
 
-def race(case: Case, dtype: torch.dtype, rounds: int) -> dict[str, float]:
-    """Seconds of a call of each contender."""
-    runs = contenders(case, dtype)
-    times: dict[str, list[float]] = {name: [] for name in runs}
+def race(case: Case, dtype: torch.dtype, rounds: int, floor: Floor) -> dict[str, float]:
+    """Seconds of a call of each contender, and of the floor."""
+    runs = contenders(case, dtype, torch.get_num_threads())
+    times: dict[str, list[float]] = {name: [] for name in (*runs, "floor")}
+    floor.prepare(case)
     for number in range(rounds):
         for name in sorted(runs, reverse=number % 2 == 1):
+            sleep(PAUSE)
             times[name].append(median(seconds_of_calls(runs[name])))
+        sleep(PAUSE)
+        rate = floor.turn()
+        times["floor"].append(max(case.flop / rate["gemm"], case.bytes / 2 / rate["copy"]))
     return {name: median(seconds) for name, seconds in times.items()}
 
 
 def ratios(seconds: dict[str, float]) -> dict[str, float]:
-    """How many times as fast tconv is: as the better of PyTorch's layouts, of either of its own; as its own float32."""
-    best = min(seconds[f"torch {layout}"] for layout in LAYOUTS)
+    """How many times as fast as the fastest peer tconv is, in either layout, and as its own float32; in floors, too."""
+    best = min(seconds[name] for name in seconds if name.startswith(("torch", "openvino")))
     own = {f"{layout} over the best": best / seconds[f"tconv {layout}"] for layout in LAYOUTS}
-    return own | {f"{layout} over float32": seconds[f"f32 {layout}"] / seconds[f"tconv {layout}"] for layout in LAYOUTS}
+    own |= {f"{layout} over float32": seconds[f"f32 {layout}"] / seconds[f"tconv {layout}"] for layout in LAYOUTS}
+    own |= {f"{layout} in floors": seconds[f"tconv {layout}"] / seconds["floor"] for layout in LAYOUTS}
+    return own | {"the best in floors": best / seconds["floor"]}
 
 
 def table(results: dict[str, dict[str, float]], dtype: torch.dtype) -> str:
@@ -96,7 +148,7 @@ def table(results: dict[str, dict[str, float]], dtype: torch.dtype) -> str:
             for name, seconds in results.items()
             if (ratio := ratios(seconds)[f"{layout} over the best"]) < 0.95
         ]
-        lines.append(f"- {layout} below 0.95x the better of PyTorch's layouts: {', '.join(lost) or 'none'}")
+        lines.append(f"- {layout} below 0.95x the fastest peer: {', '.join(lost) or 'none'}")
     return "\n".join(lines) + "\n"
 
 
@@ -112,18 +164,20 @@ def main() -> None:
     now = datetime.now(UTC)
     about = machine.about(now, options.rounds, options.threads, None)
     output = options.output or Path(__file__).parent / "results" / f"halves-{machine.file_stem(about, None)}.md"
+    output.parent.mkdir(parents=True, exist_ok=True)
     parts = ["# Layers in half precision\n", "\n".join(f"- {name}: {value}" for name, value in about.items()) + "\n"]
     for name in options.dtypes:
         dtype = getattr(torch, name)
         results = {}
+        floor = Floor(options.threads, name)
         with torch.inference_mode():
             for case in select(options.only):
-                results[case.name] = race(case, dtype, options.rounds)
+                results[case.name] = race(case, dtype, options.rounds, floor)
                 shares = " ".join(f"{share:.2f}" for share in ratios(results[case.name]).values())
                 print(f"{name} {case.name}: {shares}", file=sys.stderr)
+                # After each layer, so that a run that is broken off keeps what it has.
+                output.write_text("\n".join([*parts, table(results, dtype)]))
         parts.append(table(results, dtype))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text("\n".join(parts))
     print(output)
 
 

@@ -15,7 +15,9 @@ from typing import Any
 import calling
 import torch
 from contenders import CONTENDERS, eager
-from zoo import Entry, counts, made
+from precision import around, cast, within
+from torch import nn
+from zoo import Entry, Example, counts, made
 
 from tconv.benchmark.clock import seconds_of_calls
 from tconv.benchmark.process import Contestant, Failed
@@ -26,35 +28,44 @@ LIMIT = 240
 
 
 class Worker:
-    """A model with a contender. Times are in seconds, memory in MB."""
+    """A model with a contender, in one of `precision.PRECISIONS`. Times are in seconds, memory in MB."""
 
-    def __init__(self, entry: Entry, contender: str, threads: int, expected: str, limit: int) -> None:
+    def __init__(
+        self, entry: Entry, contender: str, threads: int, expected: str, limit: int, precision: str = "float32"
+    ) -> None:
         torch.set_grad_enabled(False)
         torch.set_num_threads(threads)
         warnings.simplefilter("ignore")
         self._entry, self._contender = entry, contender
-        self._expected, self._limit = Path(expected), limit
+        self._expected, self._limit, self._precision = Path(expected), limit, precision
+
+    def _made(self) -> tuple[nn.Module, Example]:
+        model, example = made(self._entry)
+        return model, cast(model, example, self._precision)
 
     def expect(self) -> dict[str, Any]:
         """Write the expected results; in which precision they are, and how many layers of which kind the model has."""
-        model, example = made(self._entry)
+        model, example = self._made()
         kinds, precision = counts(model), "float64"
         try:
             if self._entry.random:
                 raise ValueError("random numbers are others in double precision")
             results = calling.tensors(eager(self._entry, model, calling.double(model, example))())
         except Exception:
-            results = calling.tensors(eager(self._entry, *made(self._entry))())
-            precision = "float32"
+            with around(self._precision):
+                results = calling.tensors(eager(self._entry, *self._made())())
+            precision = self._precision
         torch.save(results, self._expected)
         return {"precision": precision, "kinds": kinds}
 
     def prepare(self) -> dict[str, float]:
         """Get ready; the seconds that takes, with the first run, the largest error, and the peak of memory."""
-        model, example = made(self._entry)
+        model, example = self._made()
         signal.alarm(self._limit)  # which ends the process, also out of compiled code
         start = perf_counter()
-        self._run = CONTENDERS[self._contender](self._entry, model, example)
+        with around(self._precision):
+            run = CONTENDERS[self._contender](self._entry, model, example)
+        self._run = within(self._precision, run)
         found = calling.tensors(self._run())
         ready = perf_counter() - start
         signal.alarm(0)

@@ -13,6 +13,16 @@ enum class Activation { none, relu, leaky_relu, tanh, sigmoid, gelu, silu };
 constexpr int max_rows = 8;     // of a tile, over all backends
 constexpr int max_vectors = 8;  // of a tile, over all backends
 
+// Inputs and products of a tile of Winograd's way, on either axis: see ways/winograd.hpp.
+template <class S>
+constexpr int winograd_points = is_own_sum<S> ? 4 : 6;
+
+// How its transformed weights lie in memory where a layer has no room for them as they are. There are four times as many as
+// weights of 3x3 taps, which layers of bfloat16 have room for in 16 bits; in float16 they cost results about as much as the
+// rounding at the end.
+template <class S>
+using PointWeight = std::conditional_t<std::is_same_v<S, Bf16>, F16, Sum<S>>;
+
 constexpr Index longest_sum = 1024;  // products added up one by one: rounding errors grow with it
 
 // Neighbouring lanes of a panel and the inputs that belong there.
@@ -138,12 +148,15 @@ struct Kernels {
     // y[pixel*y_step + j] = bias[j] + sum over s of w[s.weight + j] * x[s.input + pixel*x_step + j]; no bias if null
     void (*blend)(T* y, Index y_step, const S* x, Index x_step, const T* w, const T* bias, const Source* sources,
                   Index count, Index pixels, Index channels);
-    // Winograd's inputs: to[point*point_step + channel] from the 4x4 pixels x, row by row; whole vectors of channels.
-    void (*spread_tile)(T* to, Index point_step, const T* const* x, Index channels);
-    // Winograd's outputs, for 2 or 3 rows and 2 or 3 columns of a tile: y[row*y_row + column*y_column + channel] from the
-    // products m[point*point_step + channel], if bit row*columns + column is wanted. False if one is not finite.
+    // Winograd's inputs: to[point*point_step + channel] from a tile's pixels x, row by row; whole vectors of channels.
+    void (*spread_tile)(T* to, Index point_step, const S* const* x, Index channels);
+    // The products of a point: as `cells`, with sums as elements.
+    void (*points[max_rows][max_vectors])(T* const* out, Index last, const T* const* x, const Index* number, Index taps,
+                                          Index channels, Index first, Index end, const PointWeight<S>* w, const T* bias);
+    // Winograd's outputs, for 3 or 2 taps along columns and rows: y[row*y_row + column*y_column + channel] = bias + scale*sum
+    // of the products m[point*point_step + channel], if bit row*columns + column is wanted. False if one is not finite.
     bool (*collect_tile[2][2])(T* y, Index y_row, Index y_column, unsigned wanted, const T* m, Index point_step,
-                               const T* bias, Index channels);
+                               T scale, const T* bias, Index channels);
     // Winograd's on one axis: seven points of a tile's inputs, to[point*point_step + lane], in whole vectors of lanes; and
     // its four outputs from the products m[point*point_step + lane], false if one is not finite. Tiles are neighbours in a
     // row, row[4*lane + j], of which a vector more is read; or they lie in planes, x[0..7][lane] and
@@ -159,13 +172,13 @@ struct Kernels {
     // y[j] = activation of y[j]; the same bits wherever y[j] lies.
     void (*activate)(Activation kind, T slope, T* y, Index count);
     // The moments of x[0..count).
-    Moments (*moments)(const T* x, Index count);
+    Moments (*moments)(const S* x, Index count);
     // Those of each column of x[row*width + column].
-    void (*column_moments)(double* mean, double* squares, const T* x, Index rows, Index width);
-    // y[j] = activation of (x[j] - centre)*scale + shift; the same bits wherever y[j] lies.
-    void (*scale_run)(Activation kind, T slope, T* y, const T* x, Index count, T centre, T scale, T shift);
+    void (*column_moments)(double* mean, double* squares, const S* x, Index rows, Index width);
+    // y[j] = activation of (x[j] - centre)*scale + shift, rounded; the same bits wherever y[j] lies.
+    void (*scale_run)(Activation kind, T slope, S* y, const S* x, Index count, T centre, T scale, T shift);
     // The same with constants of the columns.
-    void (*scale_rows)(Activation kind, T slope, T* y, const T* x, Index rows, Index width, const T* centre, const T* scale,
+    void (*scale_rows)(Activation kind, T slope, S* y, const S* x, Index rows, Index width, const T* centre, const T* scale,
                        const T* shift);
     // One atom after the other, or those that are chosen, is given the value that is best while all others stay:
     // minimises sum over the canvas of rest^2/2 + alpha*|value|. The canvas holds the rest, as its cells count. How much

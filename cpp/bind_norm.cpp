@@ -22,40 +22,40 @@ const T* per_channel(const nb::object& values, Index channels, Exchanged<const T
     return keep.data();
 }
 
-template <class T>
-nb::object group_norm(const Exchanged<const T>& x, const nb::object& weight, const nb::object& bias, Index groups, double eps,
-                      const std::string& activation, T slope, const std::string& name, bool numpy, int threads, bool team) {
+template <class S>
+nb::object group_norm(const Exchanged<const S>& x, const nb::object& weight, const nb::object& bias, Index groups, double eps,
+                      const std::string& activation, Sum<S> slope, const std::string& name, bool numpy, int threads, bool team) {
     expect(x.ndim() >= 2, "no axis of channels");
     if (!x.data() && x.size()) throw nb::buffer_error("the input has no memory");
-    const View<const T> in = view(x);
+    const View<const S> in = view(x);
     const bool first = x.size() == 0 || without_gaps(in, false);
     expect(first || without_gaps(in, true), "the input is neither dense channels-first nor dense channels-last");
     Images images{in.shape[0], in.shape[1], 1, !first};
     for (const Index n : in.shape.subspan(2)) images.pixels *= n;
     expect(groups > 0 && images.channels % groups == 0, "groups");
-    Exchanged<const T> weights, biases;
-    const Norm<T> norm{groups, eps, per_channel(weight, images.channels, weights), per_channel(bias, images.channels, biases),
+    Exchanged<const Sum<S>> weights, biases;
+    const Norm<S> norm{groups, eps, per_channel(weight, images.channels, weights), per_channel(bias, images.channels, biases),
                        activation_of(activation), slope};
     const Choice* choice = choose(name);
     expect(choice, "unknown or unsupported backend");
-    const Exchanged<T> y = lent<T>({x.shape_ptr(), x.shape_ptr() + x.ndim()}, !first);
+    const Exchanged<S> y = lent<S>({x.shape_ptr(), x.shape_ptr() + x.ndim()}, !first);
     {
         nb::gil_scoped_release unlocked;
         const Employed workers({threads, team});
         normalise(choice->backend, norm, images, x.data(), y.data());
     }
-    return numpy ? nb::cast(nb::ndarray<T, nb::numpy>(y.handle())) : nb::cast(y);
+    return numpy ? nb::cast(nb::ndarray<S, nb::numpy>(y.handle())) : nb::cast(y);
 }
 
-template <class T>
+template <class S>
 void bind(nb::module_& m, const char* name) {
-    m.def(name, &group_norm<T>, "x"_a.noconvert(), "weight"_a.none(), "bias"_a.none(), "groups"_a, "eps"_a, "activation"_a,
+    m.def(name, &group_norm<S>, "x"_a.noconvert(), "weight"_a.none(), "bias"_a.none(), "groups"_a, "eps"_a, "activation"_a,
           "slope"_a, "backend"_a, "numpy"_a = false, "threads"_a = 0, "team"_a = false,
           nb::sig((std::string("def ") + name + "(x: object, weight: object | None, bias: object | None, groups: int, " +
                    "eps: float, activation: str, slope: float, backend: str, numpy: bool = False, threads: int = 0, " +
                    "team: bool = False) -> object").c_str()),
           "The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` "
-          "does: a DLPack capsule, or a NumPy array. The others may be either.");
+          "does: a DLPack capsule, or a NumPy array. The others may be either; of half precision, they are of float32.");
 }
 
 }  // namespace
@@ -63,6 +63,8 @@ void bind(nb::module_& m, const char* name) {
 void bind_norm(nb::module_& m) {
     bind<float>(m, "group_norm_f32");
     bind<double>(m, "group_norm_f64");
+    bind<Bf16>(m, "group_norm_bf16");  // of capsules alone, as NumPy has no such numbers
+    bind<F16>(m, "group_norm_f16");
 }
 
 }  // namespace tconv

@@ -4,11 +4,16 @@ namespace tconv {
 namespace {
 
 #if defined(__x86_64__)
-// Products of bfloat16 pairs beside what the backend has for all else.
+// Products of bfloat16 pairs beside what the backend has for all else; and norms, which are rounded by an instruction that
+// takes subnormal numbers as zeros: of a norm, that is nothing.
 Backend with_pairs(Backend backend) {
     backend.name = "avx512bf16";
     backend.description = "512-bit vectors, AVX-512F; bfloat16 in pairs, AVX512_BF16";
     backend.pairs = &avx512bf16_pairs;
+    backend.bf16.moments = avx512bf16_pairs.moments;
+    backend.bf16.column_moments = avx512bf16_pairs.column_moments;
+    backend.bf16.scale_run = avx512bf16_pairs.scale_run;
+    backend.bf16.scale_rows = avx512bf16_pairs.scale_rows;
     return backend;
 }
 #endif

@@ -15,10 +15,12 @@ namespace {
 using namespace tuning::norm;
 
 // What one call works on: its moments, and the constants of each channel that come of them.
-template <class T>
+template <class S>
 class Call {
+    using T = Sum<S>;
+
   public:
-    Call(const Kernels<T>& kernels, const Norm<T>& norm, const Images& images, const T* x, T* y)
+    Call(const Kernels<S>& kernels, const Norm<S>& norm, const Images& images, const S* x, S* y)
         : kernels_(kernels), norm_(norm), images_(images), x_(x), y_(y), depth_(images.channels / norm.groups) {}
 
     void run() { images_.last ? run_last() : run_first(); }
@@ -189,11 +191,11 @@ class Call {
                  [&](Index task) { scale_block(task / blocks, static_cast<std::size_t>(task % blocks)); });
     }
 
-    const Kernels<T>& kernels_;
-    const Norm<T>& norm_;
+    const Kernels<S>& kernels_;
+    const Norm<S>& norm_;
     const Images images_;
-    const T* const x_;
-    T* const y_;
+    const S* const x_;
+    S* const y_;
     const Index depth_;            // channels of a group
     Index width_ = 0, fold_ = 1;   // constants of one kind for an image
     std::vector<Block> blocks_;
@@ -202,8 +204,8 @@ class Call {
     std::vector<T> constants_;     // of each image, of each channel: centre, scale, shift
 };
 
-template <class T>
-void reference_norm(const Norm<T>& norm, const Images& images, const T* x, T* y) {
+template <class S>
+void reference_norm(const Norm<S>& norm, const Images& images, const S* x, S* y) {
     const Index channels = images.channels, pixels = images.pixels, depth = channels / norm.groups;
     const double count = static_cast<double>(depth * pixels);
     const auto at = [&](Index n, Index c, Index p) {
@@ -215,7 +217,7 @@ void reference_norm(const Norm<T>& norm, const Images& images, const T* x, T* y)
             double all = 0, lost = 0;
             for (Index c = first; c < first + depth; ++c)
                 for (Index p = 0; p < pixels; ++p) {
-                    const double next = of(static_cast<double>(x[at(n, c, p)])) + lost, more = all + next;
+                    const double next = of(static_cast<double>(widened(x[at(n, c, p)]))) + lost, more = all + next;
                     lost = next - (more - all);
                     all = more;
                 }
@@ -227,8 +229,8 @@ void reference_norm(const Norm<T>& norm, const Images& images, const T* x, T* y)
             const double weight = norm.weight ? static_cast<double>(norm.weight[c]) : 1;
             const double bias = norm.bias ? static_cast<double>(norm.bias[c]) : 0;
             for (Index p = 0; p < pixels; ++p) {
-                const double v = (static_cast<double>(x[at(n, c, p)]) - mean) * by * weight + bias;
-                y[at(n, c, p)] = activated(norm.activation, norm.slope, static_cast<T>(v));
+                const double v = (static_cast<double>(widened(x[at(n, c, p)])) - mean) * by * weight + bias;
+                y[at(n, c, p)] = activated_as<S>(norm.activation, norm.slope, v);
             }
         }
     }
@@ -236,14 +238,16 @@ void reference_norm(const Norm<T>& norm, const Images& images, const T* x, T* y)
 
 }  // namespace
 
-template <class T>
-void normalise(const Backend* backend, const Norm<T>& norm, const Images& images, const T* x, T* y) {
+template <class S>
+void normalise(const Backend* backend, const Norm<S>& norm, const Images& images, const S* x, S* y) {
     if (images.size() == 0) return;
     if (!backend) return reference_norm(norm, images, x, y);
-    Call<T>(kernels_of<T>(*backend), norm, images, x, y).run();
+    Call<S>(kernels_of<S>(*backend), norm, images, x, y).run();
 }
 
 template void normalise(const Backend*, const Norm<float>&, const Images&, const float*, float*);
 template void normalise(const Backend*, const Norm<double>&, const Images&, const double*, double*);
+template void normalise(const Backend*, const Norm<Bf16>&, const Images&, const Bf16*, Bf16*);
+template void normalise(const Backend*, const Norm<F16>&, const Images&, const F16*, F16*);
 
 }  // namespace tconv

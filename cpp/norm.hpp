@@ -6,15 +6,15 @@
 namespace tconv {
 
 // y = activation((x - mean) / sqrt(variance + eps) * weight + bias), with mean and variance of a group's channels in one
-// image, and weight and bias of a channel, or null: 1 and 0.
-template <class T>
+// image, and weight and bias of a channel, or null: 1 and 0. Half precision is widened where it is read, and rounded once.
+template <class S>
 struct Norm {
     Index groups;
     double eps;
-    const T* weight;
-    const T* bias;
+    const Sum<S>* weight;
+    const Sum<S>* bias;
     Activation activation;
-    T slope;
+    Sum<S> slope;
 };
 
 // Images without gaps: (images, channels, pixels), or (images, pixels, channels) if channels are last.
@@ -26,7 +26,7 @@ struct Images {
 };
 
 // `backend` null: plain loops in double precision. Bits do not depend on the number of threads.
-template <class T>
-void normalise(const Backend* backend, const Norm<T>& norm, const Images& images, const T* x, T* y);
+template <class S>
+void normalise(const Backend* backend, const Norm<S>& norm, const Images& images, const S* x, S* y);
 
 }  // namespace tconv

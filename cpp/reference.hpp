@@ -22,6 +22,15 @@ T activated(Activation kind, T slope, T v) {
     return v;
 }
 
+// The activation of an exact sum, as it lies in memory: half precision is rounded once, after it.
+template <class S>
+S activated_as(Activation kind, Sum<S> slope, double sum) {
+    if constexpr (is_own_sum<S>)
+        return activated(kind, slope, static_cast<S>(sum));
+    else
+        return rounded<S>(activated(kind, static_cast<double>(slope), sum));
+}
+
 // The outputs begin..end of row `row` of image `n`, output channel `channel`; `weight` as in packing.hpp.
 template <class S>
 void reference_row(const Constants<Sum<S>>& layer, const S* weight, const View<const S>& x, const View<S>& y, Index n,
@@ -40,10 +49,7 @@ void reference_row(const Constants<Sum<S>>& layer, const S* weight, const View<c
                     sum += static_cast<double>(widened(x.at(n, ci)[pair.x_offset + i * x_step])) *
                            static_cast<double>(widened(weight[(ci * layer.out_channels + c) * taps + pair.tap * last.kernel + k]));
         });
-        if constexpr (is_own_sum<S>)
-            out_row[o * y_step] = activated(layer.activation, layer.slope, static_cast<S>(sum));
-        else  // rounded once
-            out_row[o * y_step] = rounded<S>(activated(layer.activation, static_cast<double>(layer.slope), sum));
+        out_row[o * y_step] = activated_as<S>(layer.activation, layer.slope, sum);
     }
 }
 

@@ -1,19 +1,28 @@
 // The kernel of cells.hpp.
 namespace {
 
-template <class E, int rows, int vectors>
+// Weights as elements; those of type W are widened.
+template <class E, class W>
+INLINED Elements<E> weights_at(const W* from) {
+    if constexpr (std::is_same_v<E, W>)
+        return load_elements(from);
+    else
+        return load_as<E>(from);
+}
+
+template <class E, int rows, int vectors, class W = E>
 void cells(Sum<E>* const* out, Index last, const E* const* x, const Index* number, Index taps, Index channels, Index first,
-           Index end, const E* weight, const Sum<E>* bias) {
+           Index end, const W* weight, const Sum<E>* bias) {
     using T = Sum<E>;
     constexpr int lanes = Vec<T>::lanes, width = vectors * lanes;
     typename Vec<T>::type sum[rows][vectors] = {};
     for (Index tap = 0; tap < taps; ++tap, x += rows) {
         const E* in[rows];
         for (int r = 0; r < rows; ++r) in[r] = x[r];
-        const E* w = weight + (number[tap] * channels + first) * width;
+        const W* w = weight + (number[tap] * channels + first) * width;
         for (Index channel = first; channel < end; ++channel, w += width) {
             Elements<E> weights[vectors];
-            for (int v = 0; v < vectors; ++v) weights[v] = load_elements(w + v * lanes);
+            for (int v = 0; v < vectors; ++v) weights[v] = weights_at<E>(w + v * lanes);
             for (int r = 0; r < rows; ++r)
                 for (int v = 0; v < vectors; ++v) add_product(sum[r][v], weights[v], in[r][channel]);
         }

@@ -120,6 +120,12 @@ INLINED V<T> load_some_as(const S* from, Index count) {
     }
 }
 
+// As many of them as are left, or a vector.
+template <class S>
+INLINED V<Sum<S>> load_up_to(const S* from, Index left) {
+    return left >= Vec<Sum<S>>::lanes ? load_as<Sum<S>>(from) : load_some_as<Sum<S>>(from, left);
+}
+
 INLINED void store_as(float* to, V<float> value) { store(to, value); }
 INLINED void store_as(double* to, V<double> value) { store(to, value); }
 template <class S>

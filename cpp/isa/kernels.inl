@@ -58,12 +58,21 @@ constexpr auto cells_tile() -> decltype(&cells<E, 1, 1>) {
         return nullptr;
 }
 
-#define TILES(tile, rows)                                                                                  \
-    {tile<E, rows, 1>(), tile<E, rows, 2>(), tile<E, rows, 3>(), tile<E, rows, 4>(), tile<E, rows, 5>(),   \
-     tile<E, rows, 6>(), tile<E, rows, 7>(), tile<E, rows, 8>()}
-#define ALL_TILES(tile)                                                                                    \
-    {TILES(tile, 1), TILES(tile, 2), TILES(tile, 3), TILES(tile, 4), TILES(tile, 5), TILES(tile, 6),       \
-     TILES(tile, 7), TILES(tile, 8)}
+// Of Winograd's way, whose weights may be of a smaller type.
+template <class S, int rows, int vectors>
+constexpr auto point_tile() -> decltype(&cells<Sum<S>, 1, 1, tconv::PointWeight<S>>) {
+    if constexpr (rows <= ROWS && vectors <= vectors_of(ROWS))
+        return cells<Sum<S>, rows, vectors, tconv::PointWeight<S>>;
+    else
+        return nullptr;
+}
+
+#define TILES(tile, type, rows)                                                                                \
+    {tile<type, rows, 1>(), tile<type, rows, 2>(), tile<type, rows, 3>(), tile<type, rows, 4>(),               \
+     tile<type, rows, 5>(), tile<type, rows, 6>(), tile<type, rows, 7>(), tile<type, rows, 8>()}
+#define ALL_TILES(tile, type)                                                                                  \
+    {TILES(tile, type, 1), TILES(tile, type, 2), TILES(tile, type, 3), TILES(tile, type, 4),                   \
+     TILES(tile, type, 5), TILES(tile, type, 6), TILES(tile, type, 7), TILES(tile, type, 8)}
 
 template <class S, class E = Sum<S>>
 constexpr tconv::Kernels<S, E> kernels() {
@@ -72,8 +81,8 @@ constexpr tconv::Kernels<S, E> kernels() {
             ROWS,
             {vectors_of(1), vectors_of(2), vectors_of(3), vectors_of(4), vectors_of(5), vectors_of(6), vectors_of(7),
              vectors_of(8)},
-            ALL_TILES(pixels_tile),
-            ALL_TILES(cells_tile),
+            ALL_TILES(pixels_tile, E),
+            ALL_TILES(cells_tile, E),
             gather<S, E>,
             bring<S, E>,
             put<S>,
@@ -81,8 +90,9 @@ constexpr tconv::Kernels<S, E> kernels() {
             weave<S>,
             stencil<S>,
             blend<S>,
-            spread_tile<T>,
-            {{collect_tile<T, 2, 2>, collect_tile<T, 2, 3>}, {collect_tile<T, 3, 2>, collect_tile<T, 3, 3>}},
+            spread_tile<S>,
+            ALL_TILES(point_tile, S),
+            {{collects<S, 3, 3>(), collects<S, 3, 2>()}, {collects<S, 2, 3>(), collects<S, 2, 2>()}},
             spread_row<T>,
             collect_row<T>,
             spread_runs<T>,
@@ -90,10 +100,10 @@ constexpr tconv::Kernels<S, E> kernels() {
             split_runs<T>,
             join_runs<T>,
             activate<T>,
-            moments<T>,
-            column_moments<T>,
-            scale_run<T>,
-            scale_rows<T>,
+            moments<S>,
+            column_moments<S>,
+            scale_run<S>,
+            scale_rows<S>,
             descend<T>,
             stamp<T>,
             correlate<T>,

@@ -32,26 +32,22 @@ INLINED double total(V<T> v) {
     }
 }
 
-template <class T>
-INLINED V<T> load_up_to(const T* from, Index left) {
-    return left >= Vec<T>::lanes ? load(from) : load_some(from, left);
-}
-
 // The mean of x[0..count), each divided before it is added: so the sum of finite numbers is finite.
-template <class T>
-INLINED T mean_of(const T* x, Index count) {
+template <class S, class T = Sum<S>>
+INLINED T mean_of(const S* x, Index count) {
     constexpr Index lanes = Vec<T>::lanes;
     const T share = T(1) / static_cast<T>(count);
     V<T> sum[4] = {};
     Index j = 0;
     for (; j + 4 * lanes <= count; j += 4 * lanes)
-        for (int v = 0; v < 4; ++v) sum[v] += load(x + j + v * lanes) * share;
+        for (int v = 0; v < 4; ++v) sum[v] += load_as<T>(x + j + v * lanes) * share;
     for (; j < count; j += lanes) sum[0] += load_up_to(x + j, count - j) * share;
     return static_cast<T>(total<T>((sum[0] + sum[1]) + (sum[2] + sum[3])));
 }
 
-template <class T>
-Moments moments(const T* x, Index count) {
+template <class S>
+Moments moments(const S* x, Index count) {
+    using T = Sum<S>;
     constexpr Index lanes = Vec<T>::lanes, step = 4 * lanes;
     const Index sampled = count <= step ? count : (count / one_of + step - 1) / step * step;
     const T shift = mean_of(x, sampled);
@@ -59,7 +55,7 @@ Moments moments(const T* x, Index count) {
     Index j = 0;
     for (; j + step <= count; j += step)
         for (int v = 0; v < 4; ++v) {
-            const V<T> d = load(x + j + v * lanes) - shift;
+            const V<T> d = load_as<T>(x + j + v * lanes) - shift;
             sum[v] += d;
             squares[v] += d * d;
         }
@@ -77,16 +73,17 @@ Moments moments(const T* x, Index count) {
 }
 
 // Some vectors of neighbouring columns; of the last one `left` lanes.
-template <class T, int vectors>
-INLINED void strip_moments(double* mean, double* squares, const T* x, Index rows, Index width, Index left) {
+template <int vectors, class S>
+INLINED void strip_moments(double* mean, double* squares, const S* x, Index rows, Index width, Index left) {
+    using T = Sum<S>;
     constexpr int lanes = Vec<T>::lanes;
-    const auto at = [left](const T* from, int v) {
-        return v + 1 < vectors ? load(from + v * lanes) : load_up_to(from + v * lanes, left);
+    const auto at = [left](const S* from, int v) {
+        return v + 1 < vectors ? load_as<T>(from + v * lanes) : load_up_to(from + v * lanes, left);
     };
     const Index sampled = (rows + one_of - 1) / one_of;
     const T share = T(1) / static_cast<T>(sampled);
     V<T> shift[vectors] = {}, sum[vectors] = {}, square[vectors] = {};
-    const T* from = x;
+    const S* from = x;
     for (Index row = 0; row < sampled; ++row, from += width)
         for (int v = 0; v < vectors; ++v) shift[v] += at(from, v) * share;
     from = x;
@@ -111,18 +108,18 @@ INLINED void strip_moments(double* mean, double* squares, const T* x, Index rows
     }
 }
 
-template <class T>
-void column_moments(double* mean, double* squares, const T* x, Index rows, Index width) {
-    constexpr Index lanes = Vec<T>::lanes, most = REGISTERS / 4;
+template <class S>
+void column_moments(double* mean, double* squares, const S* x, Index rows, Index width) {
+    constexpr Index lanes = Vec<Sum<S>>::lanes, most = REGISTERS / 4;
     for (Index left = width, done; left > 0; left -= done, mean += done, squares += done, x += done) {
         if (left >= most * lanes) {
-            strip_moments<T, most>(mean, squares, x, rows, width, done = most * lanes);
+            strip_moments<most>(mean, squares, x, rows, width, done = most * lanes);
         } else if (left >= 4 * lanes) {
-            strip_moments<T, 4>(mean, squares, x, rows, width, done = 4 * lanes);
+            strip_moments<4>(mean, squares, x, rows, width, done = 4 * lanes);
         } else if (left >= 2 * lanes) {
-            strip_moments<T, 2>(mean, squares, x, rows, width, done = 2 * lanes);
+            strip_moments<2>(mean, squares, x, rows, width, done = 2 * lanes);
         } else {
-            strip_moments<T, 1>(mean, squares, x, rows, width, done = left < lanes ? left : lanes);
+            strip_moments<1>(mean, squares, x, rows, width, done = left < lanes ? left : lanes);
         }
     }
 }
@@ -136,48 +133,48 @@ INLINED V<T> scaled(V<T> x, V<T> centre, V<T> scale, V<T> shift, T slope) {
         return activated<T, kind>(y, slope);
 }
 
-template <class T, Activation kind>
-void scale_run_as(T slope, T* y, const T* x, Index count, T centre, T scale, T shift) {
+template <class S, Activation kind, class T = Sum<S>>
+void scale_run_as(T slope, S* y, const S* x, Index count, T centre, T scale, T shift) {
     constexpr Index lanes = Vec<T>::lanes;
     const V<T> c = centre - V<T>{}, by = scale - V<T>{}, plus = shift - V<T>{};
     for (Index left = count; left > 0; left -= lanes, x += lanes, y += lanes) {
         const V<T> out = scaled<T, kind>(load_up_to(x, left), c, by, plus, slope);
-        left >= lanes ? store(y, out) : store_some(y, out, 0, left);
+        left >= lanes ? store_as(y, out) : store_some_as(y, out, 0, left);
     }
 }
 
-template <class T, Activation kind>
-void scale_rows_as(T slope, T* y, const T* x, Index rows, Index width, const T* centre, const T* scale, const T* shift) {
+template <class S, Activation kind, class T = Sum<S>>
+void scale_rows_as(T slope, S* y, const S* x, Index rows, Index width, const T* centre, const T* scale, const T* shift) {
     constexpr Index lanes = Vec<T>::lanes;
     for (Index row = 0; row < rows; ++row, x += width, y += width) {
         Index j = 0;
         for (; j + lanes <= width; j += lanes)
-            store(y + j, scaled<T, kind>(load(x + j), load(centre + j), load(scale + j), load(shift + j), slope));
+            store_as(y + j, scaled<T, kind>(load_as<T>(x + j), load(centre + j), load(scale + j), load(shift + j), slope));
         if (const Index left = width - j)
-            store_some(y + j, scaled<T, kind>(load_some(x + j, left), load_some(centre + j, left), load_some(scale + j, left),
-                                              load_some(shift + j, left), slope), 0, left);
+            store_some_as(y + j, scaled<T, kind>(load_some_as<T>(x + j, left), load_some(centre + j, left),
+                                                 load_some(scale + j, left), load_some(shift + j, left), slope), 0, left);
     }
 }
 
 #define OF_KIND(function, ...)                                                                              \
     switch (kind) {                                                                                         \
-        case Activation::none: return function<T, Activation::none>(__VA_ARGS__);                           \
-        case Activation::relu: return function<T, Activation::relu>(__VA_ARGS__);                           \
-        case Activation::leaky_relu: return function<T, Activation::leaky_relu>(__VA_ARGS__);               \
-        case Activation::tanh: return function<T, Activation::tanh>(__VA_ARGS__);                           \
-        case Activation::sigmoid: return function<T, Activation::sigmoid>(__VA_ARGS__);                     \
-        case Activation::gelu: return function<T, Activation::gelu>(__VA_ARGS__);                           \
-        case Activation::silu: return function<T, Activation::silu>(__VA_ARGS__);                           \
+        case Activation::none: return function<S, Activation::none>(__VA_ARGS__);                           \
+        case Activation::relu: return function<S, Activation::relu>(__VA_ARGS__);                           \
+        case Activation::leaky_relu: return function<S, Activation::leaky_relu>(__VA_ARGS__);               \
+        case Activation::tanh: return function<S, Activation::tanh>(__VA_ARGS__);                           \
+        case Activation::sigmoid: return function<S, Activation::sigmoid>(__VA_ARGS__);                     \
+        case Activation::gelu: return function<S, Activation::gelu>(__VA_ARGS__);                           \
+        case Activation::silu: return function<S, Activation::silu>(__VA_ARGS__);                           \
     }
 
-template <class T>
-void scale_run(Activation kind, T slope, T* y, const T* x, Index count, T centre, T scale, T shift) {
+template <class S>
+void scale_run(Activation kind, Sum<S> slope, S* y, const S* x, Index count, Sum<S> centre, Sum<S> scale, Sum<S> shift) {
     OF_KIND(scale_run_as, slope, y, x, count, centre, scale, shift)
 }
 
-template <class T>
-void scale_rows(Activation kind, T slope, T* y, const T* x, Index rows, Index width, const T* centre, const T* scale,
-                const T* shift) {
+template <class S>
+void scale_rows(Activation kind, Sum<S> slope, S* y, const S* x, Index rows, Index width, const Sum<S>* centre,
+                const Sum<S>* scale, const Sum<S>* shift) {
     OF_KIND(scale_rows_as, slope, y, x, rows, width, centre, scale, shift)
 }
 

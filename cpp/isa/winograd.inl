@@ -3,58 +3,88 @@ namespace {
 
 // Along one axis four inputs d become d0-d2, d1+d2, d2-d1, d1-d3.
 template <class T>
-INLINED void spread(V<T>& a, V<T>& b, V<T>& c, V<T>& d) {
-    const V<T> sum = b + c, difference = c - b;
-    a -= c;
-    d = b - d;
-    b = sum;
-    c = difference;
+INLINED void spread(V<T> (&d)[4]) {
+    const V<T> sum = d[1] + d[2], difference = d[2] - d[1];
+    d[0] -= d[2];
+    d[3] = d[1] - d[3];
+    d[1] = sum;
+    d[2] = difference;
+}
+
+// Six inputs, at the points 0, 1, -1, 2, -2 and infinity.
+template <class T>
+INLINED void spread(V<T> (&d)[6]) {
+    const V<T> even = d[4] - T(4) * d[2], odd = d[3] - T(4) * d[1], far = d[4] - d[2], apart = T(2) * (d[3] - d[1]);
+    d[0] = T(4) * (d[0] - d[2]) + far;
+    d[5] = T(4) * (d[1] - d[3]) + (d[5] - d[3]);
+    d[1] = even + odd;
+    d[2] = even - odd;
+    d[3] = far + apart;
+    d[4] = far - apart;
 }
 
 // Along one axis four products m become two outputs m0+m1+m2, m1-m2-m3, or three m0+m1+m2, m1-m2, m1+m2-m3.
 template <class T, int outputs>
-INLINED void collect(V<T> (&y)[outputs], V<T> a, V<T> b, V<T> c, V<T> d) {
-    y[0] = a + b + c;
+INLINED void collect(V<T> (&y)[outputs], const V<T> (&m)[4]) {
+    y[0] = m[0] + m[1] + m[2];
     if constexpr (outputs == 2) {
-        y[1] = b - c - d;
+        y[1] = m[1] - m[2] - m[3];
     } else {
-        y[1] = b - c;
-        y[2] = b + c - d;
+        y[1] = m[1] - m[2];
+        y[2] = m[1] + m[2] - m[3];
     }
 }
 
-template <class T>
-void spread_tile(T* to, Index point_step, const T* const* x, Index channels) {
-    constexpr int lanes = Vec<T>::lanes;
+// Six products become four outputs or five: the powers of the points, and what is at infinity in the last one.
+template <class T, int outputs>
+INLINED void collect(V<T> (&y)[outputs], const V<T> (&m)[6]) {
+    const V<T> near = m[1] + m[2], far = m[3] + m[4], aside = m[1] - m[2], apart = m[3] - m[4];
+    y[0] = m[0] + near + far;
+    y[1] = aside + T(2) * apart;
+    y[2] = near + T(4) * far;
+    y[3] = aside + T(8) * apart;
+    if constexpr (outputs == 5) y[4] = near + T(16) * far;
+    y[outputs - 1] += m[5];
+}
+
+template <class S>
+void spread_tile(Sum<S>* to, Index point_step, const S* const* x, Index channels) {
+    using T = Sum<S>;
+    constexpr int lanes = Vec<T>::lanes, points = tconv::winograd_points<S>;
     for (Index c = 0; c < channels; c += lanes) {
-        V<T> d[4][4];
-        for (int i = 0; i < 4; ++i)
-            for (int j = 0; j < 4; ++j)
-                d[i][j] = c + lanes <= channels ? load(x[4 * i + j] + c) : load_some(x[4 * i + j] + c, channels - c);
-        for (int j = 0; j < 4; ++j) spread<T>(d[0][j], d[1][j], d[2][j], d[3][j]);
-        for (int i = 0; i < 4; ++i) {
-            spread<T>(d[i][0], d[i][1], d[i][2], d[i][3]);
-            for (int j = 0; j < 4; ++j) store(to + (4 * i + j) * point_step + c, d[i][j]);
+        V<T> d[points][points];
+        for (int j = 0; j < points; ++j) {
+            V<T> column[points];
+            for (int i = 0; i < points; ++i) column[i] = load_up_to(x[points * i + j] + c, channels - c);
+            spread<T>(column);
+            for (int i = 0; i < points; ++i) d[i][j] = column[i];
+        }
+        for (int i = 0; i < points; ++i) {
+            spread<T>(d[i]);
+            for (int j = 0; j < points; ++j) store(to + (points * i + j) * point_step + c, d[i][j]);
         }
     }
 }
 
-template <class T, int rows, int columns>
-bool collect_tile(T* y, Index y_row, Index y_column, unsigned wanted, const T* m, Index point_step, const T* bias,
-                  Index channels) {
+template <class T, int points, int rows, int columns>
+bool collect_tile(T* y, Index y_row, Index y_column, unsigned wanted, const T* m, Index point_step, T scale,
+                  const T* bias, Index channels) {
     constexpr int lanes = Vec<T>::lanes;
     V<T> zeros = {};  // or NaN, where an output is not finite
     for (Index c = 0; c < channels; c += lanes) {
-        V<T> half[4][rows];
-        for (int j = 0; j < 4; ++j)
-            collect<T, rows>(half[j], load(m + j * point_step + c), load(m + (4 + j) * point_step + c),
-                             load(m + (8 + j) * point_step + c), load(m + (12 + j) * point_step + c));
+        V<T> half[rows][points];
+        for (int j = 0; j < points; ++j) {
+            V<T> column[points], out[rows];
+            for (int i = 0; i < points; ++i) column[i] = load(m + (points * i + j) * point_step + c);
+            collect<T, rows>(out, column);
+            for (int i = 0; i < rows; ++i) half[i][j] = out[i];
+        }
         const V<T> first = load(bias + c);
         for (int i = 0; i < rows; ++i) {
             V<T> out[columns];
-            collect<T, columns>(out, half[0][i], half[1][i], half[2][i], half[3][i]);
+            collect<T, columns>(out, half[i]);
             for (int j = 0; j < columns; ++j) {
-                const V<T> value = out[j] + first;
+                const V<T> value = out[j] * scale + first;
                 zeros += value * T(0);
                 if (!(wanted >> (i * columns + j) & 1)) continue;
                 T* at = y + i * y_row + j * y_column + c;
@@ -68,6 +98,13 @@ bool collect_tile(T* y, Index y_row, Index y_column, unsigned wanted, const T* m
     T sum = 0;
     for (int l = 0; l < lanes; ++l) sum += zeros[l];
     return sum == 0;
+}
+
+// By the taps on either axis, three or two: as many outputs are left as points and one more.
+template <class S, int rows, int columns>
+constexpr auto collects() {
+    constexpr int points = tconv::winograd_points<S>;
+    return collect_tile<Sum<S>, points, points + 1 - rows, points + 1 - columns>;
 }
 
 }  // namespace

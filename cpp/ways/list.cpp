@@ -10,7 +10,8 @@
 
 namespace tconv {
 
-// Winograd's ways read and write their sums in place, so they are for arrays of the type of the sums.
+// Winograd's way of one axis reads and writes its sums in place, so it is for arrays of the type of the sums: of half
+// precision, its products of floats would take as long as twice as many of pairs.
 template <class S>
 std::span<const Way<S>> ways() {
     if constexpr (is_own_sum<S>) {
@@ -18,7 +19,8 @@ std::span<const Way<S>> ways() {
                                           woven_pixels_way<S>, cells_way<S>,    pixels_way<S>};
         return list;
     } else {
-        static constexpr Way<S> list[] = {depthwise_way<S>, point_way<S>, woven_pixels_way<S>, cells_way<S>, pixels_way<S>};
+        static constexpr Way<S> list[] = {depthwise_way<S>,    winograd_way<S>, point_way<S>,
+                                          woven_pixels_way<S>, cells_way<S>,    pixels_way<S>};
         return list;
     }
 }

@@ -10,6 +10,10 @@
 // products of a tile.
 // Large and small inputs of a tile meet in sums where the definition keeps them apart: rounding errors are relative to
 // the largest of its 4x4 inputs. So this way is taken only if it was asked for.
+//
+// Of half precision, tiles are of 6x6 inputs, at the points 0, 1, -1, 2, -2 and infinity: four cells of three taps, or five
+// of two. That needs four times fewer products, which are of floats, and its errors, some ten times those of the smaller
+// tiles, are still a hundredth of what is rounded off when results are stored.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -17,17 +21,23 @@
 
 #include "../activation.hpp"
 #include "../packing.hpp"
+#include "../packs.hpp"
 #include "../problem.hpp"
 #include "../threads.hpp"
 #include "../tuning.hpp"
 #include "way.hpp"
+#include "winograd_sheet.hpp"
+#include "winograd_side.hpp"
 
 namespace tconv {
 
-template <class T>
-class Winograd final : public Program<T> {
+// Transformed weights are of type W.
+template <class S, class W>
+class Winograd final : public Program<S> {
+    using T = Sum<S>;
+
    public:
-    Winograd(const Form& layer, const Kernels<T>& kernels)
+    Winograd(const Form& layer, const Kernels<S>& kernels)
         : kernels_(kernels),
           before_(layer.axes.begin(), layer.axes.end() - 2),
           axes_{Side(layer.axes[before_.size()]), Side(layer.axes[before_.size() + 1])},
@@ -38,7 +48,7 @@ class Winograd final : public Program<T> {
         lay_out();
     }
 
-    static bool fits(const Query<T>& query) {
+    static bool fits(const Query<S>& query) {
         const auto& [layer, kernels, x, y, pairs] = query;
         if (layer.axes.size() < 2 || x.strides[1] != 1 || y.strides[1] != 1) return false;
         if (layer.in_channels < kernels.lanes || layer.out_channels < kernels.lanes) return false;
@@ -51,37 +61,51 @@ class Winograd final : public Program<T> {
             saved *= pairs / (along * static_cast<double>(points * side.stride));
             tiles *= along;
         }
-        return saved >= tuning::winograd::worth_while && tiles >= tuning::winograd::few_tiles;
+        const double enough = takes_pairs(query) ? tuning::winograd::worth_while_pairs : tuning::winograd::worth_while;
+        return saved >= enough && tiles >= (is_own_sum<S> ? tuning::winograd::few_tiles : tuning::winograd::few_large_tiles);
     }
 
-    Index workspace_bytes(const View<const T>&, const View<T>& y) const override {
+    // Whether weights of type T are too many for any layer, so that they are kept in W.
+    static int in_few_bits(const Query<S>& query) {
+        const auto& axes = query.form.axes;
+        Index values = ceil_div(query.form.out_channels, query.kernels.lanes) * query.kernels.lanes * all_points;
+        for (std::size_t a = 0; a < axes.size(); ++a) values *= a + 2 < axes.size() ? axes[a].kernel : axes[a].stride;
+        const Index bytes = values * query.form.in_channels * query.form.groups * static_cast<Index>(sizeof(T));
+        return !std::is_same_v<W, T> && bytes > small_pack;
+    }
+
+    Index workspace_bytes(const View<const S>&, const View<S>& y) const override {
         Index taps = 1;
         for (const Axis& axis : before_) taps *= ceil_div(axis.kernel, axis.stride);
         const Index tiles = tiles_at_once(tiles_of(y), taps, 1);
         return all_points * (point_step(tiles * taps) + product_step(tiles)) * static_cast<Index>(sizeof(T));
     }
 
-    Index packed_bytes() const override { return weights_ * groups_ * static_cast<Index>(sizeof(T)); }
+    Index packed_bytes() const override { return weights_ * groups_ * static_cast<Index>(sizeof(W)); }
 
-    Packed pack(const Constants<T>& layer, const T* weights) const override {
+    // Behind the biases lies the scale of the products, by which weights were divided: a power of two, so that none is too
+    // large or too small for its type.
+    Packed pack(const Constants<T>& layer, const S* weights) const override {
         const Index lanes = kernels_.lanes, biases = out_vectors_ * lanes, kernel = axes_[0].kernel * axes_[1].kernel;
-        Packed packed = Packed::of<T>(weights_ * layer.groups, biases * layer.groups);
+        Packed packed = Packed::of<W>(weights_ * layer.groups, biases * layer.groups + 1);
+        const double scale = std::is_same_v<W, T> ? 1 : scale_of(weights, layer.groups * channels_ * layer.out_channels * layer.taps());
+        packed.bias<T>()[biases * layer.groups] = static_cast<T>(scale);
         for (Index g = 0; g < layer.groups; ++g)
             for (Index c = 0; c < biases; ++c)
                 packed.bias<T>()[g * biases + c] = c < layer.out_channels ? layer.bias_of(g * layer.out_channels + c) : T(0);
         parallel(channels_ * layer.groups, static_cast<double>(weights_ * layer.groups), [&](Index task) {
             const Index g = task / channels_, ci = task % channels_;
-            const T* weight = weights + task * layer.out_channels * layer.taps();
+            const S* weight = weights + task * layer.out_channels * layer.taps();
             for (const Swath& swath : swaths_) {
                 const Index width = swath.vectors * lanes;
                 for (const Stretch& stretch : swath.stretches)
                     for (Index lane = 0; lane < stretch.count * lanes; ++lane) {
                         const Index channel = stretch.channel + lane;
-                        T* to = packed.weight<T>() + g * weights_ + swath.weight + ci * width + stretch.vector * lanes + lane;
-                        for (Index before = 0; before < taps_before(); ++before, to += width * channels_) {
-                            const T* taps = weight + channel * layer.taps() + before * kernel;
-                            put_transformed(to, width * channels_ * taps_before(),
-                                            channel < layer.out_channels ? taps : nullptr, stretch.phase);
+                        W* to = packed.weight<W>() + g * weights_ + swath.weight + ci * width + stretch.vector * lanes + lane;
+                        for (Index before = 0; before < taps_of(before_); ++before, to += width * channels_) {
+                            const S* taps = weight + channel * layer.taps() + before * kernel;
+                            put_transformed(to, width * channels_ * taps_of(before_),
+                                            channel < layer.out_channels ? taps : nullptr, stretch.phase, 1 / scale);
                         }
                     }
             }
@@ -90,9 +114,9 @@ class Winograd final : public Program<T> {
     }
 
     // False if some output came out as NaN or Inf, which spreads over a tile here; then all must be computed otherwise.
-    bool run(const Constants<T>& layer, const Packed& packed, const View<const T>& x, const View<T>& y,
+    bool run(const Constants<T>& layer, const Packed& packed, const View<const S>& x, const View<S>& y,
              double multiplications) const override {
-        const std::vector<Sheet> sheets = sheets_of(x, y);
+        const std::vector<Sheet> sheets = sheets_of(before_, x, y);
         std::size_t most = 1;
         for (const Sheet& sheet : sheets) most = std::max(most, sheet.taps.size());
         const int threads = threads_for(multiplications);
@@ -109,23 +133,10 @@ class Winograd final : public Program<T> {
     }
 
    private:
-    static constexpr Index points = 4, all_points = points * points;
+    static constexpr Index points = winograd_points<S>, all_points = points * points, most_cells = (points - 1) * (points - 1);
 
-    // One axis. Cell q has an output of each phase, and the inputs q-taps+1 .. q.
-    struct Side {
-        explicit Side(const Axis& axis)
-            : kernel(axis.kernel),
-              stride(axis.stride),
-              crop(axis.crop_lo),
-              taps(ceil_div(kernel, stride)),
-              cells(points + 1 - taps) {}
-
-        Index first_cell() const { return floor_div(crop, stride); }
-        Index tiles(Index out) const { return ceil_div(floor_div(crop + out - 1, stride) - first_cell() + 1, cells); }
-
-        Index kernel, stride, crop;
-        Index taps, cells;  // of a phase; of a tile
-    };
+    using Side = WinogradSide<points>;
+    using Sheet = WinogradSheet;
 
     struct Stretch {  // vectors of a swath that are channels of one phase
         Index vector, count, channel;
@@ -137,17 +148,11 @@ class Winograd final : public Program<T> {
         std::vector<Stretch> stretches;
     };
 
-    // Outputs with one index on each of the axes before the last two, in all images.
-    struct Sheet {
-        Index y;                          // elements from the start of an image
-        std::vector<Index> taps, inputs;  // of those axes, that have an input; and elements from the start of an image to it
-    };
-
     struct Call {  // some tiles of a sheet and a channel group
         const Constants<T>& layer;
         const Packed& packed;
-        const View<const T>& x;
-        const View<T>& y;
+        const View<const S>& x;
+        const View<S>& y;
         const Sheet& sheet;
         Index g, begin, count;
     };
@@ -157,39 +162,17 @@ class Winograd final : public Program<T> {
         std::array<Index, 2> cell;  // the first, on each axis
     };
 
+    struct Output {
+        S* y;             // of the first cell
+        unsigned wanted;  // which cells of the tile lie in the window
+    };
+
     // Of a sheet.
-    Index tiles_of(const View<T>& y) const {
+    Index tiles_of(const View<S>& y) const {
         return y.shape[0] * axes_[0].tiles(rows_of(y)) * axes_[1].tiles(y.shape.back());
     }
 
-    static Index rows_of(const View<T>& y) { return y.shape[y.shape.size() - 2]; }
-
-    Index taps_before() const {
-        Index taps = 1;
-        for (const Axis& axis : before_) taps *= axis.kernel;
-        return taps;
-    }
-
-    std::vector<Sheet> sheets_of(const View<const T>& x, const View<T>& y) const {
-        std::vector<Sheet> sheets{{0, {0}, {0}}};
-        for (std::size_t a = 0; a < before_.size(); ++a) {
-            const Axis& axis = before_[a];
-            std::vector<Sheet> finer;
-            for (const Sheet& sheet : sheets)
-                for (Index o = 0; o < y.shape[a + 2]; ++o) {
-                    finer.push_back({sheet.y + o * y.strides[a + 2], {}, {}});
-                    for (std::size_t t = 0; t < sheet.taps.size(); ++t)
-                        for (Index k = 0; k < axis.kernel; ++k) {
-                            const Index times = o + axis.crop_lo - axis.dilation * k, i = floor_div(times, axis.stride);
-                            if (i * axis.stride != times || i < 0 || i >= x.shape[a + 2]) continue;
-                            finer.back().taps.push_back(sheet.taps[t] * axis.kernel + k);
-                            finer.back().inputs.push_back(sheet.inputs[t] + i * x.strides[a + 2]);
-                        }
-                }
-            sheets = std::move(finer);
-        }
-        return sheets;
-    }
+    static Index rows_of(const View<S>& y) { return y.shape[y.shape.size() - 2]; }
 
     Index tiles_at_once(Index tiles, Index taps, int threads) const {
         const Index each_bytes = all_points * pitch_ * taps * static_cast<Index>(sizeof(T));
@@ -209,7 +192,7 @@ class Winograd final : public Program<T> {
         for (Index p = 0; p < swaths; ++p) {
             const Index begin = part(vectors, p, swaths), end = part(vectors, p + 1, swaths);
             swaths_.push_back({end - begin, weights_, {}});
-            weights_ += (end - begin) * kernels_.lanes * channels_ * taps_before() * all_points;
+            weights_ += (end - begin) * kernels_.lanes * channels_ * taps_of(before_) * all_points;
             for (Index v = begin; v < end; v += swaths_.back().stretches.back().count) {
                 const Index phase = v / out_vectors_, channel = v % out_vectors_;
                 const Index count = std::min(end - v, out_vectors_ - channel);
@@ -220,28 +203,22 @@ class Winograd final : public Program<T> {
     }
 
     // The 4x4 weights of one phase, from the taps of the kernel; of none, zeros.
-    void put_transformed(T* to, Index step, const T* taps, const std::array<Index, 2>& phase) const {
+    void put_transformed(W* to, Index step, const S* taps, const std::array<Index, 2>& phase, double by) const {
         double rows[points][3] = {};
         const auto tap = [&](Index i, Index j) {
             const Index row = phase[0] + i * axes_[0].stride, column = phase[1] + j * axes_[1].stride;
             const bool is = taps && row < axes_[0].kernel && column < axes_[1].kernel;
-            return is ? static_cast<double>(taps[row * axes_[1].kernel + column]) : 0.0;
+            return is ? static_cast<double>(widened(taps[row * axes_[1].kernel + column])) : 0.0;
         };
         for (Index j = 0; j < axes_[1].taps; ++j) {
-            const auto column = transformed(axes_[0].taps, [&](Index i) { return tap(i, j); });
+            const auto column = axes_[0].transformed( [&](Index i) { return tap(i, j); });
             for (std::size_t point = 0; point < points; ++point) rows[point][j] = column[point];
         }
         for (const auto& row : rows)
-            for (const double value : transformed(axes_[1].taps, [&](Index j) { return row[j]; }))
-                *to = static_cast<T>(value), to += step;
+            for (const double value : axes_[1].transformed([&](Index j) { return row[j]; }))
+                *to = rounded<W>(value * by), to += step;
     }
 
-    // Tap 0 meets the last of a cell's inputs: so the taps are flipped.
-    template <class Taps>
-    static std::array<double, points> transformed(Index count, Taps tap) {
-        const double g0 = tap(count - 1), g1 = tap(count - 2), g2 = count == 3 ? tap(0) : 0;
-        return {g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, count == 3 ? g2 : g1};
-    }
 
     Tile tile_at(const Call& call, Index number) const {
         const Index columns = axes_[1].tiles(call.y.shape.back()), rows = axes_[0].tiles(rows_of(call.y));
@@ -264,7 +241,7 @@ class Winograd final : public Program<T> {
             for (Index n = 0; n < call.count; ++n)
                 if (!collect(call, tile_at(call, call.begin + n), swath, products.data() + n * width, out_step)) return false;
         }
-        if (call.layer.activation != Activation::none)
+        if constexpr (is_own_sum<S>)
             for (Index n = 0; n < call.count; ++n) activate_tile(call, tile_at(call, call.begin + n));
         return true;
     }
@@ -273,13 +250,13 @@ class Winograd final : public Program<T> {
     void spread(const Call& call, const Tile& tile, T* to, Index point_step) const {
         const std::size_t last = call.x.shape.size() - 1;
         for (const Index input : call.sheet.inputs) {
-            const T* image = call.x.at(tile.image, call.g * channels_) + input;
-            const T* from[all_points];
+            const S* image = call.x.at(tile.image, call.g * channels_) + input;
+            const S* from[all_points];
             for (Index i = 0; i < points; ++i)
                 for (Index j = 0; j < points; ++j) {
                     const Index row = tile.cell[0] - axes_[0].taps + 1 + i, column = tile.cell[1] - axes_[1].taps + 1 + j;
                     const bool is = row >= 0 && row < call.x.shape[last - 1] && column >= 0 && column < call.x.shape[last];
-                    const T* at = image + row * call.x.strides[last - 1] + column * call.x.strides[last];
+                    const S* at = image + row * call.x.strides[last - 1] + column * call.x.strides[last];
                     from[points * i + j] = is ? at : zeros_.data();
                 }
             kernels_.spread_tile(to, point_step, from, channels_);
@@ -294,8 +271,8 @@ class Winograd final : public Program<T> {
         const Index at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, taps));
         in.resize(static_cast<std::size_t>(taps * kernels_.rows));
         for (Index point = 0; point < all_points; ++point) {
-            const Index first = call.g * weights_ + swath.weight + point * width * channels_ * taps_before();
-            const T* weight = call.packed.template weight<T>() + first;
+            const Index first = call.g * weights_ + swath.weight + point * width * channels_ * taps_of(before_);
+            const W* weight = call.packed.template weight<W>() + first;
             for (Index begin = 0; begin < channels_; begin += at_once) {
                 const Index end = std::min(begin + at_once, channels_);
                 for (Index n = 0; n < call.count; n += kernels_.rows) {
@@ -304,7 +281,10 @@ class Winograd final : public Program<T> {
                     for (Index r = 0; r < rows; ++r) out[r] = products + point * out_step + (n + r) * width;
                     for (Index k = 0; k < taps * rows; ++k)
                         in[static_cast<std::size_t>(k)] = inputs + point * in_step + ((n + k % rows) * taps + k / rows) * pitch_;
-                    const auto sum = kernels_.cells[rows - 1][swath.vectors - 1];
+                    const auto sum = [&] {
+                        if constexpr (std::is_same_v<W, T>) return kernels_.cells[rows - 1][swath.vectors - 1];
+                        else return kernels_.points[rows - 1][swath.vectors - 1];
+                    }();
                     sum(out, kernels_.lanes, in.data(), call.sheet.taps.data(), taps, channels_, begin, end, weight,
                         begin == 0 ? no_bias_.data() : nullptr);
                 }
@@ -313,28 +293,41 @@ class Winograd final : public Program<T> {
     }
 
     bool collect(const Call& call, const Tile& tile, const Swath& swath, const T* products, Index out_step) const {
-        const auto sums = kernels_.collect_tile[axes_[0].cells - 2][axes_[1].cells - 2];
         bool finite = true;
         for (const Stretch& stretch : swath.stretches) {
-            const Output first = output(call, tile, stretch.phase);
             const Index channels = std::min(stretch.count * kernels_.lanes, call.layer.out_channels - stretch.channel);
-            finite &= sums(first.y + stretch.channel, steps(call.y)[0], steps(call.y)[1],
-                           first.wanted, products + stretch.vector * kernels_.lanes, out_step,
-                           call.packed.template bias<T>() + call.g * out_vectors_ * kernels_.lanes + stretch.channel, channels);
+            Output first = output(call, tile, stretch.phase);
+            first.y += stretch.channel;
+            const T* bias = call.packed.template bias<T>() + call.g * out_vectors_ * kernels_.lanes + stretch.channel;
+            finite &= collect(call, first, products + stretch.vector * kernels_.lanes, out_step, bias, channels);
         }
         return finite;
     }
 
+    // Sums are written in place; those of half precision are activated and rounded on the way.
+    bool collect(const Call& call, const Output& to, const T* products, Index step, const T* bias, Index channels) const {
+        const auto sums = kernels_.collect_tile[3 - axes_[0].taps][3 - axes_[1].taps];
+        const auto [row, column] = steps(call.y);
+        const T scale = call.packed.template bias<T>()[groups_ * out_vectors_ * kernels_.lanes];
+        if constexpr (is_own_sum<S>) {
+            return sums(to.y, row, column, to.wanted, products, step, scale, bias, channels);
+        } else {
+            alignas(64) T cells[most_cells * max_vectors * 16];
+            const Index count = axes_[0].cells * axes_[1].cells;
+            if (!sums(cells, axes_[1].cells * channels, channels, ~0u, products, step, scale, bias, channels)) return false;
+            activate(kernels_, call.layer, cells, count * channels, 1);
+            for (Index k = 0; k < count; ++k)
+                if (to.wanted >> k & 1)
+                    kernels_.put(to.y + k / axes_[1].cells * row + k % axes_[1].cells * column, cells + k * channels, channels);
+            return true;
+        }
+    }
+
     // Elements from a cell to the next on either axis.
-    std::array<Index, 2> steps(const View<T>& y) const {
+    std::array<Index, 2> steps(const View<S>& y) const {
         const std::size_t last = y.strides.size() - 1;
         return {axes_[0].stride * y.strides[last - 1], axes_[1].stride * y.strides[last]};
     }
-
-    struct Output {
-        T* y;             // of the first cell
-        unsigned wanted;  // which cells of the tile lie in the window
-    };
 
     Output output(const Call& call, const Tile& tile, const std::array<Index, 2>& phase) const {
         const std::size_t last = call.y.shape.size() - 1;
@@ -346,11 +339,12 @@ class Winograd final : public Program<T> {
                 const Index row = o[0] + i * axes_[0].stride, column = o[1] + j * axes_[1].stride;
                 wanted = 2 * wanted + (row >= 0 && row < call.y.shape[last - 1] && column >= 0 && column < call.y.shape[last]);
             }
-        T* image = call.y.at(tile.image, call.g * call.layer.out_channels) + call.sheet.y;
+        S* image = call.y.at(tile.image, call.g * call.layer.out_channels) + call.sheet.y;
         return {image + o[0] * call.y.strides[last - 1] + o[1] * call.y.strides[last], wanted};
     }
 
     void activate_tile(const Call& call, const Tile& tile) const {
+        if (call.layer.activation == Activation::none) return;
         const auto [row, column] = steps(call.y);
         for (Index p = 0; p < axes_[0].stride * axes_[1].stride; ++p) {
             const Output first = output(call, tile, {p / axes_[1].stride, p % axes_[1].stride});
@@ -361,19 +355,22 @@ class Winograd final : public Program<T> {
         }
     }
 
-    const Kernels<T>& kernels_;
+    const Kernels<S>& kernels_;
     const std::vector<Axis> before_;
     const std::array<Side, 2> axes_;
     const Index groups_, channels_, pitch_, out_vectors_;
     std::vector<Swath> swaths_;
     Index weights_ = 0;  // of a channel group
-    const std::vector<T> zeros_ = std::vector<T>(static_cast<std::size_t>(channels_));
+    const std::vector<S> zeros_ = std::vector<S>(static_cast<std::size_t>(channels_));
     const std::vector<T> no_bias_ = std::vector<T>(static_cast<std::size_t>(max_vectors * kernels_.lanes));
 };
 
-template <class T>
-constexpr Way<T> winograd_way{
-    "winograd", true, true, Winograd<T>::fits, [](const Query<T>&) { return 0; },
-    [](const Query<T>& query, int) { return shared_program<Winograd<T>>(query.form, query.kernels); }};
+template <class S>
+constexpr Way<S> winograd_way{
+    "winograd", true, true, Winograd<S, Sum<S>>::fits, Winograd<S, PointWeight<S>>::in_few_bits,
+    [](const Query<S>& query, int in_few_bits) -> std::shared_ptr<const Program<S>> {
+        if (in_few_bits) return shared_program<Winograd<S, PointWeight<S>>>(query.form, query.kernels);
+        return shared_program<Winograd<S, Sum<S>>>(query.form, query.kernels);
+    }};
 
 }  // namespace tconv

@@ -257,7 +257,8 @@ def prepare(
             and dilation 1, with many channels (F(2, 3) and F(3, 2) on each axis); and on channels-first arrays of one
             axis with stride 1 and three or more taps, of any dilation up to some dozens (F(4, 4)). Rounding errors are
             then relative to the largest inputs of a neighbourhood (of 4x4, or of all that four outputs of one axis
-            read) instead of each output's own; NaN and Inf still stay where they belong.
+            read) instead of each output's own; NaN and Inf still stay where they belong. Half precision has larger
+            neighbourhoods on two axes, of 6x6 (F(4, 3) and F(5, 2)), and none on one.
 
     Raises:
         RankError, ChannelError, KernelError, BiasError, DtypeError, ActivationError: as their names say.

@@ -40,8 +40,8 @@ for way, channels, out, groups, kernel, stride, padding, shape, last, winograd i
             x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
         geometry = tconv.Geometry.from_torch(kernel, stride, padding)
         layer = tconv.prepare(w, b, geometry, groups, winograd=winograd)
-        half = dtype in (ml_dtypes.bfloat16, np.float16)
-        if native.active().startswith("avx512") and not (half and winograd):  # others have fewer lanes to fill
+        direct = dtype in (ml_dtypes.bfloat16, np.float16) and winograd and len(kernel) == 1
+        if native.active().startswith("avx512") and not direct:  # others have fewer lanes to fill
             assert layer.plan(shape, last).way == way, (way, dtype, layer.plan(shape, last))
         results = set()
         for threads in (1, 2, 3, 5):

@@ -56,7 +56,9 @@ def test_explain_says_why_pytorch_runs() -> None:
     theirs = torch.nn.ConvTranspose1d(2, 3, 2)
     assert "the layer is a torch.nn.modules.conv.ConvTranspose1d; tconv.nn.accelerate(model) or" in explain(theirs, x)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert "not tconv: autocast is on, which chooses the dtype itself" in explain(layer, x)
+        assert "not tconv: gradients are needed under autocast; torch.no_grad() asks for none" in explain(layer, x)
+        with torch.no_grad():
+            assert ", channels-first, in bfloat16 as autocast asks" in explain(layer, x).splitlines()[1]
 
 
 def test_explain_refuses_what_it_cannot_explain() -> None:

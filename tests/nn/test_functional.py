@@ -226,13 +226,6 @@ def test_a_small_result_owns_its_memory(engine: None) -> None:
     assert kept.tolist() == expected[0][1] and len(others) == 64
 
 
-def test_autocast_is_pytorchs() -> None:
-    x, w = torch.randn(2, 4, 5, 5), torch.randn(4, 3, 2, 2)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        ours, theirs = OURS[2](x, w), THEIRS[2](x, w)
-    assert ours.dtype is torch.bfloat16 and torch.equal(ours, theirs)
-
-
 @pytest.mark.filterwarnings("ignore:`torch.jit.script")  # PyTorch's own, when first used
 def test_forward_mode_and_transforms() -> None:
     x, w, t = torch.randn(2, 4, 5, 5), torch.randn(4, 3, 2, 2), torch.randn(2, 4, 5, 5)

@@ -2,7 +2,8 @@
 
 floor = max(useful FLOP / GEMM rate, bytes / copy rate)
 
-GEMM rate: FLOP/s of the fastest of NumPy's, PyTorch's and oneDNN's (as a 1x1 convolution) square float32 products.
+GEMM rate: FLOP/s of the fastest of NumPy's, PyTorch's and oneDNN's (as a 1x1 convolution) square products, of float32
+or, where layers in it are measured, of half precision, which NumPy has no fast products of.
 Copy rate: bytes read plus bytes written per second, of a memory copy that moves as much as the layer: input, weight
 and output together, but at least 256 KiB. It is repeated on the same memory, as the layer is, so that it runs in
 cache where it fits into the cache.
@@ -12,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -31,16 +33,23 @@ Work: TypeAlias = tuple[Callable[[], object], float]
 
 
 class Floor:
-    """Sits in a process of its own and takes turns like a contender."""
+    """Sits in a process of its own and takes turns like a contender.
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
+    Args:
+        threads: that it may use.
+        half: "bfloat16" or "float16": of layers in it. Default: of float32.
+    """
+
+    def __init__(self, threads: int, half: str = "") -> None:
+        self._threads, self._half = threads, half
         if find_spec("torch"):
             import_module("torch").set_num_threads(threads)
-        self._gemm = _best([work for size in GEMM_SIZES for work in _products(size)])
+        products: Callable[[int], Iterator[Work]] = partial(_half_products, half) if half else _products
+        self._gemm = _best([work for size in GEMM_SIZES for work in products(size)])
 
     def prepare(self, case: Case) -> dict[str, float]:
-        self._copy = _best(list(_copies(max(case.bytes, LEAST_BYTES) // 2, self._threads)))
+        moved = case.bytes // 2 if self._half else case.bytes
+        self._copy = _best(list(_copies(max(moved, LEAST_BYTES) // 2, self._threads)))
         return {}
 
     def turn(self) -> dict[str, float]:
@@ -65,11 +74,22 @@ def _products(n: int) -> Iterator[Work]:
     yield lambda: np.matmul(a, b, out=c), flop
     if find_spec("torch"):
         torch = import_module("torch")
-        ta, tb, tc = (torch.from_numpy(array) for array in (a, b, c))
-        yield lambda: torch.mm(ta, tb, out=tc), flop
-        pixels = ta.reshape(1, 1, n, n).permute(0, 3, 1, 2)  # n pixels of n channels, channels-last
-        taps = tb.reshape(n, n, 1, 1).contiguous(memory_format=torch.channels_last)
-        yield lambda: torch.nn.functional.conv2d(pixels, taps), flop
+        yield from _by_pytorch(*(torch.from_numpy(array) for array in (a, b, c)))
+
+
+def _half_products(half: str, n: int) -> Iterator[Work]:
+    torch = import_module("torch")
+    a, b, c = (torch.randn(n, n).to(getattr(torch, half)) for _ in "abc")
+    yield from _by_pytorch(a, b, c)
+
+
+def _by_pytorch(a: Any, b: Any, c: Any) -> Iterator[Work]:
+    """As a product of matrices, and as a 1x1 convolution of n pixels of n channels, channels-last."""
+    torch, n = import_module("torch"), len(a)
+    yield lambda: torch.mm(a, b, out=c), 2.0 * n**3
+    pixels = a.reshape(1, 1, n, n).permute(0, 3, 1, 2)
+    taps = b.reshape(n, n, 1, 1).contiguous(memory_format=torch.channels_last)
+    yield lambda: torch.nn.functional.conv2d(pixels, taps), 2.0 * n**3
 
 
 def _copies(n: int, threads: int) -> Iterator[Work]:

@@ -113,12 +113,22 @@ class LayerF16:
 
 def group_norm_f32(x: object, weight: object | None, bias: object | None, groups: int, eps: float, activation: str, slope: float, backend: str, numpy: bool = False, threads: int = 0, team: bool = False) -> object:
     """
-    The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` does: a DLPack capsule, or a NumPy array. The others may be either.
+    The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` does: a DLPack capsule, or a NumPy array. The others may be either; of half precision, they are of float32.
     """
 
 def group_norm_f64(x: object, weight: object | None, bias: object | None, groups: int, eps: float, activation: str, slope: float, backend: str, numpy: bool = False, threads: int = 0, team: bool = False) -> object:
     """
-    The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` does: a DLPack capsule, or a NumPy array. The others may be either.
+    The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` does: a DLPack capsule, or a NumPy array. The others may be either; of half precision, they are of float32.
+    """
+
+def group_norm_bf16(x: object, weight: object | None, bias: object | None, groups: int, eps: float, activation: str, slope: float, backend: str, numpy: bool = False, threads: int = 0, team: bool = False) -> object:
+    """
+    The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` does: a DLPack capsule, or a NumPy array. The others may be either; of half precision, they are of float32.
+    """
+
+def group_norm_f16(x: object, weight: object | None, bias: object | None, groups: int, eps: float, activation: str, slope: float, backend: str, numpy: bool = False, threads: int = 0, team: bool = False) -> object:
+    """
+    The group norm of `x` (batch, channels, *size), then the activation, as a new array that lies in memory as `x` does: a DLPack capsule, or a NumPy array. The others may be either; of half precision, they are of float32.
     """
 
 class CodesF32:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from tconv.nn import private
+
 Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 SECONDS = 0.2  # of measuring, per comparison
 LONG = 0.05  # seconds of a run that is timed once only
@@ -142,16 +144,18 @@ def largest_error(expected: Any, actual: Any) -> float:
     return max((_error(a, b, max(scale, least)) for a, b, scale in zip(old, new, largest, strict=True)), default=0.0)
 
 
-def as_exact(exact: Any, old: Any, new: Any) -> bool:
+def as_exact(exact: Any, old: Any, new: Any, times: float = 2) -> bool:
     """Whether results in half precision that differ only differ as such results do.
 
-    That is, whether `new` is at most twice as far as `old` from what single precision gives, which `exact` is. Not so
+    That is, whether `new` is at most `times` as far as `old` from what single precision gives, which `exact` is. Not so
     where `old` itself is farther from it than some rounding explains, as with other random numbers: that tells nothing.
     """
     half = [torch.finfo(tensor.dtype).eps for tensor in tensors_in(old) if tensor.dtype in HALF]
+    if (dtype := private.autocast_dtype()) is not None:  # which results in single precision were computed in, in part
+        half.append(torch.finfo(dtype).eps)
     single, *both = ([_in_single(tensor) for tensor in tensors_in(each)] for each in (exact, old, new))
     own, others = (largest_error(single, each) for each in both)
-    return bool(half) and own <= ROUNDINGS * max(half) and others <= 2 * own
+    return bool(half) and own <= ROUNDINGS * max(half) and others <= times * own
 
 
 def in_single(value: Any) -> Any:

@@ -139,6 +139,7 @@ class Route(NamedTuple):
     engine: Engine | None
     reason: str
     by_choice: bool = False  # PyTorch's operator is the faster one, and not the only one
+    dtype: torch.dtype | None = None  # what autocast rounds the tensors to first; None: they stay as they are
 
 
 def route(call: Call) -> Route:
@@ -147,6 +148,8 @@ def route(call: Call) -> Route:
     reason = refusal(**tensors) or circumstance()
     if reason is not None:
         return Route(None, reason)
+    if (dtype := autocast_dtype(call)) is not None:
+        return _under_autocast(call, dtype)
     if call.input.dtype != call.weight.dtype or call.input.device != call.weight.device:
         kinds = [f"{str(t.dtype).removeprefix('torch.')} on {t.device}" for t in (call.input, call.weight)]
         return Route(None, f"the input is {kinds[0]}, the weight {kinds[1]}; PyTorch says what it makes of that")
@@ -156,6 +159,27 @@ def route(call: Call) -> Route:
         reason = "gradients are needed, and PyTorch computes both ways as fast here; torch.no_grad() asks for none"
         return Route(None, reason, by_choice=True)
     return Route(engine, "")
+
+
+def autocast_dtype(call: Call) -> torch.dtype | None:
+    """What autocast rounds the tensors of a call to; None if it is off, or leaves one as it is, as it does float64."""
+    dtype = private.autocast_dtype()
+    if dtype is None or call.input.device.type != "cpu":
+        return None
+    tensors = (call.input, call.weight, call.bias)
+    return None if any(t is not None and t.dtype is torch.float64 for t in tensors) else dtype
+
+
+def _under_autocast(call: Call, dtype: torch.dtype) -> Route:
+    """Who computes a call whose tensors autocast rounds to `dtype`."""
+    engine = engine_for(call.input.device.type)
+    assert engine is not None
+    reason = engine.refusal(torch.empty(0, dtype=dtype))
+    if reason is not None:
+        return Route(None, f"autocast makes the input one that {reason}")
+    if call.needs_gradients:
+        return Route(None, "gradients are needed under autocast; torch.no_grad() asks for none", by_choice=True)
+    return Route(engine, "", dtype=dtype)
 
 
 def refusal(**tensors: Tensor | None) -> str | None:
@@ -183,8 +207,6 @@ def _refusal(tensor: Tensor) -> str | None:
 
 def circumstance() -> str | None:
     """What around the call asks for PyTorch's own operator, or None."""
-    if private.autocast():
-        return "autocast is on, which chooses the dtype itself"
     if private.transformed():
         return "a torch.func transform (vmap, grad, jvp) is at work"
     if private.forward_mode():

@@ -38,16 +38,17 @@ def explain(layer: torch.nn.Module, input: Tensor) -> str:
         kind = f"{type(layer).__module__}.{type(layer).__qualname__}"
         hint = f"tconv.nn.accelerate(model) or tconv.nn.{type(layer).__name__} makes it tconv's"
         return _by_pytorch(head, f"the layer is a {kind}; {hint}")
-    engine, reason, _ = route(call)
+    engine, reason, _, dtype = route(call)
     if engine is None:
         return _by_pytorch(head, reason)
     try:
-        prepared = packing.prepare(engine, call.weight, call.bias, call.settings)
+        prepared = packing.prepare(engine, call.weight, call.bias, call.settings, dtype)
         way = prepared.way(input.shape, by_channels(input, input.dim() - layer.weight.dim() + 1))
     except RefusedError as refused:
         return _by_pytorch(head, str(refused))
     active = native.active()
-    lines = [head, f"runs: tconv {active}, by {way}"]
+    rounded = "" if dtype is None else f", in {str(dtype).removeprefix('torch.')} as autocast asks"
+    lines = [head, f"runs: tconv {active}, by {way}{rounded}"]
     for name in native.backends():
         if name != active:
             lines.append(f"not tconv {name}: {active} comes before it; TCONV_BACKEND={name} forces it")

@@ -1,9 +1,10 @@
 """torch.nn.functional.conv_transpose1d, 2d and 3d on the compiled core.
 
 Same arguments, results and errors. What the engine does not take goes to PyTorch's own operator: tensors that are not
-dense float32, float64, bfloat16 or float16 on the CPU, subclasses, calls under autocast, forward-mode
-differentiation and torch.func transforms, calls with gradients that it would not make faster, and whatever PyTorch
-refuses: the error is its.
+dense float32, float64, bfloat16 or float16 on the CPU, subclasses, forward-mode differentiation and torch.func
+transforms, calls with gradients under autocast or that it would not make faster, and whatever PyTorch refuses: the
+error is its. Under autocast tensors are rounded first, as they are for PyTorch's operator; weights once, as long as
+they stay.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch.compiler import is_compiling
 from tconv.nn import packing
 from tconv.nn.engine import PLAIN, Call, Ints, RefusedError, Settings, engine_for, refusal, route
 from tconv.nn.operator import OPERATOR, OWN, ConvTranspose, by_pytorch, computed, own
-from tconv.nn.private import watched
+from tconv.nn.private import profiling, taken, watched
 
 engine_for("cpu")  # now, for TorchDynamo captures no import
 
@@ -135,16 +136,16 @@ def one_requires_grad(input: Tensor, weight: Tensor, bias: Tensor | None) -> boo
 
 
 def _routed(call: Call, seen: bool) -> Tensor:
-    engine, reason, by_choice = route(call)
+    engine, reason, by_choice, dtype = route(call)
     if engine is None:
         return by_pytorch(*call) if by_choice else own(reason, *call)
-    if seen:  # modes and profilers see an operator
+    if seen and (dtype is None or taken() or profiling()):  # modes and profilers see an operator
         y: Tensor = OPERATOR(call.input, call.weight, call.bias, *call.settings)
         return y
     if call.needs_gradients:
         return _apply(call.input, call.weight, call.bias, *call.settings)
     try:
-        return computed(call)
+        return computed(call, dtype)
     except RefusedError as refused:
         return own(str(refused), *call)
 

@@ -14,6 +14,7 @@ from tconv.geometry.countable import check_countable
 from tconv.nn import packing
 from tconv.nn.engine import Call, RefusedError, Settings, StrictError, engine_for, refusal, strict
 from tconv.nn.engines.layouts import by_channels
+from tconv.nn.private import without_autocast
 
 # PyTorch's own operators, by spatial axes.
 OWN: dict[int, Callable[..., Tensor]] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -38,17 +39,19 @@ def _run(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> T
         return _blank(input, weight, y.shape).copy_(y)
 
 
-def computed(call: Call) -> Tensor:
-    """The engine's result; raises RefusedError where it takes the call not."""
+def computed(call: Call, dtype: torch.dtype | None = None) -> Tensor:
+    """The engine's result, of tensors rounded to `dtype` if given; raises RefusedError where it takes the call not."""
     input, weight, bias, settings = call
-    prepared = packing.kept(weight, bias, settings, input.numel())
+    prepared = packing.kept(weight, bias, settings if dtype is None else (settings, dtype), input.numel())
     if prepared is None:
         reason = refusal(input=input, weight=weight, bias=bias)
         engine = engine_for(weight.device.type)
         if reason is not None or engine is None:
             raise RefusedError(str(reason))
-        prepared = packing.prepare(engine, weight, bias, settings)
-    return prepared.run(input, lambda: (weight, bias))
+        prepared = packing.prepare(engine, weight, bias, settings, dtype)
+    if dtype is None:
+        return prepared.run(input, lambda: (weight, bias))
+    return prepared.run(input.to(dtype), lambda: packing.rounded(weight, bias, dtype))
 
 
 def by_pytorch(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
@@ -115,6 +118,19 @@ def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return of_input, of_weight, of_bias, None, None, None, None, None
 
 
+def _autocast(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> Tensor:
+    """Under autocast: tensors rounded first, as it does for PyTorch's convolutions; float64 stays."""
+    dtype = torch.get_autocast_dtype("cpu")
+
+    def rounded(tensor: Tensor) -> Tensor:
+        eligible = tensor.is_floating_point() and tensor.device.type == "cpu" and tensor.dtype is not torch.float64
+        return tensor.to(dtype) if eligible else tensor
+
+    with without_autocast():
+        y: Tensor = OPERATOR(rounded(input), rounded(weight), None if bias is None else rounded(bias), *numbers)
+    return y
+
+
 def _vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Tensor, int]:
     """A vmapped input joins the batch; with vmapped weights, one call after the other."""
     input, weight, bias, *settings = arguments
@@ -153,6 +169,7 @@ def _flops(input: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -
 
 
 LIBRARY.impl("conv_transpose", _run, "CPU")
+LIBRARY.impl("conv_transpose", _autocast, "AutocastCPU")
 library.register_fake("tconv::conv_transpose", _fake, lib=LIBRARY)
 library.register_autograd("tconv::conv_transpose", backward, setup_context=setup_context, lib=LIBRARY)
 library.register_vmap("tconv::conv_transpose", _vmap, lib=LIBRARY)

@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 
 from tconv.errors import TconvError
@@ -42,16 +43,19 @@ class Stamps:
         self.fit: Callable[[tuple[Tensor | None, ...], bool], bool] = self._native.fit
 
 
+# The numbers of a call; with the dtype that its tensors are rounded to first, where autocast is on.
+Numbers: TypeAlias = Settings | tuple[Settings, torch.dtype]
+
 # The numbers of a call, the id of its bias, its tensors as they were, the layer, and how many values an input has for
 # which all of the tensors' are compared.
-Kept: TypeAlias = tuple[Settings, int, Stamps, Prepared, int]
+Kept: TypeAlias = tuple[Numbers, int, Stamps, Prepared, int]
 
 # By the id of the weight, which hardly ever has more than one entry: a look at each is faster than to hash a call.
 _kept: dict[int, tuple[Kept, ...]] = {}
 atexit.register(_kept.clear)  # before the compiled core goes
 
 
-def kept(weight: Tensor, bias: Tensor | None, settings: Settings, values: int) -> Prepared | None:
+def kept(weight: Tensor, bias: Tensor | None, settings: Numbers, values: int) -> Prepared | None:
     """The layer kept for these very tensors and numbers, if there is one and nothing has changed since.
 
     Args:
@@ -64,18 +68,25 @@ def kept(weight: Tensor, bias: Tensor | None, settings: Settings, values: int) -
     return None
 
 
-def prepare(engine: Engine, weight: Tensor, bias: Tensor | None, settings: Settings) -> Prepared:
-    """A new layer of these tensors and numbers, which is kept from now on.
+def prepare(
+    engine: Engine, weight: Tensor, bias: Tensor | None, settings: Settings, dtype: torch.dtype | None = None
+) -> Prepared:
+    """A new layer of these tensors and numbers, which is kept from now on; of tensors rounded to `dtype`, if given.
 
     Raises:
         RefusedError: the arguments are no transposed convolution that the engine takes.
     """
     stride, padding, output_padding, groups, dilation = settings
     geometry = geometry_of(tuple(weight.shape[2:]), stride, padding, output_padding, dilation)
-    prepared = engine.prepare(weight, bias, geometry, groups)
+    prepared = engine.prepare(*rounded(weight, bias, dtype), geometry, groups)
     if not (weight.is_inference() or (bias is not None and bias.is_inference())):  # whose writes are not counted
-        _keep(weight, bias, settings, prepared)
+        _keep(weight, bias, settings if dtype is None else (settings, dtype), prepared)
     return prepared
+
+
+def rounded(weight: Tensor, bias: Tensor | None, dtype: torch.dtype | None) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias in a dtype; as they are, if there is none."""
+    return weight if dtype is None else weight.to(dtype), bias if dtype is None or bias is None else bias.to(dtype)
 
 
 def geometry_of(kernel: Ints, stride: Ints, padding: Ints, output_padding: Ints, dilation: Ints) -> Geometry:
@@ -86,7 +97,7 @@ def geometry_of(kernel: Ints, stride: Ints, padding: Ints, output_padding: Ints,
         raise RefusedError(str(error)) from error
 
 
-def _keep(weight: Tensor, bias: Tensor | None, settings: Settings, prepared: Prepared) -> None:
+def _keep(weight: Tensor, bias: Tensor | None, settings: Numbers, prepared: Prepared) -> None:
     key, call = id(weight), (settings, id(bias))
 
     def forget(_: object = None) -> None:

@@ -66,6 +66,22 @@ def autocast() -> bool:
     return not _is_excluded(_AUTOCAST)
 
 
+def autocast_dtype() -> torch.dtype | None:
+    """What autocast lets convolutions on the CPU compute in; None: it is off."""
+    return torch.get_autocast_dtype("cpu") if autocast() else None
+
+
+def without_autocast() -> torch.autocast:
+    """Within it, operators on the CPU compute in the dtypes of their tensors."""
+    return torch.autocast("cpu", enabled=False)
+
+
+def changes_autocast(graph: torch.fx.Graph) -> bool:
+    """Whether a captured graph enters or leaves autocast within itself."""
+    names = {str(getattr(node.target, "__name__", node.target)) for node in graph.nodes}
+    return not names.isdisjoint({"_enter_autocast", "_exit_autocast"})
+
+
 def profiling() -> bool:
     """Whether a profiler records operators."""
     return _profiler()
@@ -91,16 +107,20 @@ def hooks_on_all() -> bool:
     return bool(_hooks_on_all())
 
 
-def intercepted() -> bool:
-    """Whether somebody takes or counts PyTorch's operators on their way: a mode, transform, tracer or autocast."""
+def taken() -> bool:
+    """Whether somebody takes or counts PyTorch's operators on their way: a mode, transform or tracer."""
     return (
         _dispatch_modes() > 0
         or _function_mode()
         or _transform() is not None
         or forward_ad._current_level >= 0
         or _tracing() is not None
-        or autocast()
     )
+
+
+def intercepted() -> bool:
+    """Whether operators are `taken`, or autocast chooses their dtypes."""
+    return taken() or autocast()
 
 
 def watched() -> bool:

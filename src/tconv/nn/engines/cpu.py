@@ -20,7 +20,12 @@ from tconv.nn.engine import Call, RefusedError, Source
 from tconv.nn.engines.layouts import by_channels
 from tconv.nn.engines.team import join_pytorch
 
-NORMS = {torch.float32: _core.group_norm_f32, torch.float64: _core.group_norm_f64}
+NORMS = {
+    torch.float32: _core.group_norm_f32,
+    torch.float64: _core.group_norm_f64,
+    torch.bfloat16: _core.group_norm_bf16,
+    torch.float16: _core.group_norm_f16,
+}
 HALVES = (torch.bfloat16, torch.float16)
 DTYPES = (torch.float32, torch.float64, *HALVES)
 
@@ -145,7 +150,11 @@ class Cpu:
         if input.dtype not in NORMS or input.dim() < 2 or groups < 1 or input.shape[1] % groups or not input.numel():
             raise RefusedError(f"no group norm of {groups} groups for shape {tuple(input.shape)}, {input.dtype}")
         dense = input if input.is_contiguous() or by_channels(input, 1) else input.contiguous()
-        tensors = [t if t is None else private.to_dlpack(t.detach().contiguous()) for t in (weight, bias)]
+        kind = torch.float32 if input.dtype in HALVES else input.dtype  # of the sums, to which half is widened exactly
+        for each in (weight, bias):
+            if each is not None and each.dtype not in (input.dtype, kind):
+                raise RefusedError(f"the input is {input.dtype}, the norm's weight or bias {each.dtype}")
+        tensors = [t if t is None else private.to_dlpack(t.detach().to(kind).contiguous()) for t in (weight, bias)]
         run: Any = NORMS[input.dtype]
         capsule: Any = run(
             private.to_dlpack(dense.detach()),

@@ -45,7 +45,9 @@ class CatInto(Fold):
         out = self.part.engine.empty(shape, like, self._last)
         parts = list(torch.split(out, widths, 1))
         try:
-            prepared.run_into(x, parts.pop(self._place), partial(self.part.derivation.weights, sources))
+            prepared.run_into(
+                self.part.taken(x), parts.pop(self._place), partial(self.part.derivation.weights, sources)
+            )
         except RefusedError:
             return self.by_steps(x, *tensors)  # torch.cat says what does not fit
         for part, other in zip(parts, others, strict=True):

@@ -40,21 +40,27 @@ class Folded(Fold):
         chain = [step.node for step in steps]
         self.last = lies_last(chain[-1])
         tensors = function_of(origin.made, origin.inputs, tuple(step.tensors for step in steps))
-        self.derivation = shared([step.part for step in steps], tensors, values, engine, winograd)
+        dtype = private.example_of(chain[-1]).dtype
+        self.derivation = shared([step.part for step in steps], tensors, values, engine, winograd, dtype)
         self.by_steps = function_of([*origin.made, *chain], [steps[0].input, *origin.inputs], chain[-1])
 
     def _folded(self, x: Tensor, *sources: Tensor) -> Tensor:
         derived = self.derivation.derived(x, sources)
         if derived is None:
             return self.by_steps(x, *sources)
+        taken = self.taken(x)
         if derived.conv is not None:
-            return derived.conv(x)
+            return derived.conv(taken)
         assert derived.prepared is not None
         try:
-            y = derived.prepared.run(x, partial(self.derivation.weights, sources), self.last)
+            y = derived.prepared.run(taken, partial(self.derivation.weights, sources), self.last)
         except RefusedError:
             return self.by_steps(x, *sources)  # which says what is wrong with it
         return y if derived.phases is None else _add_phases(y, derived.phases)
+
+    def taken(self, x: Tensor) -> Tensor:
+        """The input in the dtype of the layer, to which autocast rounds it."""
+        return x if x.dtype is self.derivation.dtype else x.to(self.derivation.dtype)
 
     def prepared(self, x: Tensor, sources: tuple[Tensor, ...]) -> Prepared | None:
         """The layer whose result is this one's, so that it can be written into a view; None if there is none."""

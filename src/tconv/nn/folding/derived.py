@@ -37,9 +37,17 @@ class Derivation:
     nothing.
     """
 
-    def __init__(self, parts: Sequence[Part], tensors: Callable[..., tuple[Any, ...]], engine: Engine, winograd: bool):
-        """`tensors`: makes those of each part of the sources."""
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        tensors: Callable[..., tuple[Any, ...]],
+        engine: Engine,
+        winograd: bool,
+        dtype: torch.dtype,
+    ):
+        """`tensors`: makes those of each part of the sources; `dtype`: of the layer, which autocast may have chosen."""
         self._parts = parts
+        self.dtype = dtype
         self._tensors = tensors
         self._engine = engine
         self._winograd = winograd
@@ -94,19 +102,20 @@ class Derivation:
 
     @torch.no_grad()
     def layer(self, sources: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None, Conv | Transposed, Activation | None]:
-        """Weight and bias in the tensors' own dtype, and the layer that they belong to."""
+        """Weight and bias, rounded to the layer's dtype once, and the layer that they belong to."""
         tensors = self._tensors(*sources)
         try:
             joined = join(list(zip(self._parts, tensors, strict=True)))
         except TconvError as error:  # numbers that are no transposed convolution
             raise NoFoldError(str(error)) from error
-        linear, dtype = joined.linear, sources[0].dtype
+        linear, dtype = joined.linear, self.dtype
         if isinstance(linear, Conv) and set(linear.stride) == {1}:
             linear = laws.turned(linear)  # which the engine runs
         weight = linear.weight.to(dtype)
         if isinstance(linear, Conv):  # which PyTorch runs, with a weight laid out as the model's
             pairs = zip(self._parts, tensors, strict=True)
-            weight = torch.empty_like(next(t[0] for part, t in pairs if isinstance(part, Convolution))).copy_(weight)
+            like = next(t[0] for part, t in pairs if isinstance(part, Convolution))
+            weight = torch.empty_like(like, dtype=dtype).copy_(weight)
         return weight, None if linear.bias is None else linear.bias.to(dtype), linear, joined.activation
 
     def weights(self, sources: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:
@@ -125,18 +134,19 @@ def shared(
     values: Sequence[Tensor],
     engine: Engine,
     winograd: bool,
+    dtype: torch.dtype,
 ) -> Derivation:
     """The derivation of these parts from these sources: one for all graphs that ask for it.
 
     Args:
-        parts, tensors, engine, winograd: those of `Derivation`; `tensors` is a `function_of`.
+        parts, tensors, engine, winograd, dtype: those of `Derivation`; `tensors` is a `function_of`.
         values: the sources.
     """
     sources = tuple((id(value), value.dtype, value.stride()) for value in values)
-    key = (tuple(parts), code_of(tensors), sources, engine.name, winograd)
+    key = (tuple(parts), code_of(tensors), sources, engine.name, winograd, dtype)
     found = _shared.get(key)
     if found is None:
-        found = _shared[key] = Derivation(parts, tensors, engine, winograd)
+        found = _shared[key] = Derivation(parts, tensors, engine, winograd, dtype)
     return found
 
 

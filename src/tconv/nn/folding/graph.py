@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
+from tconv.nn.comparison import HALF
 from tconv.nn.engine import PLAIN, Engine, engine_for
 from tconv.nn.folding.cat import CatInto
 from tconv.nn.folding.chain import Folded
@@ -47,6 +49,7 @@ class Folding:
         wanted: whether a convolution may be folded, by its node.
         winograd: whether Winograd's algorithm may be used; see `tconv.prepare`.
         alone: try every single convolution of stride 1 on the engine, not only those that gain by a rule.
+        autocast: whether the graph was captured under autocast, and runs under it.
         folds: what was folded, by name.
         skipped: what was not folded, with the reason.
     """
@@ -55,6 +58,7 @@ class Folding:
     wanted: Callable[[Node], bool] = lambda node: True
     winograd: bool = True
     alone: bool = False
+    autocast: bool = False
     folds: dict[str, Fold] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     _met: Counter[str] = field(default_factory=Counter)
@@ -181,7 +185,17 @@ class Graph:
         weighed = isinstance(step.part, Convolution | TransposedConvolution)
         if weighed and not self._folding.wanted(step.node):
             return False
-        return all((t.dtype, t.device) == (x.dtype, x.device) for t in (y, *tensors))
+        return self._are_of_one_kind(step, x, y, tensors)
+
+    def _are_of_one_kind(self, step: Step, x: Tensor, y: Tensor, tensors: list[Tensor]) -> bool:
+        """Whether dtypes are those of one layer. What makes half precision may have parameters in single; under
+        autocast a convolution may have its input so, too, and rounds them all first.
+        """
+        kinds = {y.dtype, torch.float32} if y.dtype in HALF else {y.dtype}
+        rounds = self._folding.autocast and isinstance(step.part, Convolution | TransposedConvolution)
+        return all(t.device == x.device and t.dtype in kinds for t in (x, y, *tensors)) and (
+            rounds or x.dtype == y.dtype
+        )
 
     def _folded(self, chain: list[Step]) -> tuple[Folded, list[Node]]:
         """The chain as one layer, and the nodes of its sources.

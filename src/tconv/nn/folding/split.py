@@ -71,8 +71,9 @@ class FoldedSplit(Fold):
         beside = conv.part._replace(only=tuple(ranges))
         unshifted = [norm._replace(shifts=False) for norm in norms if isinstance(norm, BatchNorm)]
         lower = function_of(origin.made, origin.inputs, ((), *(step.tensors for step in linear)))
-        self.above = shared([up.part, above, *unshifted], lower, values, engine, winograd)
-        self.beside = shared([beside, *norms], tensors, values, engine, winograd)
+        self._dtype = private.example_of(steps[-1].node).dtype
+        self.above = shared([up.part, above, *unshifted], lower, values, engine, winograd, self._dtype)
+        self.beside = shared([beside, *norms], tensors, values, engine, winograd, self._dtype)
         chain = [up.node, cat, *(step.node for step in steps)]
         others = [part for n, part in enumerate(parts) if n != place]
         self.by_steps = function_of([*origin.made, *chain], [up.input, *others, *origin.inputs], chain[-1])
@@ -89,7 +90,7 @@ class FoldedSplit(Fold):
                 if layer is None or layer.prepared is None:
                     return self.by_steps(x, *tensors)
                 source = partial(derivation.weights, sources)
-                results.append(layer.prepared.run(input, source, self.last))
+                results.append(layer.prepared.run(input.to(self._dtype), source, self.last))
         except (RefusedError, NoFoldError):
             return self.by_steps(x, *tensors)
         y, upper = results
