@@ -82,10 +82,10 @@ class Worker:
         run, _ = self._bind(small)(small.input())
         run()
         x, (weight, bias) = case.input(), case.parameters()
-        before = _forget_peak()
+        before = forget_peak()
         run, _ = self._contender(Task(case, weight, bias, self._threads))(x)
         run()
-        return {"growth": _status("VmHWM") - before}
+        return {"growth": peak_above(before)}
 
     def _bind(self, case: Case, fixed: bool = True) -> Bind:
         return self._contender(Task(case, *case.parameters(), self._threads, fixed))
@@ -126,10 +126,15 @@ def _calls_per_second(runs: list[Callable[[], Any]]) -> float:
     return sum(counts) / (perf_counter() - begin)
 
 
-def _forget_peak() -> int:
+def forget_peak() -> int:
     """Make the kernel take the present resident memory as the peak; its bytes."""
     Path("/proc/self/clear_refs").write_text("5")
     return _status("VmHWM")
+
+
+def peak_above(before: int) -> int:
+    """Bytes by which the peak exceeds what was resident; 0 where Linux, which counts in batches, says that it is below."""
+    return max(_status("VmHWM") - before, 0)
 
 
 def _status(field: str) -> int:

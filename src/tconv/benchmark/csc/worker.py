@@ -18,7 +18,7 @@ from tconv.arrays import Array
 from tconv.benchmark.csc.cases import CASES, problem
 from tconv.benchmark.csc.contenders import CODERS, LEARNERS
 from tconv.benchmark.process import serve
-from tconv.benchmark.worker import _forget_peak, _status
+from tconv.benchmark.worker import forget_peak, peak_above
 
 WITHIN = 1e-3
 """Of the optimum, relative, is where a coder has arrived."""
@@ -64,9 +64,9 @@ class Worker:
 
     def memory(self) -> dict[str, int]:
         """Bytes by which the resident memory grew at most; asked of a fresh process, as freed memory is used again."""
-        before = _forget_peak()
+        before = forget_peak()
         self.run(self.enough)
-        return {"growth": _status("VmHWM") - before}
+        return {"growth": peak_above(before)}
 
     def _optimum(self) -> float:
         from tconv.decomposition import ConvSparseCoder
