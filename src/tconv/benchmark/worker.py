@@ -133,7 +133,7 @@ def forget_peak() -> int:
 
 
 def peak_above(before: int) -> int:
-    """Bytes by which the peak exceeds what was resident; 0 where Linux, which counts in batches, says that it is below."""
+    """Bytes by which the peak exceeds what was resident; 0 where Linux, which counts in batches, has it below."""
     return max(_status("VmHWM") - before, 0)
 
 
