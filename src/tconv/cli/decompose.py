@@ -177,8 +177,9 @@ def _dictionary(path: Path, channels: int) -> Array:
     except (OSError, ValueError) as error:
         if isinstance(error, errors.TconvError):
             raise
+        why = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise errors.ImageFileError(
-            f"{shown(path)} holds no kernels: {error}; give a kernels.npy that this command wrote"
+            f"{shown(path)} holds no kernels{why}; give a kernels.npy that this command wrote"
         ) from error
     if kernels.ndim != 4 or kernels.shape[1] != channels:
         raise errors.ChannelError(
