@@ -13,6 +13,7 @@ import os, signal, sys, threading, time
 import numpy as np
 import tconv
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
 native, team = tconv.native, sys.argv[1] == "team"
 if team:
     import tconv.nn
