@@ -157,6 +157,7 @@ void run_rows(const Task<T>& task, Index row, Index end) {
 template <class T, class S>
 inline void fill_panel(const Block<T>& block, const S* x) {
     constexpr Index lanes = Vec<T>::lanes;
+    if (block.rows <= 0 || block.columns <= 0) return;  // where no input is met, its place may be beyond all addresses
     for (Index s = 0; s < block.slice_count; ++s) {
         const S* from = x + block.slices[s].input;
         T* to = block.panel + block.slices[s].panel;
