@@ -18,11 +18,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from zoo.operators import know_torchvision
 
 from tconv.segmentation.data.check import check
 from tconv.segmentation.data.masks import read_mask
 from tconv.segmentation.data.pixels import read_image
+from tconv.segmentation.encoders import know_torchvision
 from tconv.segmentation.metrics import Confusion
 
 COARSEST = 32  # images are extended to multiples of it

@@ -16,7 +16,7 @@ sys.path.insert(0, str(SITE.parent / "bench"))
 
 def run(page: Path) -> None:
     """All blocks of a page, one after another, as a reader would paste them."""
-    from zoo.operators import know_torchvision
+    from tconv.segmentation.encoders import know_torchvision
 
     know_torchvision()  # as for the benchmarks, where it was not built for this PyTorch
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)

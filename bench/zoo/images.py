@@ -7,8 +7,8 @@ import tempfile
 
 import torch
 
+from tconv.segmentation.encoders import know_torchvision
 from zoo.entry import Entry, Made
-from zoo.operators import know_torchvision
 
 
 def vae_decoder() -> Made:

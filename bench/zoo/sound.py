@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from tconv.segmentation.encoders import know_torchvision
 from zoo.entry import Entry, Made
-from zoo.operators import know_torchvision
 
 
 def hifigan() -> Made:

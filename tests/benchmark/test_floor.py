@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tconv.benchmark import floor
@@ -22,6 +24,6 @@ def test_rates(half: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_products_of_half_precision_are_of_half_precision() -> None:
-    works = list(floor._half_products("bfloat16", 32))
+    works: list[Any] = list(floor._half_products("bfloat16", 32))
     assert len(works) == 2 and all(amount == 2 * 32**3 for _, amount in works)
-    assert all(str(run().dtype) == "torch.bfloat16" for run, _ in works)  # type: ignore[attr-defined]
+    assert all(str(run().dtype) == "torch.bfloat16" for run, _ in works)

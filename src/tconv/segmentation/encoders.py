@@ -6,7 +6,6 @@ are taken where a cache of this machine has them, and else one is told how to ge
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -14,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.library import Library
+from torch import Tensor, library, nn
 
 from tconv import errors
 
 SMP = "smp:"
 FILES = ("model.safetensors", "pytorch_model.bin")  # of a repository of weights
-_names: list[Library] = []  # which must live as long as the names
+_names: list[library.Library] = []  # which must live as long as the names
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def _package(package: str, encoder: str) -> Any:
         TconvError: it is missing, or what it needs does not fit.
     """
     try:
-        _know_torchvision(lambda: import_module("torchvision"))
+        know_torchvision()
         return import_module(package)
     except ImportError as error:
         raise errors.TconvError(
@@ -164,17 +162,17 @@ def _package(package: str, encoder: str) -> Any:
         ) from error
 
 
-def _know_torchvision(load: Callable[[], object]) -> None:
-    """Make `import torchvision`, which both packages need, work beside a PyTorch that its operators were not built for.
+def know_torchvision() -> None:
+    """Make `import torchvision`, which packages of models need, work beside a PyTorch that its operators do not fit.
 
     It gives fake kernels to two of them, and that fails where they are not loaded; so they get their names here. No
-    encoder calls one.
+    network here calls one.
     """
     try:
-        load()
+        import_module("torchvision")
     except RuntimeError:
-        library = Library("torchvision", "FRAGMENT")
+        names = library.Library("torchvision", "FRAGMENT")
         for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
-        _names.append(library)
-        load()
+            names.define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
+        _names.append(names)
+        import_module("torchvision")

@@ -419,7 +419,8 @@ def test_faults_of_labelme(tmp_path: Path, made: Any, message: str) -> None:
 
 def test_files_of_labelme_that_are_broken(tmp_path: Path) -> None:
     labelme(tmp_path, "two", [shape("cat", BOX)])
-    labelme(tmp_path, "a", 3)  # type: ignore[arg-type]  # what is refused
+    three: Any = 3
+    labelme(tmp_path, "a", three)
     labelme(tmp_path, "b", [], imageHeight=0)
     labelme(tmp_path, "c", [], imagePath="../x.jpg")
     (tmp_path / "c.jpg").rename(tmp_path / "other.jpg")
