@@ -28,6 +28,7 @@ import torch.nn.functional as F
 
 from tconv.benchmark import machine
 from tconv.benchmark.clock import seconds_of_calls
+from tconv.benchmark.contenders import openvino_layer
 from tconv.benchmark.floor import Floor
 from tconv.benchmark.process import PAUSE
 from tconv.benchmark.suite import Case, select
@@ -66,21 +67,7 @@ def by_openvino(case: Case, threads: int) -> Callable[[], Any]:
     """In bfloat16, channels-first; input and output are of bfloat16 too, and share their memory with us."""
     x, w, b = tensors(case, torch.bfloat16, "cf")
     inner = ops.parameter(ov.PartialShape(list(x.shape)), ov.Type.bf16)
-    weight, deconvolve = w.float().numpy(), ops.convolution_backprop_data
-    if case.groups > 1:
-        weight = weight.reshape(case.groups, -1, *weight.shape[1:])
-        deconvolve = ops.group_convolution_backprop_data
-    padding = [case.padding] * case.ndim
-    y = deconvolve(
-        ops.convert(inner, "f32"),
-        ops.constant(weight),
-        strides=[case.stride] * case.ndim,
-        pads_begin=padding,
-        pads_end=padding,
-        dilations=[case.dilation] * case.ndim,
-        output_padding=[case.output_padding] * case.ndim,
-    )
-    y = ops.add(y, ops.constant(b.float().numpy().reshape(1, -1, *(1,) * case.ndim)))
+    y = openvino_layer(ops, case, ops.convert(inner, "f32"), w.float().numpy(), b.float().numpy())
     hints = {"INFERENCE_PRECISION_HINT": "bf16", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
     model = ov.Model([ops.convert(y, ov.Type.bf16)], [inner], "layer")
     request = ov.Core().compile_model(model, "CPU", hints | {"INFERENCE_NUM_THREADS": threads}).create_infer_request()

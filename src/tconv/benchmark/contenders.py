@@ -168,7 +168,12 @@ def _ov_model(task: Task) -> Any:
     ov, ops, case = import_module("openvino"), import_module("openvino.opset15"), task.case
     size = case.in_size if task.fixed else (-1,) * case.ndim
     x = ops.parameter(ov.PartialShape([case.batch, case.in_channels, *size]), np.float32)
-    weight, deconvolve = task.weight, ops.convolution_backprop_data
+    return ov.Model([openvino_layer(ops, case, x, task.weight, task.bias)], [x], "layer")
+
+
+def openvino_layer(ops: Any, case: Case, x: Any, weight: Array, bias: Array) -> Any:
+    """The layer with its bias as nodes of OpenVINO, whose operators `ops` are, behind the node `x`."""
+    deconvolve = ops.convolution_backprop_data
     if case.groups > 1:
         weight = weight.reshape(case.groups, -1, *weight.shape[1:])
         deconvolve = ops.group_convolution_backprop_data
@@ -182,7 +187,7 @@ def _ov_model(task: Task) -> Any:
         dilations=[case.dilation] * case.ndim,
         output_padding=[case.output_padding] * case.ndim,
     )
-    return ov.Model([ops.add(y, ops.constant(task.bias.reshape(1, -1, *(1,) * case.ndim)))], [x], "layer")
+    return ops.add(y, ops.constant(bias.reshape(1, -1, *(1,) * case.ndim)))
 
 
 def jax(task: Task) -> Bind:

@@ -78,8 +78,8 @@ def verdict(error: Exception) -> str:
         return UNKNOWN
     if "imagecodecs" in said:
         return CODEC
-    # A decoder that knows the format and not this kind of it says so by its class, or in words; of a TypeError the words
-    # are about our call.
+    # A decoder that knows the format and not this kind of it says so by its class or in words. Those of a TypeError are
+    # about the call.
     if isinstance(error, NotImplementedError) or (
         not isinstance(error, TypeError) and any(words in said.lower() for words in FOREIGN)
     ):
