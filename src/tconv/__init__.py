@@ -41,6 +41,8 @@ __all__ = [
     "dialects",
     "errors",
     "explain",
+    "explain_learned",
+    "explain_network",
     "forms",
     "kernels",
     "native",
@@ -66,7 +68,13 @@ _MODULES = {
     "nn": "torch",
     "segmentation": "segmentation",
 }
-_FUNCTIONS = {"explain": "explorer", "operator": "linear", "undo": "linear"}
+_FUNCTIONS = {
+    "explain": "explorer",
+    "explain_learned": "explorer",
+    "explain_network": "explorer",
+    "operator": "linear",
+    "undo": "linear",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from io import BytesIO
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from explorer.layers import cases
+from explorer.pictures import boxes, numbers, shown_at, texts, written
 from hypothesis import given, settings
 from PIL import Image
 
@@ -21,20 +20,9 @@ from tconv.explorer.palette import DARK, LIGHT
 from tconv.explorer.scene import Box, Edge, Role, Scene, Words
 from tconv.explorer.scenes import SCENES, neurons
 
-SVG = "{http://www.w3.org/2000/svg}"
 W = [[0, 1, 1], [0, 1, 0], [1, 0, 1]]
 SMALL = trace(Geometry.from_torch(3, 2, 1, 1, ndim=2), [[2, 3], [1, 3]], W)
 HOLES = trace(Geometry(2, 3, 1, (0, -1)), [1, 2, 3], [1, -2], 5)
-
-
-def texts(scene: Scene, *roles: Role, lit: bool | None = None) -> list[str]:
-    """The numbers in cells of these roles, in the order of drawing."""
-    boxes = [mark for mark in scene.marks if isinstance(mark, Box)]
-    return [box.text for box in boxes if box.role in roles and lit in (None, box.lit)]
-
-
-def written(values: object) -> list[str]:
-    return [words.number(value) for value in np.ravel(values)]
 
 
 @settings(max_examples=10, deadline=None, derandomize=True)
@@ -195,16 +183,6 @@ def test_golden_moving(golden: Callable[..., None]) -> None:
     golden("moving", svg.moving(SCENES["scatter"](trace(Geometry(2), [1, 2], [3, 4]))), "svg")
 
 
-def numbers(parts: Iterable[ElementTree.Element]) -> Counter[str | None]:
-    """The numbers in cells, apart from titles and indices."""
-    texts = [each for part in parts for each in part.iter(f"{SVG}text")]
-    return Counter(each.text for each in texts if each.get("font-size") == "16")
-
-
-def boxes(scene: Scene) -> Counter[str | None]:
-    return Counter(mark.text for mark in scene.marks if isinstance(mark, Box) and mark.text)
-
-
 @pytest.mark.parametrize("form", SCENES)
 def test_svg_shows_the_scene(form: str) -> None:
     film = SCENES[form](HOLES)
@@ -215,23 +193,9 @@ def test_svg_shows_the_scene(form: str) -> None:
 
 @pytest.mark.parametrize("form", SCENES)
 def test_moving_svg_shows_every_scene_in_its_time(form: str) -> None:
-    """The style's percentages, walked through as a browser does."""
     film = SCENES[form](SMALL)
-    root = ElementTree.fromstring(svg.moving(film))
-    style = root.findtext(f"{SVG}style") or ""
     for n, scene in enumerate(film.scenes):
-        shown = [
-            part for part in root if part.tag != f"{SVG}g" or visible(style, part.get("class"), n / len(film.scenes))
-        ]
-        assert numbers(shown) == boxes(scene)
-
-
-def visible(style: str, name: str | None, share: float) -> bool:
-    """Whether the animation of this name shows its marks after this share of its time."""
-    found = re.search(rf"@keyframes {name}\{{((?:[\d.e-]+%\{{visibility:\w+\}})+)\}}", style)
-    assert found, name
-    states = re.findall(r"([\d.e-]+)%\{visibility:(\w+)\}", found[1])
-    return [state for percent, state in states if float(percent) <= 100 * share + 0.01][-1] == "visible"
+        assert numbers(shown_at(film, n)) == boxes(scene)
 
 
 def test_names_cannot_break_out_of_the_svg() -> None:

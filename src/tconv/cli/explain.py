@@ -1,4 +1,4 @@
-"""`tconv explain`: every form of a small transposed convolution, number by number; as text, picture or page."""
+"""`tconv explain`: every form of a small transposed convolution, and what it is for; as text, picture or page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tconv import errors, outputs
 from tconv.cli.layer_options import EXAMPLE, LayerOptions
 from tconv.cli.options import DEFAULTS, GeometryOptions
 from tconv.cli.screen import show
-from tconv.explorer import Explanation
+from tconv.cli.subject import ALONE, NetworkOptions, subject
+from tconv.explorer import Shown
 from tconv.names import shown
 
 
@@ -20,6 +21,7 @@ def explain(
     *,
     layer: LayerOptions = EXAMPLE,
     geometry: GeometryOptions = DEFAULTS,
+    network: NetworkOptions = ALONE,
     form: str = "all",
     html: Path | None = None,
     svg: Path | None = None,
@@ -33,7 +35,8 @@ def explain(
 
     One sample with one or two spatial axes, in pictures with three; without
     arrays, a 2x2 input and a 3x3 kernel. All forms are computed, and compared
-    with the compiled core.
+    with the compiled core. Two forms show what the layer is for: in a network,
+    and with kernels that are learned.
 
         tconv explain
         tconv explain --stride 2 --padding 1 --output-padding 1
@@ -42,10 +45,15 @@ def explain(
         tconv explain --stride 2 --form scatter --gif stamp.gif
         tconv explain --stride 2 --form scatter --steps slides
         tconv explain --stride 2 --html layer.html
+        tconv explain --form network --in 101 --depth 4
+        tconv explain --form network --in 572 --depth 4 --unpadded --png u-net.png
+        tconv explain --form learned --kernel 4 --gif learned.gif
 
     Args:
         form: all, or one of scatter, gather, taps, zero_insert, matrix, col2im, phases, adjoint, forward, window,
-            coverage, windows, neurons, undoing; only as text agreement.
+            coverage, windows, neurons, undoing; only as text agreement. Or, of no layer, network (a U-Net or an FCN:
+            the size of every map, what repairs those that do not fit, what an output sees), or learned (a photograph
+            through fixed kernels and a trained one).
         html: Write a page to explore the layer, one file that needs no network, instead of text.
         svg: Write a picture.
         gif: Write a moving picture, one frame per step.
@@ -56,7 +64,7 @@ def explain(
     """
     if slide and not (svg or png or steps):
         raise errors.TconvError(f"--slide {slide} is for --svg, --png and --steps; give one of them")
-    seen = layer.explanation(geometry, form)
+    seen = subject(form, layer, geometry, network)
     kinds: list[tuple[Path | None, Callable[[], str | bytes]]] = [
         (html, seen.html),
         (svg, lambda: seen.svg(1.0 if moving else None, slide)),
@@ -74,7 +82,7 @@ def explain(
         show(seen.__rich__())
 
 
-def _write_steps(folder: Path, seen: Explanation, slide: str, layer: LayerOptions) -> None:
+def _write_steps(folder: Path, seen: Shown, slide: str, layer: LayerOptions) -> None:
     """FORM-1.svg and so on, as many digits as the last one needs."""
     pictures = seen.steps(slide)
     paths = [folder / f"{seen.form}-{n:0{len(str(len(pictures)))}}.svg" for n in range(1, len(pictures) + 1)]

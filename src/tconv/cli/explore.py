@@ -14,6 +14,8 @@ from cyclopts import Parameter
 from tconv import outputs
 from tconv.cli.layer_options import EXAMPLE, LayerOptions
 from tconv.cli.options import DEFAULTS, GeometryOptions
+from tconv.cli.subject import ALONE, NetworkOptions, subject
+from tconv.explorer.explanation import OTHERS
 from tconv.names import shown
 
 STARTS_WITH = GeometryOptions(stride="2", padding="1", output_padding="1")
@@ -23,6 +25,7 @@ def explore(
     *,
     layer: LayerOptions = EXAMPLE,
     geometry: GeometryOptions = DEFAULTS,
+    network: NetworkOptions = ALONE,
     form: str = "all",
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
 ) -> None:
@@ -35,14 +38,18 @@ def explore(
         tconv explore
         tconv explore --in 4x4 --kernel 3 --stride 2 --padding 1
         tconv explore --x [1,2,3] --w [1,2,1] --form phases -o layer.html
+        tconv explore --form network --in 101 --depth 4
 
     Args:
         form: The view to begin with: all, or one of scatter, gather, zero_insert, matrix, phases, col2im, forward,
-            coverage, adjoint, windows, neurons, undoing.
+            coverage, adjoint, windows, neurons, undoing; or network or learned, which are of no layer.
         out: Where to write the page, instead of a temporary file.
     """
-    example = (layer, geometry) == (EXAMPLE, DEFAULTS)
-    page = layer.explanation(STARTS_WITH if example else geometry, form).html(lesson=example and form == "all")
+    if (layer, geometry, network, form) == (EXAMPLE, DEFAULTS, ALONE, "all"):
+        page = layer.explanation(STARTS_WITH).html(lesson=True)
+    else:
+        example = (layer, geometry) == (EXAMPLE, DEFAULTS) and form not in OTHERS
+        page = subject(form, layer, STARTS_WITH if example else geometry, network).html()
     if out is None:
         folder = Path(tempfile.mkdtemp(prefix="tconv-"))
         out = folder / "explorer.html"

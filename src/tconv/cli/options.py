@@ -22,8 +22,8 @@ Written: TypeAlias = Annotated[str, Parameter(allow_leading_hyphen=True)]  # tex
 class GeometryOptions:
     """The options that every geometry has, the kernel apart."""
 
-    stride: Written = "1"
-    """Distance between the stamps of neighbouring inputs; an integer, or one per axis as in 2,1."""
+    stride: Written | None = None
+    """Distance between the stamps of neighbouring inputs; an integer, or one per axis as in 2,1. Without it 1."""
 
     padding: Written = "0"
     """Cells cropped at both ends; or lo:hi pairs as in 1:0,0:1, negative ones extend; or same or valid, as Keras's."""
@@ -36,7 +36,8 @@ class GeometryOptions:
 
     def geometry(self, kernel: Sizes, ndim: int = 1) -> Geometry:
         """The geometry with this kernel, in `ndim` axes or as many as the longest option speaks of."""
-        stride, output_padding = integers("--stride", self.stride), integers("--output-padding", self.output_padding)
+        stride = integers("--stride", "1" if self.stride is None else self.stride)
+        output_padding = integers("--output-padding", self.output_padding)
         padding, dilation = read_padding(self.padding), integers("--dilation", self.dilation)
         lengths = [len(each) for each in (kernel, stride, output_padding, dilation)]
         ndim = max(ndim, 1 if isinstance(padding, str) else len(padding), *lengths)

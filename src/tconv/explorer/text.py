@@ -44,6 +44,11 @@ def text(trace: Trace, form: str = "all") -> Group:
     return Group(*_heading(trace), *(part for each in sections for part in _section(each)))
 
 
+def alone(title: str, section: Section) -> Group:
+    """What to print of something that is no layer: its title and its section."""
+    return Group(Text(title, style="bold"), *_section(section))
+
+
 def _heading(trace: Trace) -> Iterator[RenderableType]:
     """The arrays, and the relation with this layer's numbers."""
     yield Text(str(trace.geometry), style="bold")

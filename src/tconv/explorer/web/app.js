@@ -374,10 +374,12 @@ function restore(text, base = {...START, lang: page.state.lang, theme: page.stat
 
 function start() {
   listen();
-  const given = JSON.parse($("start").textContent);
+  const {at, net, trained, ...given} = JSON.parse($("start").textContent);
+  below.begin({net, trained});
   const base = {...START, lang: navigator.language?.startsWith("zh") ? "zh" : "en", ...given};
   const linked = /(^#|&)(n|view)=/.test(location.hash); // a link to a layer does not mean the lesson
   restore(location.hash, linked ? {...base, lesson: 0} : base);
+  if (at && !linked) $(at).parentElement.scrollIntoView({behavior: "instant"});
 }
 
 start();

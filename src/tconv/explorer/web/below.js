@@ -26,5 +26,7 @@ export function makeBelow(load) {
     near.unobserve(place("learned")); // and anew, as it tells only of changes
     near.observe(place("learned"));
   };
-  return {build};
+  /** What the page's maker asks of a network and of the training, before anything is built. */
+  const begin = (given) => { Object.assign(net, given.net); Object.assign(trained, given.trained); };
+  return {build, begin};
 }
