@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from explorer.browser.viewer import Viewer
-from skimage import data
 
 import tconv
 from tconv import kernels
 from tconv.arrays import Array
+from tconv.explorer.learned.photos import photograph
 
-PHOTOS = (Path(tconv.__file__).parent / "explorer" / "web" / "photos.js").read_text()
 EDGE = slice(6, -6)
 PAINTED = "each => [...each.getContext('2d').getImageData(0, 0, each.width, each.height).data]"
 STEPS = [0, *(4**n for n in range(9))]
-
-
-def photograph(name: str) -> Array:
-    """As the page has it, (96, 96), 0 to 1."""
-    letters = re.search(r'LEVELS = "(.*)"', PHOTOS)
-    written = re.search(rf'  {name}:\n((?:  "[^"]*" ?\+?,?\n)+)', PHOTOS)
-    assert letters and written
-    levels = [letters[1].index(letter) for letter in "".join(re.findall(r'"([^"]*)"', written[1]))]
-    return np.reshape(levels, (96, 96)) / 63
 
 
 def halved(image: Array) -> Array:
@@ -111,16 +99,6 @@ def train(viewer: Viewer, k: int, position: int) -> None:
     viewer.field("trained").evaluate(
         "(field, v) => { field.value = v; field.dispatchEvent(new Event('input')); }", position
     )
-
-
-def test_the_photographs_are_those_of_scikit_image() -> None:
-    for name, image, (row, column) in (
-        ("portrait", data.astronaut(), (8, 130)),
-        ("cat", data.chelsea(), (60, 110)),
-    ):
-        grey = image[row : row + 192, column : column + 192] @ np.array([0.299, 0.587, 0.114])
-        means = grey.reshape(96, 2, 96, 2).mean((1, 3))
-        np.testing.assert_array_equal(photograph(name) * 63, np.rint(means / 255 * 63))
 
 
 def test_fixed_kernels(near: Viewer) -> None:

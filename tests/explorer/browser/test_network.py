@@ -6,14 +6,15 @@ What counts is found by PyTorch: the pixels that have a gradient where all weigh
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-import torch
-import torch.nn.functional as F
 from explorer.browser.viewer import Viewer
-from torch import Tensor
+from explorer.networks import counting, fcn, pixels, unet
+from playwright.sync_api import Browser, expect
 
 import tconv
+from tconv.explorer import explain_learned, explain_network
 
 UPS = {"2, 2, 0": (2, 0), "3, 2, 1": (3, 1), "4, 2, 1": (4, 1)}
 
@@ -51,45 +52,6 @@ def test_it_says_where_and_why(viewer: Viewer) -> None:
     assert "output_padding; the skip is cropped to 23." in says.inner_text()
 
 
-def blocks(x: Tensor) -> Tensor:
-    """Two convolutions of kernel 3 that keep the size."""
-    three = torch.ones(1, 1, 3, dtype=x.dtype)
-    return F.conv1d(F.conv1d(x, three, padding=1), three, padding=1)
-
-
-def unet(x: Tensor, depth: int, kernel: int, padding: int) -> Tensor:
-    """All weights one; average pooling, through which gradients reach all that maximum pooling could choose."""
-    if depth == 0:
-        return blocks(x)
-    skip = blocks(x)
-    below = unet(F.avg_pool1d(skip, 2), depth - 1, kernel, padding)
-    size = skip.shape[2] - (2 * (below.shape[2] - 1) + kernel - 2 * padding)
-    ones = torch.ones(1, 1, kernel, dtype=x.dtype)
-    up = F.conv_transpose1d(below, ones, stride=2, padding=padding, output_padding=size if 0 <= size < 2 else 0)
-    over = skip.shape[2] - up.shape[2]
-    return blocks(skip[:, :, over // 2 : over // 2 + up.shape[2]] + up)
-
-
-def fcn(x: Tensor, strides: tuple[int, ...]) -> Tensor:
-    maps = [F.pad(x, (0, -x.shape[2] % 32), mode="replicate")]
-    for _ in range(5):
-        maps.append(F.avg_pool1d(blocks(maps[-1]), 2))
-    y = maps.pop()
-    for n, s in enumerate(strides):
-        ones = torch.ones(1, 1, 2 * s, dtype=x.dtype)
-        y = F.conv_transpose1d(y, ones, stride=s, padding=s // 2)
-        if n < len(strides) - 1:
-            y = y + maps.pop()
-    return y[:, :, : x.shape[2]]
-
-
-def counts(x: Tensor, y: Tensor, cell: int) -> list[int]:
-    """The inputs that an output depends on."""
-    (gradient,) = torch.autograd.grad(y[0, 0, cell], x, retain_graph=True)
-    found: list[int] = gradient[0, 0].nonzero().ravel().tolist()
-    return found
-
-
 def look_at(viewer: Viewer, cell: int) -> str:
     viewer.field("net-cell").evaluate("(f, v) => { f.value = v; f.dispatchEvent(new Event('input')); }", cell)
     return viewer.page.locator(".net-sees").inner_text()
@@ -101,11 +63,11 @@ def test_what_an_output_of_the_unet_sees(viewer: Viewer, up: str) -> None:
     for size, depth in ((100, 2), (101, 3), (37, 1)):
         viewer.type("net-size", size)
         viewer.type("net-depth", depth)
-        x = torch.ones(1, 1, size, dtype=torch.float64, requires_grad=True)
+        x = pixels(size)
         y = unet(x, depth, *UPS[up])
         assert viewer.field("net-cell").get_attribute("max") == str(y.shape[2] - 1)
         for cell in (0, 1, size // 2, y.shape[2] - 1):
-            found = counts(x, y, cell)
+            found = counting(x, y, cell)
             assert look_at(viewer, cell).startswith(
                 f"Output cell {cell} sees the input cells {found[0]} to {found[-1]}, {len(found)} of {size}:"
             )
@@ -128,8 +90,32 @@ def test_fully_convolutional_networks(viewer: Viewer, kind: str, strides: tuple[
         assert rows[0][1] == ("fits" if size == padded else f"cropped to {size}")
         says = viewer.page.locator(".net-says").inner_text()
         assert (f"extended to {padded} by repeating its edge" in says) == (size != padded)
-        x = torch.ones(1, 1, size, dtype=torch.float64, requires_grad=True)
+        x = pixels(size)
         y = fcn(x, strides)
         for cell in (0, size // 2, size - 1):
-            found = counts(x, y, cell)
+            found = counting(x, y, cell)
             assert f"sees the input cells {found[0]} to {found[-1]}, {len(found)} of {size}:" in look_at(viewer, cell)
+
+
+def test_a_page_that_begins_with_a_network(browser: Browser, tmp_path: Path) -> None:
+    """`tconv explore --form network`: its fields are filled in, it is in view, and its sizes are there."""
+    explain_network(57, depth=2, kernel=4, padding=1, cell=9).save(tmp_path / "network.html")
+    explain_learned(3).save(tmp_path / "learned.html")
+    viewer = Viewer(browser, (tmp_path / "network.html").as_uri())
+    viewer.open(settings=False)
+    names = ("net-kind", "net-size", "net-depth", "net-up", "net-cell")
+    assert [viewer.field(name).input_value() for name in names] == ["U-Net", "57", "2", "4, 2, 1", "9"]
+    expect(viewer.page.locator("#network")).to_be_in_viewport()
+    seen = explain_network(57, depth=2, kernel=4, padding=1, cell=9).fields.image[0]
+    assert seen and f"sees the input cells {seen[0]} to {seen[1]}," in viewer.page.locator(".net-sees").inner_text()
+    assert viewer.complaints == []
+    viewer.close()
+    viewer = Viewer(browser, (tmp_path / "learned.html").as_uri())
+    viewer.open(settings=False)
+    viewer.page.locator("#learned figure").first.wait_for()
+    expect(viewer.page.locator("#learned")).to_be_in_viewport()
+    assert (viewer.field("trained-k").input_value(), viewer.field("trained").input_value()) == ("3", "9")
+    last = explain_learned(3).experiment.learned(-1)
+    assert f"After 65536 steps: {last.psnr:.2f} dB" in viewer.page.locator(".learned-says").inner_text()
+    assert viewer.complaints == []
+    viewer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.console import RenderableType
 from rich.text import Text
 
 from tconv.explorer import words
@@ -25,14 +26,18 @@ def section(net: Network, cell: Sizes) -> Section:
     rows.append(("bottom", words.by(net.bottom), "", "", "", sentences.interval(fields.bottom), ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     hues = ["dim", *("red" if each.misfit else "yellow" if each.repaired else "" for each in net.levels), ""]
+    apart = any(";" in level.says for level in net.levels)  # axis by axis: too long for a column
     lines = []
     for (*cells, last), hue in zip(rows, hues, strict=True):
         told = "  ".join(text.rjust(width) for text, width in zip(cells, widths, strict=False))
-        lines.append(Text.assemble((told, hue if hue == "dim" else ""), "  ", (last, hue)))
-    said = Facts([("", sentences.summary(net)), ("", sentences.sees(net, cell, fields.image))])
+        lines.append(Text.assemble((told, hue if hue == "dim" else ""), "  ", ("" if apart else last, hue)))
+    body: list[RenderableType] = [Text("\n").join(lines)]
+    if apart:
+        body.append(Facts([(f"level {n}", level.says) for n, level in enumerate(net.levels)]))
+    body.append(Facts([("", sentences.summary(net)), ("", sentences.sees(net, cell, fields.image))]))
     return Section(
         "network: the sizes on the way down and up again",
         f"Each level has a map on the way down; a transposed convolution brings what lies below back to its size. "
         f"'sees' is what output cell {','.join(map(str, cell))} sees of the map on the way down.",
-        [Text("\n").join(lines), said],
+        body,
     )
