@@ -18,7 +18,7 @@ def python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
-@pytest.mark.parametrize("name", [*MODULES, "operator", "undo", "explain"])
+@pytest.mark.parametrize("name", [*MODULES, "operator", "undo", "explain", "explain_learned", "explain_network"])
 def test_found_at_first_use_and_listed(name: str) -> None:
     assert name in dir(tconv)
     kind = "module" if name in MODULES else "function"

@@ -15,6 +15,7 @@ from cli.calling import called
 
 from tconv import cli, config
 from tconv.cli.torch_call import torch_call
+from tconv.explorer import explain_learned, explain_network
 from tconv.geometry import Geometry
 
 Tconv: TypeAlias = Callable[..., tuple[int, str, str]]
@@ -153,6 +154,36 @@ def test_explain_writes_pictures_and_pages(tconv: Tconv, tmp_path: Path) -> None
     assert "@keyframes" not in (tmp_path / "layer.svg").read_text()
     said(tconv, "explain --stride 2 --form scatter --moving --svg", str(tmp_path / "layer.svg"))
     assert "@keyframes" in (tmp_path / "layer.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "golden"),
+    [
+        ("--form network --in 101", "network_repaired"),
+        ("--form network --in 572 --depth 4 --unpadded", "network_cropped"),
+        ("--form network --in 25x30 --depth 2 --kernel 3 --padding 1", "network_two_axes"),
+        ("--form network --in 500 --network fcn8s", "network_fcn"),
+        ("--form learned --kernel 3", "learned_3_2"),
+        ("--form learned --kernel 12 --stride 3", "learned_12_3"),
+    ],
+)
+def test_explain_what_is_no_layer(tconv: Tconv, line: str, golden: str) -> None:
+    want = Path(__file__).parents[1] / "explorer" / "golden" / f"{golden}.txt"
+    assert said(tconv, f"explain {line}") == want.read_text(encoding="utf-8")
+
+
+def test_explain_draws_what_is_no_layer(tconv: Tconv, tmp_path: Path) -> None:
+    """Every kind of file, steps and slides; and the page at the network."""
+    options = [part for kind in ("html", "svg", "gif", "png") for part in (f"--{kind}", str(tmp_path / f"it.{kind}"))]
+    steps = ["--slide", "dark", "--steps", str(tmp_path / "steps")]
+    out = said(tconv, "explain --form network --in 57 --depth 2 --kernel 4 --padding 1 --cell 9", *options, *steps)
+    assert out.splitlines()[-1] == f"{tmp_path}/steps: 5 pictures, network-1.svg to network-5.svg"
+    seen = explain_network(57, depth=2, kernel=4, padding=1, cell=9)
+    assert (tmp_path / "it.html").read_text(encoding="utf-8") == seen.html()
+    assert (tmp_path / "it.svg").read_text(encoding="utf-8") == seen.svg(slide="dark")
+    assert (tmp_path / "steps" / "network-5.svg").read_text(encoding="utf-8") == seen.steps("dark")[4]
+    said(tconv, "explain --form learned --moving --svg", str(tmp_path / "learned.svg"))
+    assert (tmp_path / "learned.svg").read_text(encoding="utf-8") == explain_learned().svg(1.0)
 
 
 def test_explain_three_axes_and_groups_as_pictures(tconv: Tconv, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from tconv.arrays import Array
 from tconv.explorer import raster, svg
 from tconv.explorer.examples import counting
 from tconv.explorer.explanation import explain
+from tconv.explorer.learned import explain_learned
+from tconv.explorer.network import explain_network
 from tconv.explorer.scene import Film, Role
 from tconv.explorer.scenes import SCENES, neurons, zero_insert
 from tconv.explorer.scenes.forward import Names, convolution
@@ -71,7 +73,7 @@ def shown(name: str, form: str, says: str, geometry: Geometry, x: object, w: obj
 
 def figures() -> tuple[Figure, ...]:
     """All of them, in the order of the page."""
-    return (*forms(), *rows(), *geometries(), *guide())
+    return (*forms(), *rows(), *purposes(), *geometries(), *guide())
 
 
 def forms() -> tuple[Figure, ...]:
@@ -113,6 +115,19 @@ def rows() -> tuple[Figure, ...]:
         Figure("neurons_channels", "More channels are more neurons.", lambda: neurons.chain(three, channels)),
         shown("undoing", "undoing", "Many matrices bring x back; W says which.", Geometry(3), [1, 2, 3], [1, 2, 1]),
         shown("no_way_back", "undoing", "Where inputs are lost, none does.", lossy, [1, 2, 3], [1, -1]),
+    )
+
+
+def purposes() -> tuple[Figure, ...]:
+    """What the layer is for: networks that come back to the size of their image, and kernels that are learned."""
+    unpadded, odd = explain_network(572, depth=4, unpadded=True), explain_network(101)
+    fully, even, uneven = explain_network(500, "FCN-8s"), explain_learned(8), explain_learned(3)
+    return (
+        Figure("network_odd", "Odd sizes do not come back by themselves; output_padding repairs it.", lambda: odd.film),
+        Figure("network_unpadded", "The first U-Net: its skips are cropped.", lambda: unpadded.film),
+        Figure("network_fcn", "An FCN: scores of three levels, and steps of 2, 2 and 8.", lambda: fully.film),
+        Figure("learned", "Fixed kernels, and one that is learned; below, what each does to grey.", lambda: even.film),
+        Figure("learned_uneven", "Kernel 3, stride 2: training levels the checkerboard.", lambda: uneven.film),
     )
 
 
@@ -169,6 +184,11 @@ def page() -> str:
             "Rows, neurons and the way back",
             "The matrix row by row, the layer as neurons that share the numbers of their edges, and what undoes it.",
             rows(),
+        ),
+        (
+            "In a network, and learned",
+            "What the layer is for: the sizes of a network's maps, what one output sees, and what learning gains.",
+            purposes(),
         ),
         (
             "Parameters",
