@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from explorer.browser.test_numbers import SEARCH, layers
+from explorer.browser.test_numbers import drawn, layers
 from explorer.browser.viewer import Viewer
-from hypothesis import given, settings
 
 from tconv import Geometry
 from tconv.explorer import Trace, trace
@@ -88,25 +87,26 @@ def some(seen: Trace, shape: Sizes) -> list[Sizes]:
     return [cells[n] for n in np.random.default_rng(seen.y.size).permutation(len(cells))[:3]]
 
 
-@settings(SEARCH, max_examples=25)
-@given(layers(80))
-def test_pointing_lights_the_trace(viewer: Viewer, layer: tuple[Trace, Any]) -> None:
-    seen, weight = layer
-    viewer.show(seen, weight)
-    pairs = all_pairs(seen)
-    for e, *o in some(seen, seen.y.shape):
-        at = flat(tuple(o), seen.out_size)
-        lit = viewer.pointed("layer", f"y{e}", at)
-        met = [pair for pair in pairs if pair[2] == e and output_of(seen, pair) == tuple(o)]
-        assert len(met) == len(next(s for s in seen.sums if (s.channel, s.o) == (e, tuple(o))).products)
-        check(lit, seen, met, (f"y{e}", at))
-    for c, *i in some(seen, seen.x.shape):
-        lit = viewer.pointed("layer", f"x{c}", flat(tuple(i), seen.in_size))
-        check(lit, seen, [pair for pair in pairs if pair[:2] == (c, tuple(i))])
-    for c, e, *k in some(seen, seen.weight.shape):
-        if seen.connects(c, e):
-            lit = viewer.pointed("layer", f"w{c}.{e}", flat(tuple(k), seen.geometry.kernel))
-            check(lit, seen, [pair for pair in pairs if (pair[0], *pair[2:]) == (c, e, tuple(k))])
+def test_pointing_lights_the_trace(viewer: Viewer) -> None:
+    for layer in drawn(layers(80), 25):
+        seen, pairs = layer[0], all_pairs(layer[0])
+        cells: list[tuple[str, str, int]] = []
+        want: list[tuple[list[Pair], tuple[str, int] | None]] = []
+        for e, *o in some(seen, seen.y.shape):
+            at = flat(tuple(o), seen.out_size)
+            met = [pair for pair in pairs if pair[2] == e and output_of(seen, pair) == tuple(o)]
+            assert len(met) == len(next(s for s in seen.sums if (s.channel, s.o) == (e, tuple(o))).products)
+            cells.append(("layer", f"y{e}", at))
+            want.append((met, (f"y{e}", at)))
+        for c, *i in some(seen, seen.x.shape):
+            cells.append(("layer", f"x{c}", flat(tuple(i), seen.in_size)))
+            want.append(([pair for pair in pairs if pair[:2] == (c, tuple(i))], None))
+        for c, e, *k in some(seen, seen.weight.shape):
+            if seen.connects(c, e):
+                cells.append(("layer", f"w{c}.{e}", flat(tuple(k), seen.geometry.kernel)))
+                want.append(([pair for pair in pairs if (pair[0], *pair[2:]) == (c, e, tuple(k))], None))
+        for shown, (met, own) in zip(viewer.pointed(layer, cells), want, strict=True):
+            check(shown, seen, met, own)
 
 
 SMALL = trace(Geometry.from_torch(3, 2, 1, 1, ndim=2), [[2, 3], [1, 3]], [[0, 1, 1], [0, 1, 0], [1, 0, 1]])

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from explorer.browser.test_numbers import SEARCH, layers
-from explorer.browser.viewer import Viewer
-from hypothesis import given, settings
+from explorer.browser.test_numbers import drawn, layers
+from explorer.browser.viewer import TEXT, Viewer
 from hypothesis import strategies as st
 from PIL import Image
 
-from tconv.explorer import Trace, explain
+from tconv.explorer import explain
 
 SVG = "{http://www.w3.org/2000/svg}"
 JUNK = [
@@ -45,32 +45,41 @@ JUNK = [
 ]
 
 
-@settings(SEARCH, max_examples=20)
-@given(layers(100), st.sampled_from(["all", "matrix", "undo"]), st.booleans())
-def test_a_link_brings_the_layer_back(viewer: Viewer, layer: tuple[Trace, object], view: str, stacked: bool) -> None:
-    shown = viewer.shown(*layer)
-    if view != "all":
-        viewer.field("view").select_option(view)
-    elif stacked:
-        viewer.click("stack-add")
-    if view != "all" or stacked:
-        shown = viewer.read()
-    link, state = viewer.page.evaluate("() => location.hash"), viewer.state()
-    viewer.restore("n=1&k=1&s=1&p=0&op=0&d=1&c=1,1,1")
-    assert viewer.state() != state
-    viewer.page.evaluate("link => { location.hash = link; }", link)
-    viewer.page.wait_for_function("link => tconv.format(tconv.page.state) === link.slice(1)", arg=link)
-    assert viewer.state() == state
-    texts = {name: plate["texts"] for name, plate in viewer.read().items()}
-    live = (
-        "stamp/stamp",
-        "gather/met",
-        "gather/product",
-        "windows/slid",
-    )  # they follow what is looked at, which is in no link
-    assert {name: value for name, value in texts.items() if not name.startswith(live)} == {
-        name: plate["texts"] for name, plate in shown.items() if not name.startswith(live)
-    }
+def test_a_link_brings_the_layer_back(viewer: Viewer) -> None:
+    several = drawn(st.tuples(layers(100), st.sampled_from(["all", "matrix", "undo"]), st.booleans()), 20)
+    for layer, view, stacked in several:
+        viewer.show(*layer)
+        if view != "all":
+            viewer.field("view").select_option(view)
+        elif stacked:
+            viewer.click("stack-add")
+        link, shown, state, other = viewer.page.evaluate(
+            f"""other => {{
+              const found = [location.hash, ({TEXT})(), tconv.page.state];
+              tconv.restore(other);
+              return [...found, tconv.page.state];
+            }}""",
+            "n=1&k=1&s=1&p=0&op=0&d=1&c=1,1,1",
+        )
+        assert other != state
+        again, texts = viewer.follow(link, f"[tconv.page.state, ({TEXT})()]")
+        assert again == state
+        live = (
+            "stamp/stamp",
+            "gather/met",
+            "gather/product",
+            "windows/slid",
+        )  # they follow what is looked at, which is in no link
+        assert {name: plate["texts"] for name, plate in json.loads(texts).items() if not name.startswith(live)} == {
+            name: plate["texts"] for name, plate in json.loads(shown).items() if not name.startswith(live)
+        }
+
+
+FOUND = """{
+  message: document.querySelector("#message:not([hidden])").textContent,
+  inside: document.querySelectorAll("#message *").length, scripts: document.scripts.length,
+  y: document.querySelectorAll("#card-layer [data-plate=y0] [role=gridcell]").length,
+}"""
 
 
 def test_junk_gives_a_message_and_leaves_the_page_usable(viewer: Viewer) -> None:
@@ -79,16 +88,19 @@ def test_junk_gives_a_message_and_leaves_the_page_usable(viewer: Viewer) -> None
     viewer.page.once("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
     first = viewer.state()
     for junk in JUNK:
-        viewer.page.evaluate("junk => { location.hash = junk; }", junk)
-        viewer.page.locator("#message:not([hidden])").wait_for()
-        message = viewer.text("message")
-        assert message.startswith(("This link could not be read in full", "The layer in this link breaks a law")), junk
-        assert viewer.page.locator("#message *").count() == 0 and viewer.page.locator("script").count() == 2, junk
-        assert viewer.y() and alerts == [], junk
+        found = viewer.follow(junk, FOUND)
+        starts = ("This link could not be read in full", "The layer in this link breaks a law")
+        assert found["message"].startswith(starts), junk
+        assert (found["inside"], found["scripts"]) == (0, 2) and found["y"] and alerts == [], junk
         viewer.type("n0", 3)
-        assert viewer.state()["n"][0] == 3, junk
-        viewer.restore("")
-        assert (viewer.state(), viewer.text("message")) == (first, ""), junk
+        typed, after, message = viewer.page.evaluate(
+            """() => {
+              const typed = tconv.page.state.n[0];
+              tconv.restore("");
+              return [typed, tconv.page.state, document.querySelector("#message").textContent];
+            }"""
+        )
+        assert (typed, after, message) == (3, first, ""), junk
 
 
 @pytest.mark.parametrize("junk", ["n=<b>", "x=1,2", "n=2&k=3,3"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-from explorer.browser.viewer import Viewer
+from explorer.browser.viewer import Viewer, permalink
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -19,8 +19,9 @@ from tconv.explorer import Trace, trace
 from tconv.explorer.words import number
 from tconv.forms import FORMS
 
+T = TypeVar("T")
+
 SEARCH = settings(
-    max_examples=150,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # the layers are small as they are, and shrinking takes minutes
@@ -54,18 +55,31 @@ def layers(draw: st.DrawFn, most: int = 200) -> tuple[Trace, Any]:
     return trace(geometry, x, w, bias, groups), w
 
 
+def drawn(strategy: st.SearchStrategy[T], count: int) -> list[T]:
+    """That many, always the same ones; drawn before the page is asked, which is then asked for all of them at once."""
+    found: list[T] = []
+
+    @settings(SEARCH, max_examples=count)
+    @given(strategy)
+    def draw(one: T) -> None:
+        found.append(one)
+
+    draw()
+    assert len(found) >= count
+    return found
+
+
 def written(values: Any) -> list[str]:
     return [number(value) for value in np.ravel(values)]
 
 
-@SEARCH
-@given(layers())
-def test_every_view(viewer: Viewer, layer: tuple[Trace, Any]) -> None:
-    seen, weight = layer
-    shown = {name: plate["texts"] for name, plate in viewer.shown(seen, weight).items()}
-    assert viewer.text("message") == ""
-    for name, texts in expected(seen):
-        assert shown.get(name) == texts, name
+def test_every_view(viewer: Viewer) -> None:
+    several = drawn(layers(), 150)
+    visits = viewer.visits(several, "document.getElementById('message').textContent")
+    for (seen, weight), (plates, message) in zip(several, visits, strict=True):
+        assert message == "", permalink(seen, weight)
+        for name, texts in expected(seen):
+            assert name in plates and plates[name]["texts"] == texts, (name, permalink(seen, weight))
 
 
 def expected(seen: Trace) -> Iterator[tuple[str, list[str]]]:
@@ -205,39 +219,34 @@ def test_every_matrix_that_undoes_the_layer(viewer: Viewer, free: float) -> None
     assert "No B undoes the layer" in viewer.page.locator("#card-undo .notes").inner_text()
 
 
-@settings(SEARCH, max_examples=30)
-@given(layers(60))
-def test_undo(viewer: Viewer, layer: tuple[Trace, Any]) -> None:
-    seen, weight = layer
-    answer = tconv.undo(seen.geometry, seen.x, weight, seen.groups)
-    shown = viewer.shown(seen, weight)
-    for c in range(len(seen.x)):
-        for name, want in (("transposed", answer.transposed[c]), ("recovered", answer.recovered[c])):
-            got = [float(text) for text in shown[f"undo/{name}{c}"]["texts"]]
-            np.testing.assert_allclose(got, want.ravel(), rtol=2e-3, atol=1e-6)
-    facts = viewer.page.evaluate("() => tconv.page.cards.find((card) => card.name === 'undo').facts")
-    assert (facts["rank"], facts["lost"]) == (answer.rank, answer.null_space_dimension)
-    np.testing.assert_allclose(facts["transposed"], answer.transposed_residual, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(facts["recovered"], answer.recovered_residual, rtol=1e-6, atol=1e-9)
+def test_undo(viewer: Viewer) -> None:
+    several = drawn(layers(60), 30)
+    visits = viewer.visits(several, "tconv.page.cards.find((card) => card.name === 'undo').facts")
+    for (seen, weight), (shown, facts) in zip(several, visits, strict=True):
+        answer = tconv.undo(seen.geometry, seen.x, weight, seen.groups)
+        for c in range(len(seen.x)):
+            for name, want in (("transposed", answer.transposed[c]), ("recovered", answer.recovered[c])):
+                got = [float(text) for text in shown[f"undo/{name}{c}"]["texts"]]
+                np.testing.assert_allclose(got, want.ravel(), rtol=2e-3, atol=1e-6)
+        assert (facts["rank"], facts["lost"]) == (answer.rank, answer.null_space_dimension)
+        np.testing.assert_allclose(facts["transposed"], answer.transposed_residual, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(facts["recovered"], answer.recovered_residual, rtol=1e-6, atol=1e-9)
 
 
-@settings(SEARCH, max_examples=25)
-@given(layers(120))
-def test_what_follows_from_the_sizes(viewer: Viewer, layer: tuple[Trace, Any]) -> None:
-    seen, weight = layer
-    viewer.show(seen, weight)
-    sizes = viewer.text("sizes")
-    seen_at_most = zip(tconv.receptive_field([seen.geometry]), seen.in_size, strict=True)
-    field = "x".join(str(min(pair)) for pair in seen_at_most)
-    assert f"An output cell sees {field} input cells at most." in sizes
-    macs = seen.geometry.macs(seen.in_size, len(seen.x), len(seen.y), seen.groups)
-    assert f"{macs} multiplications, none with an inserted zero" in sizes
-    counted = seen.geometry.coverage(seen.in_size)
-    said = viewer.page.locator("#card-coverage .notes").inner_text()
-    assert ("Holes" in said) == bool(counted.hole_count)
-    assert ("Uneven" in said) == (not counted.is_even)
-    if not counted.is_even:
-        assert f"with period {'x'.join(map(str, counted.period))}" in said
+def test_what_follows_from_the_sizes(viewer: Viewer) -> None:
+    several = drawn(layers(120), 25)
+    texts = "['#sizes', '#card-coverage .notes'].map((place) => document.querySelector(place).textContent)"
+    for (seen, _), (_, (sizes, said)) in zip(several, viewer.visits(several, texts), strict=True):
+        seen_at_most = zip(tconv.receptive_field([seen.geometry]), seen.in_size, strict=True)
+        field = "x".join(str(min(pair)) for pair in seen_at_most)
+        assert f"An output cell sees {field} input cells at most." in sizes
+        macs = seen.geometry.macs(seen.in_size, len(seen.x), len(seen.y), seen.groups)
+        assert f"{macs} multiplications, none with an inserted zero" in sizes
+        counted = seen.geometry.coverage(seen.in_size)
+        assert ("Holes" in said) == bool(counted.hole_count)
+        assert ("Uneven" in said) == (not counted.is_even)
+        if not counted.is_even:
+            assert f"with period {'x'.join(map(str, counted.period))}" in said
 
 
 def test_worked_examples(viewer: Viewer) -> None:

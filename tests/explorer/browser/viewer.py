@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -34,8 +36,9 @@ READ = """() => {
       };
     }
   }
-  return JSON.stringify(found); // as text, which the driver hands over ten times as fast as lists
+  return found;
 }"""
+TEXT = f"() => JSON.stringify(({READ})())"  # which the driver hands over ten times as fast as lists
 
 POINT = """([card, plate, n]) => {
   const group = document.querySelector(`#card-${card} [data-plate="${plate}"]`);
@@ -77,22 +80,52 @@ class Viewer:
         self.restore(permalink(seen, weight))
 
     def read(self) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = json.loads(self.page.evaluate(READ))
+        found: dict[str, dict[str, Any]] = json.loads(self.page.evaluate(TEXT))
         return found
 
     def shown(self, seen: Trace, weight: Any = None) -> dict[str, dict[str, Any]]:
         """`show` and `read` in one visit, which saves a painting of the whole page in between."""
-        found: str = self.page.evaluate(
-            f"text => {{ tconv.restore(text); return ({READ})(); }}", permalink(seen, weight)
-        )
-        plates: dict[str, dict[str, Any]] = json.loads(found)
+        ((plates, _),) = self.visits([(seen, weight)])
         return plates
 
-    def pointed(self, card: str, plate: str, cell: int) -> dict[str, dict[str, Any]]:
-        """`point` and `read` in one visit."""
-        found: str = self.page.evaluate(f"at => {{ ({POINT})(at); return ({READ})(); }}", [card, plate, cell])
-        plates: dict[str, dict[str, Any]] = json.loads(found)
+    def visits(
+        self, layers: Iterable[tuple[Trace, Any]], also: str = "null"
+    ) -> Iterator[tuple[dict[str, dict[str, Any]], Any]]:
+        """`shown` for layer after layer without a painting in between, and what `also`, JavaScript, finds there."""
+        layers = iter(layers)
+        while some := list(islice(layers, 25)):
+            found: str = self.page.evaluate(
+                f"""all => JSON.stringify(all.map((text) => {{
+                  tconv.restore(text);
+                  return [({READ})(), {also}];
+                }}))""",
+                [permalink(*layer) for layer in some],
+            )
+            yield from json.loads(found)
+
+    def pointed(self, layer: tuple[Trace, Any], cells: Sequence[tuple[str, str, int]]) -> list[dict[str, Any]]:
+        """`show`, then `point` and `read` for each of the (card, plate, cell), in one visit."""
+        found: str = self.page.evaluate(
+            f"""([text, cells]) => {{
+              tconv.restore(text);
+              return JSON.stringify(cells.map((at) => {{ ({POINT})(at); return ({READ})(); }}));
+            }}""",
+            [permalink(*layer), [list(cell) for cell in cells]],
+        )
+        plates: list[dict[str, Any]] = json.loads(found)
         return plates
+
+    def follow(self, link: str, find: str = "null") -> Any:
+        """What following a link does, and what `find`, JavaScript, finds afterwards."""
+        return self.page.evaluate(
+            f"""async link => {{
+              const followed = new Promise((done) => addEventListener("hashchange", done, {{once: true}}));
+              location.hash = link;
+              await followed; // after the page's own listener, which was there before
+              return {find};
+            }}""",
+            link,
+        )
 
     def point(self, card: str, plate: str, cell: int) -> None:
         """Move the pointer over a cell."""

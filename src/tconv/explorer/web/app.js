@@ -19,7 +19,7 @@ import {say, speak} from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const page = {
-  state: START, layer: null, look: null, pairs: [], cards: [], problems: [], before: {}, zoomed: new Set(), free: 0, later: 0,
+  state: START, layer: null, look: null, pairs: [], cards: [], problems: [], before: {}, zoomed: new Set(), free: 0, later: 0, width: 0,
   choice: {linked: true, asymmetric: false}, code: {framework: "PyTorch"}, spoken: null, faded: null,
 };
 const player = makePlayer((time, look) => {
@@ -127,7 +127,8 @@ function draw(fresh = false) {
   const order = ["layer", ...(state.view === "all" ? VIEWS.slice(1) : [state.view, ...VIEWS.slice(1).filter((name) => name !== state.view)])];
   if ($("views").dataset.names !== `${order}${state.lang}${state.view}`) buildCards(order);
   $("views").dataset.names = `${order}${state.lang}${state.view}`;
-  fillCards($("views").firstElementChild, page.cards, layer, {...state, zoomed: page.zoomed, free: page.free}, $("views").clientWidth, fresh);
+  page.width ||= $("views").clientWidth; // asking for it lays out the whole page, so that it is asked once
+  fillCards($("views").firstElementChild, page.cards, layer, {...state, zoomed: page.zoomed, free: page.free}, page.width, fresh);
   $("sizes").replaceChildren(...sizesPanel(layer));
   $("code").replaceChildren(...codePanel(layer, page.code));
   buildLegend();
@@ -290,8 +291,7 @@ function listen() {
   $("drawer").addEventListener("toggle", () => { // on a phone the settings lie over the page's end: bring what they change above
     if ($("drawer").open && innerWidth <= 900) scrollTo({top: views.offsetTop - $("bar").offsetHeight - 8, behavior: "instant"});
   });
-  let width = 0;
-  new ResizeObserver(() => { const now = views.clientWidth; if (now && Math.abs(now - width) > 8) { width = now; if (page.layer) draw(); } }).observe(views);
+  new ResizeObserver(() => { const now = views.clientWidth; if (now && Math.abs(now - page.width) > 8) { page.width = now; if (page.layer) draw(); } }).observe(views);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 }
 
@@ -304,9 +304,9 @@ function dress() {
   const {state} = page;
   speak(state.lang);
   document.documentElement.lang = state.lang === "zh" ? "zh-Hans" : "en";
+  if (document.documentElement.dataset.theme !== state.theme) forgetColours();
   document.documentElement.dataset.theme = state.theme;
   document.title = say("title");
-  forgetColours();
   document.querySelectorAll("[data-say]").forEach((each) => { each.textContent = say(each.dataset.say); });
   $("lesson").hidden = !state.lesson;
   $("explorer").hidden = Boolean(state.lesson);
