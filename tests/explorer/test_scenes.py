@@ -72,6 +72,13 @@ def test_neurons_have_an_edge_for_every_multiplication(seen: Trace) -> None:
         assert len(edges) == seen.connected.sum()
         assert sum(edge.lit for edge in edges) == seen.connected[:, column].sum()
         assert texts(scene, Role.INPUT) == written(seen.x) and texts(scene, Role.OUTPUT) == written(seen.linear)
+        if (
+            seen.matrix.size <= neurons.WRITTEN
+        ):  # the fully connected layer of these sizes: what is left, the rest empty
+            kept = seen.connected.sum()
+            assert texts(scene, Role.PHASE)[:kept] == written(seen.matrix[seen.connected])
+            assert texts(scene, Role.ZERO) == [""] * (seen.matrix.size - kept)
+            assert texts(scene, Role.PHASE, lit=True) == written(seen.matrix[seen.connected[:, column], column])
     numbers = seen.weight.size
     assert film.still.says.endswith(
         f"Fully connected {seen.matrix.size} weights, sparse {seen.connected.sum()}, shared {numbers}."

@@ -61,7 +61,15 @@ def lit_tables(seen: Trace, pairs: list[Pair]) -> dict[str, set[int]]:
     return found
 
 
-SAME = {"convolved": "y", "interleaved": "y", "folded": "y", "up": "y", "phasetaps": "w", "target": "column"}
+SAME = {
+    "neuron_full": "matrix",
+    "convolved": "y",
+    "interleaved": "y",
+    "folded": "y",
+    "up": "y",
+    "phasetaps": "w",
+    "target": "column",
+}
 
 
 def check(shown: dict[str, dict[str, Any]], seen: Trace, pairs: list[Pair], own: tuple[str, int] | None = None) -> None:

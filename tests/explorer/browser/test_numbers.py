@@ -156,6 +156,10 @@ def expected_windows(seen: Trace) -> Iterator[tuple[str, list[str]]]:
     if max(seen.y.size, seen.x.size) <= 40:
         yield "neurons/neuron_x", written(seen.x)
         yield "neurons/neuron_y", written(seen.linear)
+        yield (
+            "neurons/neuron_full",
+            [number(v) if on else "" for v, on in zip(seen.matrix.flat, seen.connected.flat, strict=True)],
+        )
     first = next(e for e in range(len(seen.y)) if seen.connects(0, e))
     cells = seen.y[0].size
     rows = slice(first * cells, (first + 1) * cells)

@@ -20,6 +20,7 @@ from tconv.geometry import Sizes
 
 APART = 5.0  # room for the edges
 TINTS = 6  # colours that edges are told apart by
+WRITTEN = 400  # weights of a fully connected layer that are drawn
 
 
 class Joined(NamedTuple):
@@ -81,8 +82,9 @@ def _frames(trace: Trace) -> Iterator[tuple[Block, str]]:
     for n, (channel, *i) in enumerate(np.ndindex(trace.x.shape)):
         name = words.name("x", tuple(i), channel if len(trace.x) > 1 else None)
         lit = {edge for edge in edges if edge.i == n}
+        beside_it = [_full(trace, edges, n), _kernels(trace)] if full <= WRITTEN else [_kernels(trace)]
         yield (
-            beside(_drawn(columns, [edges], [lit]), _kernels(trace), gap=1.5),
+            beside(_drawn(columns, [edges], [lit]), *beside_it, gap=1.5),
             f"{len(lit)} edges leave {name}, one copy of the kernel. Fully connected {full} weights, sparse {sparse}, "
             f"shared {shared}.",
         )
@@ -146,6 +148,18 @@ def _drawn(columns: list[Column], edges: list[list[Joined]], lit: Sequence[Colle
             Box(lefts[n], tops[n] + at, wide, words.number(v), role, 0, at in shown) for at, v in enumerate(values)
         ]
     return Block(lefts[-1] + wide, height, tuple(marks))
+
+
+def _full(trace: Trace, edges: list[Joined], column: int) -> Block:
+    """The weights of a fully connected layer: those that are left in colour, a column of them lit; the others empty."""
+    numbers = {(edge.o, edge.i): edge.number for edge in edges}
+
+    def look(at: Sizes) -> Look:
+        if at not in numbers:
+            return Look("", Role.ZERO)
+        return Look(words.number(trace.matrix[at]), Role.PHASE, numbers[at[0], at[1]] % TINTS, at[1] == column)
+
+    return sheet(f"fully connected {words.by(trace.matrix.shape)}", trace.matrix.shape, look, Role.KERNEL)
 
 
 def _kernels(trace: Trace) -> Block:

@@ -8,7 +8,7 @@ const KINDS = ["U-Net", ...Object.keys(FCNS)];
 
 /** The question, and the network drawn as the U that it is named after; `asked` is kept between two drawings. */
 export function networkPanel(asked) {
-  const place = node("div", {});
+  const place = node("div", {className: "network-place"});
   const field = (name, least, most) => node("input", {type: "number", min: least, max: most, value: asked[name], name: `net-${name}`, ariaLabel: say(`net_${name}`), oninput: (event) => {
     const typed = Math.round(Number(event.target.value));
     if (event.target.value === "" || !(typed >= least && typed <= most)) return;

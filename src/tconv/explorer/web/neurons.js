@@ -2,12 +2,14 @@
 
 import {corners, element} from "./draw.js";
 import {kept, links, pairsOf, placeW, steps, toCanvas, toOutput, valueW} from "./layer.js";
-import {allW, platePut, plateVector, plateW} from "./plates.js";
+import {transposedMatrix} from "./linear.js";
+import {allW, plateMatrix, platePut, plateVector, plateW} from "./plates.js";
 import {combinations, flat, inside, range, unflat} from "./relation.js";
 import {number, say} from "./words.js";
 
 const LONGEST = 40; // neurons that stand in one column
 const APART = 190;
+const FULLY = 400; // weights of a fully connected layer that are written out
 const WINDOWS = 9; // and two, where each is large
 
 /** Every cell a neuron, every multiplication that is kept an edge; edges of one colour share one number of the kernel. */
@@ -29,20 +31,28 @@ export function neurons(layer) {
     pick: (n) => ({kind: "p", e: Math.floor(n / layer.cells.y), at: toCanvas(layer, unflat(n % layer.cells.y, layer.shape.y))}),
   });
   const taps = allW(layer, (c, e) => ({...plateW(layer, c, e), name: `neuronw${c}.${e}`, role: (n) => `phase${(placeW(layer, c, e) * layer.cells.w + n) % 6}`}));
+  const joins = new Map(edges.map((pair) => [to(pair) * ins + from(pair), pair]));
+  const all = {
+    ...plateMatrix("neuron_full", say("neurons_full"), transposedMatrix(layer), {
+      hits: (pair) => (kept(layer, pair.p) ? to(pair) * ins + from(pair) : -1), role: (n) => (joins.has(n) ? `phase${colour(joins.get(n))}` : "zero"),
+      pick: (n) => (joins.has(n) ? {kind: "pair", c: joins.get(n).c, i: joins.get(n).i, e: joins.get(n).e, k: joins.get(n).k} : y.pick(Math.floor(n / ins))),
+    }), ...(ins * outs > FULLY ? {dots: true} : {}),
+  };
   return {
-    items: [x, y, taps], notes: [counts],
-    arrange: (picture) => apart(picture, x, y, taps),
+    items: [x, y, all, taps], notes: [counts],
+    arrange: (picture) => apart(picture, x, y, all, taps),
     edges: (svg) => joined(svg, x, y, edges, {from, to, colour}, (pair) => kept(layer, pair.p)),
   };
 }
 
-/** The two columns far enough apart for edges, their middles on one line. */
-function apart(picture, x, y, taps) {
-  picture.height = Math.max(x.size.down, y.size.down, taps.reduce((sum, plate) => sum + plate.size.down + 8, 0)) + 2;
+/** The two columns far enough apart for edges, their middles on one line; the matrix and the kernels beside them. */
+function apart(picture, x, y, all, taps) {
+  picture.height = Math.max(x.size.down, y.size.down, all.size.down, taps.reduce((sum, plate) => sum + plate.size.down + 8, 0)) + 2;
   for (const plate of [x, y]) plate.y = (picture.height - plate.size.down) / 2;
   x.x = 0;
   y.x = x.size.across + APART;
-  for (const plate of taps) plate.x = y.x + y.size.across + 36;
+  [all.x, all.y] = [y.x + y.size.across + 36, y.y];
+  for (const plate of taps) plate.x = all.x + all.size.across + 36;
   picture.width = taps[0].x + Math.max(...taps.map((plate) => plate.size.across)) + 2;
 }
 

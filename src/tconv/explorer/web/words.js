@@ -3,6 +3,7 @@
 const WORDS = {
   title: ["Transposed convolution explorer", "转置卷积探索器"],
   tagline: ["Input i and tap k (one number of the kernel) meet at output o. Everything below is this one relation, with your numbers.", "输入 i 与卷积核元素 k 在输出 o 处相遇。下面各图都由这一关系和你设定的数值得出。"],
+  law_s: ["stride", "步幅"], law_d: ["dilation", "膨胀率"], law_p: ["padding", "填充"],
   skip: ["Skip to the layer", "跳到主要内容"],
   settings: ["Settings", "设置"],
   layer: ["The layer", "当前层"],
@@ -140,7 +141,8 @@ const WORDS = {
     "把 C 的第 i 行画成 y 的形状，就是卷积计算结果 i 时所看的窗口；它也是 C^T 的第 i 列，即印记。把 C^T 的第 o 行画成插零的 x 的形状，就是滑到 o 处的翻转卷积核：请指向一个输出。"],
   about_neurons: ["Cells as neurons, multiplications as edges; edges of one colour share one number. Edges that leave one input are one copy of the kernel: this layer shares it per input. From right to left the same edges are the convolution, which shares it per output.",
     "元素是神经元，乘法是边；同色的边共用一个数。从一个输入出发的边是卷积核的一份拷贝：这一层按输入共享。从右向左看，同样的边就是卷积，它按输出共享。"],
-  neurons_count: ["A fully connected layer of these sizes has {full} weights; {edges} of them are left here (sparse), and they share {shared} numbers.", "同样大小的全连接层有 {full} 个权重；这里只留下 {edges} 个（稀疏），它们共用 {shared} 个数。"],
+  neurons_full: ["fully connected", "全连接"],
+  neurons_count: ["A fully connected layer of these sizes has {full} weights; {edges} of them are left here (sparse), and they share {shared} numbers. The matrix has a cell per weight: those of one colour are one number, and the empty ones are those that are left out.", "同样大小的全连接层有 {full} 个权重；这里只留下 {edges} 个（稀疏），它们共用 {shared} 个数。矩阵的每个格子是一个权重：同色的格子是同一个数，空白的格子是省去的权重。"],
   windows_some: ["The first {shown} of {all} rows are shown.", "显示 {all} 行中的前 {shown} 行。"], windows_channels: ["Of several channels the first pair is shown.", "多通道时显示第一对通道。"],
   window_row: ["row {n} of C", "C 的第 {n} 行"], window_row_t: ["row y[{o}] of C^T", "C^T 的 y[{o}] 行"],
   family_all: ["Many matrices undo the layer, as pinv(C^T) C^T is the identity: B = pinv(C^T) + W (1 - C^T pinv(C^T)) does for every W, and B C^T is the identity. The slider fills W.", "能还原该层的矩阵有很多，因为 pinv(C^T) C^T 是单位矩阵：对任意 W，B = pinv(C^T) + W (1 - C^T pinv(C^T)) 都满足 B C^T 为单位矩阵。滑块设定 W 的元素。"],
