@@ -339,6 +339,12 @@ def test_axe_finds_nothing(lesson: Viewer) -> None:
             assert violations(lesson) == [], (theme, language, answered)
 
 
+SIDEWAYS = """() => [...document.querySelectorAll("main *")]
+  .filter((each) => ["auto", "scroll"].includes(getComputedStyle(each).overflowX))
+  .filter((each) => each.scrollWidth > each.clientWidth + 1)
+  .map((each) => each.className || each.tagName)"""
+
+
 @pytest.mark.parametrize("width", [320, 375, 768, 1024, 1440, 1920])
 def test_nothing_scrolls_sideways(lesson: Viewer, width: int) -> None:
     lesson.page.set_viewport_size({"width": width, "height": 800})
@@ -348,6 +354,7 @@ def test_nothing_scrolls_sideways(lesson: Viewer, width: int) -> None:
             lesson.page.locator("#learned").scroll_into_view_if_needed()
             lesson.page.locator("#learned figure").first.wait_for()
         assert lesson.page.evaluate("() => document.documentElement.scrollWidth") <= width, text
+        assert lesson.page.evaluate(SIDEWAYS) == [], text
 
 
 def test_both_languages_are_complete(lesson: Viewer) -> None:

@@ -38,8 +38,13 @@ function found({from, to, k}, load) {
     return [node("p", {}, say("none_found", {from, to}), " ", say("near_found", {sizes: near.join("; ")}))];
   }
   const heads = ["k", "s", "padding", "op", "macs_head", "coverage", "remarks"];
+  const cell = (text, n) => { // its heading as well, for phones, where every row is a paragraph
+    const made = node("td", {}, String(text));
+    if (n < 5) made.dataset.head = say(heads[n]);
+    return made;
+  };
   const rows = layers.slice(0, SHOWN).map((each) => node("tr", {},
-    ...[each.k, each.s, each.p, each.op, each.macs, say(each.uneven ? "uneven" : "even"), each.waste ? say("wasteful") : ""].map((text) => node("td", {}, String(text))),
+    ...[each.k, each.s, each.p, each.op, each.macs, say(each.uneven ? "uneven" : "even"), each.waste ? say("wasteful") : ""].map(cell),
     node("td", {}, node("button", {type: "button", onclick: () => load(each, from)}, say("load")))));
   return [node("p", {}, say(layers.length === 1 ? "found_one" : "found", {n: layers.length, from, to})), node("div", {className: "scroll", tabIndex: 0, role: "region", ariaLabel: say("solver")}, node("table", {className: "solutions"},
     node("thead", {}, node("tr", {}, ...heads.map((head) => node("th", {scope: "col"}, say(head))), node("td"))), node("tbody", {}, ...rows)))];
