@@ -24,8 +24,8 @@ class Plan:
     Attributes:
         output_shape: (batch, out_channels, *out_size), or without the batch.
         way: "pixels" (neighbouring pixels fill the vectors), "cells" (outputs of one cell fill them), "depthwise",
-            "winograd_4x4", "winograd_6x6" or "winograd_line" (see `prepare`), "reference" (plain loops: that backend, or weights that are not finite) or
-            "NumPy" (no native dtype).
+            "winograd_6x6", "winograd_4x4" or "winograd_line" (see `prepare`), "reference" (plain loops: that backend,
+            or weights that are not finite) or "NumPy" (no native dtype).
         workspace_bytes: what each thread needs beside input, output and packed weights; None where NumPy computes.
     """
 
