@@ -138,8 +138,7 @@ class Winograd final : public Program<S> {
 
    private:
     static constexpr Index all_points = points * points, most_cells = (points - 1) * (points - 1);
-    // One by one: the way back from large tiles multiplies what is lost.
-    static constexpr Index most_added = points == large_tile ? longest_sum / 8 : longest_sum;
+    static constexpr Index most_added = longest_sum / (points == large_tile ? 8 : 1);  // the way back multiplies what is lost
 
     using Side = WinogradSide<points>;
     using Sheet = WinogradSheet;
