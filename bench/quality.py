@@ -1,6 +1,6 @@
 """How good a training is beside a plain loop, at equal wall time: the table of docs/quality.md.
 
-    python bench/quality.py                                          three sets, 1, 3 and 10 minutes: about 90 minutes
+    python bench/quality.py                                          three sets, 1, 3 and 10 minutes: about two hours
     python bench/quality.py --sets cells --minutes 1 -o out/quality.md
 
 `tconv segment train DATA -o RUN --minutes M`, with nothing else said, against a plain loop (AdamW, flips,
@@ -63,24 +63,29 @@ def run(command: list[str], threads: int) -> tuple[str, float]:
     return done.stdout, perf_counter() - begun
 
 
-def compare(kind: str, minutes: float, place: Path, threads: int) -> Iterator[dict[str, Any]]:
-    """A row per contender."""
-    data, unseen, trained = place / kind, place / f"{kind}_test", place / f"{kind}_{minutes:g}"
-    tconv = [sys.executable, "-m", "tconv.segmentation.train", str(data), "-o", str(trained)]
-    _, seconds = run([*tconv, "--minutes", f"{minutes:g}"], threads)
-    found = json.loads(run([sys.executable, "-c", MEASURE, str(trained), str(unseen)], threads)[0])
-    features = ",".join(map(str, found["arguments"]["features"]))
-    row = {"set": kind, "minutes": minutes, "features": features, "size": found["size"]}
-    yield row | {"who": "tconv", "mean_iou": found["finished"], "seconds": seconds}
-    yield row | {"who": "tconv, network alone", "mean_iou": found["plain"], "seconds": seconds}
-    batch = next(line.split("=")[1].strip() for line in (trained / "settings.toml").read_text().splitlines()
-                 if line.startswith("batch ="))  # fmt: skip
-    same = ["--minutes", f"{minutes:g}", "--size", str(found["size"]), "--batch", batch, "--features", features]
-    loop = [sys.executable, str(HERE / "plain_loop.py"), str(data), str(unseen), *same]
-    yield row | {"who": "plain loop"} | json.loads(run(loop, threads)[0].splitlines()[-1])
+def compare(kind: str, times: list[float], place: Path, threads: int) -> Iterator[dict[str, Any]]:
+    """A row per contender and time."""
+    data, unseen = place / kind, place / f"{kind}_test"
+    for minutes in times:
+        trained = place / f"{kind}_{minutes:g}"
+        tconv = [sys.executable, "-m", "tconv.segmentation.train", str(data), "-o", str(trained)]
+        _, seconds = run([*tconv, "--minutes", f"{minutes:g}"], threads)
+        found = json.loads(run([sys.executable, "-c", MEASURE, str(trained), str(unseen)], threads)[0])
+        features = ",".join(map(str, found["arguments"]["features"]))
+        batch = next(line.split("=")[1].strip() for line in (trained / "settings.toml").read_text().splitlines()
+                     if line.startswith("batch ="))  # fmt: skip
+        row = {"set": kind, "minutes": minutes, "seconds": seconds}
+        yield row | {"who": "tconv", "mean_iou": found["finished"]}
+        yield row | {"who": "tconv, network alone", "mean_iou": found["plain"]}
+    # What tconv chooses is the same for all times up to an hour, so one run of the others is measured at all of them.
+    same = ["--minutes", *(f"{minutes:g}" for minutes in times), "--size", str(found["size"]), "--batch", batch]
+    loop = [sys.executable, str(HERE / "plain_loop.py"), str(data), str(unseen), *same, "--features", features]
+    others = {"plain loop": loop}
     if find_spec("segmentation_models_pytorch"):
-        out, _ = run([*loop, "--smp", "resnet18"], threads)
-        yield row | {"who": "smp Unet(resnet18)"} | json.loads(out.splitlines()[-1])
+        others["smp Unet(resnet18)"] = [*loop, "--smp", "resnet18"]
+    for who, command in others.items():
+        for line in run(command, threads)[0].splitlines():
+            yield {"set": kind, "who": who} | json.loads(line)
 
 
 def table(rows: list[dict[str, Any]], threads: int) -> str:
@@ -91,7 +96,7 @@ def table(rows: list[dict[str, Any]], threads: int) -> str:
     lines = ["| set | minutes | network | mean IoU | seconds |", "| --- | ---: | --- | ---: | ---: |"]
     lines += [
         f"| {row['set']} | {row['minutes']:g} | {row['who']} | {row['mean_iou']:.3f} | {row['seconds']:.0f} |"
-        for row in rows
+        for row in sorted(rows, key=lambda row: (SETS.index(row["set"]), row["minutes"]))
     ]
     return f"# Quality beside a plain loop\n\n{how}\n\n{listed}\n\n" + "\n".join(lines) + "\n"
 
@@ -110,10 +115,9 @@ def main() -> None:
             make = [sys.executable, "-m", "tconv", "segment", "make-data", kind]
             run([*make, str(place / kind), "-n", str(IMAGES[kind])], options.threads)
             run([*make, str(place / f"{kind}_test"), "-n", str(UNSEEN), "--part", "test"], options.threads)
-            for minutes in options.minutes:
-                for row in compare(kind, minutes, place, options.threads):
-                    rows.append(row)
-                    print(row, flush=True)
+            for row in compare(kind, sorted(options.minutes), place, options.threads):
+                rows.append(row)
+                print(row, flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(table(rows, options.threads), encoding="utf-8")
 

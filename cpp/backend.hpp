@@ -13,9 +13,8 @@ enum class Activation { none, relu, leaky_relu, tanh, sigmoid, gelu, silu };
 constexpr int max_rows = 8;     // of a tile, over all backends
 constexpr int max_vectors = 8;  // of a tile, over all backends
 
-// Inputs and products of a tile of Winograd's way, on either axis: see ways/winograd.hpp.
-template <class S>
-constexpr int winograd_points = is_own_sum<S> ? 4 : 6;
+// Inputs and products of a tile of Winograd's way, on either axis, small and large: see ways/winograd.hpp.
+constexpr int small_tile = 4, large_tile = 6;
 
 // How its transformed weights lie in memory where a layer has no room for them as they are. There are four times as many as
 // weights of 3x3 taps, which layers of bfloat16 have room for in 16 bits; in float16 they cost results about as much as the
@@ -108,6 +107,19 @@ struct Moments {
     double mean, squares;
 };
 
+// Winograd's tiles of so many inputs on either axis.
+template <class S>
+struct TileKernels {
+    using T = Sum<S>;
+
+    // The inputs: to[point*point_step + channel] from a tile's pixels x, row by row; whole vectors of channels.
+    void (*spread)(T* to, Index point_step, const S* const* x, Index channels);
+    // The outputs, for 3 or 2 taps along columns and rows: y[row*y_row + column*y_column + channel] = bias + scale*sum of
+    // the products m[point*point_step + channel], if bit row*columns + column is wanted. False if one is not finite.
+    bool (*collect[2][2])(T* y, Index y_row, Index y_column, unsigned wanted, const T* m, Index point_step, T scale,
+                          const T* bias, Index channels);
+};
+
 // A tile is rows x (vectors * lanes) sums, kept in registers while the kernel walks over taps and channels. Arrays lie in
 // memory as S; panels and packed weights have elements E, of one channel or of some: what is called a channel of them is an
 // element's. All else is of the type of the sums.
@@ -148,15 +160,11 @@ struct Kernels {
     // y[pixel*y_step + j] = bias[j] + sum over s of w[s.weight + j] * x[s.input + pixel*x_step + j]; no bias if null
     void (*blend)(T* y, Index y_step, const S* x, Index x_step, const T* w, const T* bias, const Source* sources,
                   Index count, Index pixels, Index channels);
-    // Winograd's inputs: to[point*point_step + channel] from a tile's pixels x, row by row; whole vectors of channels.
-    void (*spread_tile)(T* to, Index point_step, const S* const* x, Index channels);
+    // Winograd's; small tiles are for arrays of the type of the sums alone.
+    TileKernels<S> small_tiles, large_tiles;
     // The products of a point: as `cells`, with sums as elements.
     void (*points[max_rows][max_vectors])(T* const* out, Index last, const T* const* x, const Index* number, Index taps,
                                           Index channels, Index first, Index end, const PointWeight<S>* w, const T* bias);
-    // Winograd's outputs, for 3 or 2 taps along columns and rows: y[row*y_row + column*y_column + channel] = bias + scale*sum
-    // of the products m[point*point_step + channel], if bit row*columns + column is wanted. False if one is not finite.
-    bool (*collect_tile[2][2])(T* y, Index y_row, Index y_column, unsigned wanted, const T* m, Index point_step,
-                               T scale, const T* bias, Index channels);
     // Winograd's on one axis: seven points of a tile's inputs, to[point*point_step + lane], in whole vectors of lanes; and
     // its four outputs from the products m[point*point_step + lane], false if one is not finite. Tiles are neighbours in a
     // row, row[4*lane + j], of which a vector more is read; or they lie in planes, x[0..7][lane] and

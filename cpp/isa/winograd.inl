@@ -11,14 +11,18 @@ INLINED void spread(V<T> (&d)[4]) {
     d[2] = difference;
 }
 
-// Six inputs, at the points 0, 1, -1, 2, -2 and infinity.
+// Six inputs, at the points 0, root, -root, 2*root, -2*root and infinity.
+template <class T>
+constexpr T root = T(0.70710678118654752440);  // of a half: see ways/winograd.hpp
+
 template <class T>
 INLINED void spread(V<T> (&d)[6]) {
-    const V<T> even = d[4] - T(4) * d[2], odd = d[3] - T(4) * d[1], far = d[4] - d[2], apart = T(2) * (d[3] - d[1]);
-    d[0] = T(4) * (d[0] - d[2]) + far;
-    d[5] = T(4) * (d[1] - d[3]) + (d[5] - d[3]);
-    d[1] = even + odd;
-    d[2] = even - odd;
+    const V<T> near = d[4] - T(2) * d[2], aside = root<T> * (d[3] - T(2) * d[1]);
+    const V<T> far = d[4] - T(0.5) * d[2], apart = root<T> * (T(2) * d[3] - d[1]);
+    d[0] = d[0] + d[4] - T(2.5) * d[2];
+    d[5] = d[1] + d[5] - T(2.5) * d[3];
+    d[1] = near + aside;
+    d[2] = near - aside;
     d[3] = far + apart;
     d[4] = far - apart;
 }
@@ -40,17 +44,17 @@ template <class T, int outputs>
 INLINED void collect(V<T> (&y)[outputs], const V<T> (&m)[6]) {
     const V<T> near = m[1] + m[2], far = m[3] + m[4], aside = m[1] - m[2], apart = m[3] - m[4];
     y[0] = m[0] + near + far;
-    y[1] = aside + T(2) * apart;
-    y[2] = near + T(4) * far;
-    y[3] = aside + T(8) * apart;
-    if constexpr (outputs == 5) y[4] = near + T(16) * far;
+    y[1] = root<T> * (aside + T(2) * apart);
+    y[2] = T(0.5) * near + T(2) * far;
+    y[3] = root<T> * (T(0.5) * aside + T(4) * apart);
+    if constexpr (outputs == 5) y[4] = T(0.25) * near + T(4) * far;
     y[outputs - 1] += m[5];
 }
 
-template <class S>
+template <class S, int points>
 void spread_tile(Sum<S>* to, Index point_step, const S* const* x, Index channels) {
     using T = Sum<S>;
-    constexpr int lanes = Vec<T>::lanes, points = tconv::winograd_points<S>;
+    constexpr int lanes = Vec<T>::lanes;
     for (Index c = 0; c < channels; c += lanes) {
         V<T> d[points][points];
         for (int j = 0; j < points; ++j) {
@@ -101,10 +105,21 @@ bool collect_tile(T* y, Index y_row, Index y_column, unsigned wanted, const T* m
 }
 
 // By the taps on either axis, three or two: as many outputs are left as points and one more.
-template <class S, int rows, int columns>
-constexpr auto collects() {
-    constexpr int points = tconv::winograd_points<S>;
-    return collect_tile<Sum<S>, points, points + 1 - rows, points + 1 - columns>;
+template <class S, int points>
+constexpr tconv::TileKernels<S> tile_kernels() {
+    using T = Sum<S>;
+    constexpr int three = points - 2, two = points - 1;
+    return {spread_tile<S, points>,
+            {{collect_tile<T, points, three, three>, collect_tile<T, points, three, two>},
+             {collect_tile<T, points, two, three>, collect_tile<T, points, two, two>}}};
+}
+
+template <class S>
+constexpr tconv::TileKernels<S> small_tile_kernels() {
+    if constexpr (tconv::is_own_sum<S>)
+        return tile_kernels<S, tconv::small_tile>();
+    else
+        return {};
 }
 
 }  // namespace

@@ -10,17 +10,18 @@
 
 namespace tconv {
 
-// Winograd's way of one axis reads and writes its sums in place, so it is for arrays of the type of the sums: of half
-// precision, its products of floats would take as long as twice as many of pairs.
+// Winograd's small tiles come in where large ones save little more or have no room for their packs. Its way of one axis
+// reads and writes its sums in place, so it is for arrays of the type of the sums: of half precision, its products of floats
+// would take as long as twice as many of pairs.
 template <class S>
 std::span<const Way<S>> ways() {
     if constexpr (is_own_sum<S>) {
-        static constexpr Way<S> list[] = {depthwise_way<S>,    winograd_way<S>, winograd_line_way<S>, point_way<S>,
-                                          woven_pixels_way<S>, cells_way<S>,    pixels_way<S>};
+        static constexpr Way<S> list[] = {depthwise_way<S>, large_winograd_way<S>, small_winograd_way<S>, winograd_line_way<S>,
+                                          point_way<S>,     woven_pixels_way<S>,   cells_way<S>,          pixels_way<S>};
         return list;
     } else {
-        static constexpr Way<S> list[] = {depthwise_way<S>,    winograd_way<S>, point_way<S>,
-                                          woven_pixels_way<S>, cells_way<S>,    pixels_way<S>};
+        static constexpr Way<S> list[] = {depthwise_way<S>,    large_winograd_way<S>, point_way<S>,
+                                          woven_pixels_way<S>, cells_way<S>,          pixels_way<S>};
         return list;
     }
 }

@@ -11,9 +11,11 @@
 // Large and small inputs of a tile meet in sums where the definition keeps them apart: rounding errors are relative to
 // the largest of its 4x4 inputs. So this way is taken only if it was asked for.
 //
-// Of half precision, tiles are of 6x6 inputs, at the points 0, 1, -1, 2, -2 and infinity: four cells of three taps, or five
-// of two. That needs four times fewer products, which are of floats, and its errors, some ten times those of the smaller
-// tiles, are still a hundredth of what is rounded off when results are stored.
+// Large tiles have 6x6 inputs: four cells of three taps, or five of two, on each axis. They need four times fewer products,
+// instead of 2.25 times. Their points are 0, r, -r, 2r, -2r and infinity, of which r = sqrt(1/2) makes the largest errors
+// smallest: with a hundred channels 1.6e-6 of the largest output in single precision, where 0, 1, -1, 2, -2 and infinity
+// would make 7e-6, small tiles make 4e-7 and the definition 8e-7. Their packs are more than twice as large.
+// Arrays of half precision, whose products are of floats, have large tiles alone.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -31,8 +33,8 @@
 
 namespace tconv {
 
-// Transformed weights are of type W.
-template <class S, class W>
+// Tiles have `points` inputs on either axis; transformed weights are of type W.
+template <class S, class W, int points>
 class Winograd final : public Program<S> {
     using T = Sum<S>;
 
@@ -48,21 +50,23 @@ class Winograd final : public Program<S> {
         lay_out();
     }
 
-    static bool fits(const Query<S>& query) {
+    // How many times fewer products than by the definition; 0 where it cannot or should not be.
+    static double saved(const Query<S>& query) {
         const auto& [layer, kernels, x, y, pairs] = query;
-        if (layer.axes.size() < 2 || x.strides[1] != 1 || y.strides[1] != 1) return false;
-        if (layer.in_channels < kernels.lanes || layer.out_channels < kernels.lanes) return false;
+        if (layer.axes.size() < 2 || x.strides[1] != 1 || y.strides[1] != 1) return 0;
+        if (layer.in_channels < kernels.lanes || layer.out_channels < kernels.lanes) return 0;
         double saved = 1, tiles = static_cast<double>(x.shape[0]);
         for (std::size_t a = layer.axes.size() - 2; a < layer.axes.size(); ++a) {
             const Side side(layer.axes[a]);
-            if (layer.axes[a].dilation != 1 || side.taps < 2 || side.taps > 3) return false;
+            if (layer.axes[a].dilation != 1 || side.taps < 2 || side.taps > 3) return 0;
             const auto along = static_cast<double>(side.tiles(y.shape[a + 2]));
             const auto pairs = static_cast<double>(x.shape[a + 2] * side.kernel);
             saved *= pairs / (along * static_cast<double>(points * side.stride));
             tiles *= along;
         }
         const double enough = takes_pairs(query) ? tuning::winograd::worth_while_pairs : tuning::winograd::worth_while;
-        return saved >= enough && tiles >= (is_own_sum<S> ? tuning::winograd::few_tiles : tuning::winograd::few_large_tiles);
+        const double least = points == large_tile ? tuning::winograd::few_large_tiles : tuning::winograd::few_tiles;
+        return saved >= enough && tiles >= least ? saved : 0;
     }
 
     // Whether weights of type T are too many for any layer, so that they are kept in W.
@@ -133,7 +137,8 @@ class Winograd final : public Program<S> {
     }
 
    private:
-    static constexpr Index points = winograd_points<S>, all_points = points * points, most_cells = (points - 1) * (points - 1);
+    static constexpr Index all_points = points * points, most_cells = (points - 1) * (points - 1);
+    static constexpr Index most_added = longest_sum / (points == large_tile ? 8 : 1);  // the way back multiplies what is lost
 
     using Side = WinogradSide<points>;
     using Sheet = WinogradSheet;
@@ -219,7 +224,6 @@ class Winograd final : public Program<S> {
                 *to = rounded<W>(value * by), to += step;
     }
 
-
     Tile tile_at(const Call& call, Index number) const {
         const Index columns = axes_[1].tiles(call.y.shape.back()), rows = axes_[0].tiles(rows_of(call.y));
         const Index row = number / columns % rows, column = number % columns;
@@ -259,7 +263,7 @@ class Winograd final : public Program<S> {
                     const S* at = image + row * call.x.strides[last - 1] + column * call.x.strides[last];
                     from[points * i + j] = is ? at : zeros_.data();
                 }
-            kernels_.spread_tile(to, point_step, from, channels_);
+            tiles().spread(to, point_step, from, channels_);
             to += pitch_;
         }
     }
@@ -268,7 +272,7 @@ class Winograd final : public Program<S> {
     void multiply(const Call& call, const Swath& swath, const T* inputs, Index in_step, T* products, Index out_step) const {
         thread_local std::vector<const T*> in;
         const Index width = swath.vectors * kernels_.lanes, taps = static_cast<Index>(call.sheet.taps.size());
-        const Index at_once = std::max<Index>(1, longest_sum / std::max<Index>(1, taps));
+        const Index at_once = std::max<Index>(1, most_added / std::max<Index>(1, taps));
         in.resize(static_cast<std::size_t>(taps * kernels_.rows));
         for (Index point = 0; point < all_points; ++point) {
             const Index first = call.g * weights_ + swath.weight + point * width * channels_ * taps_of(before_);
@@ -306,7 +310,7 @@ class Winograd final : public Program<S> {
 
     // Sums are written in place; those of half precision are activated and rounded on the way.
     bool collect(const Call& call, const Output& to, const T* products, Index step, const T* bias, Index channels) const {
-        const auto sums = kernels_.collect_tile[3 - axes_[0].taps][3 - axes_[1].taps];
+        const auto sums = tiles().collect[3 - axes_[0].taps][3 - axes_[1].taps];
         const auto [row, column] = steps(call.y);
         const T scale = call.packed.template bias<T>()[groups_ * out_vectors_ * kernels_.lanes];
         if constexpr (is_own_sum<S>) {
@@ -322,6 +326,8 @@ class Winograd final : public Program<S> {
             return true;
         }
     }
+
+    const TileKernels<S>& tiles() const { return points == small_tile ? kernels_.small_tiles : kernels_.large_tiles; }
 
     // Elements from a cell to the next on either axis.
     std::array<Index, 2> steps(const View<S>& y) const {
@@ -365,12 +371,30 @@ class Winograd final : public Program<S> {
     const std::vector<T> no_bias_ = std::vector<T>(static_cast<std::size_t>(max_vectors * kernels_.lanes));
 };
 
+// Where small tiles save nearly as many products, large ones are not worth their packs and their errors.
 template <class S>
-constexpr Way<S> winograd_way{
-    "winograd", true, true, Winograd<S, Sum<S>>::fits, Winograd<S, PointWeight<S>>::in_few_bits,
+bool large_tiles_fit(const Query<S>& query) {
+    const double saved = Winograd<S, Sum<S>, large_tile>::saved(query);
+    if constexpr (is_own_sum<S>)
+        return saved > tuning::winograd::worth_larger * Winograd<S, S, small_tile>::saved(query);
+    else
+        return saved > 0;
+}
+
+template <class S>
+constexpr Way<S> large_winograd_way{
+    "winograd_6x6", true, true, large_tiles_fit<S>, Winograd<S, PointWeight<S>, large_tile>::in_few_bits,
     [](const Query<S>& query, int in_few_bits) -> std::shared_ptr<const Program<S>> {
-        if (in_few_bits) return shared_program<Winograd<S, PointWeight<S>>>(query.form, query.kernels);
-        return shared_program<Winograd<S, Sum<S>>>(query.form, query.kernels);
+        if (in_few_bits) return shared_program<Winograd<S, PointWeight<S>, large_tile>>(query.form, query.kernels);
+        return shared_program<Winograd<S, Sum<S>, large_tile>>(query.form, query.kernels);
+    }};
+
+template <class T>
+constexpr Way<T> small_winograd_way{
+    "winograd_4x4", true, true, [](const Query<T>& query) { return Winograd<T, T, small_tile>::saved(query) > 0; },
+    [](const Query<T>&) { return 0; },
+    [](const Query<T>& query, int) -> std::shared_ptr<const Program<T>> {
+        return shared_program<Winograd<T, T, small_tile>>(query.form, query.kernels);
     }};
 
 }  // namespace tconv

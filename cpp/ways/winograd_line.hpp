@@ -334,7 +334,7 @@ class WinogradLine final : public Program<T> {
 
 template <class T>
 constexpr Way<T> winograd_line_way{
-    "winograd", true, true, WinogradLine<T>::fits, [](const Query<T>&) { return 0; },
+    "winograd_line", true, true, WinogradLine<T>::fits, [](const Query<T>&) { return 0; },
     [](const Query<T>& query, int) { return shared_program<WinogradLine<T>>(query.form, query.kernels); }};
 
 }  // namespace tconv

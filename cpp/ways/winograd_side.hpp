@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 
 #include "../problem.hpp"
 
@@ -26,18 +27,18 @@ struct WinogradSide {
     template <class Taps>
     std::array<double, points> transformed(Taps tap) const {
         const double g0 = tap(taps - 1), g1 = tap(taps - 2), g2 = taps == 3 ? tap(0) : 0, last = taps == 3 ? g2 : g1;
+        const double near = g0 + g2 / 2, far = g0 + 2 * g2, aside = g1 / std::numbers::sqrt2, apart = g1 * std::numbers::sqrt2;
         if constexpr (points == 4)
             return {g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, last};
         else
-            return {g0 / 4, -(g0 + g1 + g2) / 6, -(g0 - g1 + g2) / 6, (g0 + 2 * g1 + 4 * g2) / 24,
-                    (g0 - 2 * g1 + 4 * g2) / 24, last};
+            return {g0, -(near + aside) / 1.5, -(near - aside) / 1.5, (far + apart) / 6, (far - apart) / 6, last};
     }
 
     Index kernel, stride, crop;
     Index taps, cells;  // of a phase; of a tile
 };
 
-// A power of two by which weights are divided so that none is larger than 32, which no transform makes larger.
+// A power of two by which weights are divided so that none is larger than 32; no transform makes them three times as large.
 template <class S>
 double scale_of(const S* weights, Index count) {
     double most = 0;

@@ -24,8 +24,8 @@ class Plan:
     Attributes:
         output_shape: (batch, out_channels, *out_size), or without the batch.
         way: "pixels" (neighbouring pixels fill the vectors), "cells" (outputs of one cell fill them), "depthwise",
-            "winograd" (see `prepare`), "reference" (plain loops: that backend, or weights that are not finite) or
-            "NumPy" (no native dtype).
+            "winograd_6x6", "winograd_4x4" or "winograd_line" (see `prepare`), "reference" (plain loops: that backend,
+            or weights that are not finite) or "NumPy" (no native dtype).
         workspace_bytes: what each thread needs beside input, output and packed weights; None where NumPy computes.
     """
 
@@ -252,13 +252,14 @@ def prepare(
         groups: number of channel groups.
         activation: applied to the result: one of relu, leaky_relu, tanh, sigmoid, gelu, silu, as in
             torch.nn.functional; or ("leaky_relu", slope), default slope 0.01. Floating-point dtypes only.
-        winograd: allow Winograd's algorithm (Winograd 1980; Lavin and Gray, CVPR 2016), with up to 2.3 times fewer
+        winograd: allow Winograd's algorithm (Winograd 1980; Lavin and Gray, CVPR 2016), with up to 4 times fewer
             multiplications, where it pays: on channels-last arrays whose last two axes have two or three taps per phase
-            and dilation 1, with many channels (F(2, 3) and F(3, 2) on each axis); and on channels-first arrays of one
-            axis with stride 1 and three or more taps, of any dilation up to some dozens (F(4, 4)). Rounding errors are
-            then relative to the largest inputs of a neighbourhood (of 4x4, or of all that four outputs of one axis
-            read) instead of each output's own; NaN and Inf still stay where they belong. Half precision has larger
-            neighbourhoods on two axes, of 6x6 (F(4, 3) and F(5, 2)), and none on one.
+            and dilation 1, with many channels (F(4, 3) and F(5, 2) on each axis, or F(2, 3) and F(3, 2) where their
+            packed weights, less than half as large, are enough); and, but for half precision, on channels-first arrays
+            of one axis with stride 1 and three or more taps, of any dilation up to some dozens (F(4, 4)). Rounding
+            errors are then relative to the largest inputs of a neighbourhood (of 6x6, of 4x4, or of all that four
+            outputs of one axis read) instead of each output's own, and of 6x6 two to four times as large as without;
+            NaN and Inf still stay where they belong.
 
     Raises:
         RankError, ChannelError, KernelError, BiasError, DtypeError, ActivationError: as their names say.

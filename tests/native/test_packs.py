@@ -105,7 +105,7 @@ def test_what_a_source_may_not_be() -> None:
 
 def test_winograd_gives_way_where_its_weights_would_be_too_large() -> None:
     """Four times the weights, for two taps per phase: up to 16 MiB of them, and not one more."""
-    for channels, way in ((128, "winograd"), (129, "cells")):
+    for channels, way in ((128, "winograd_4x4"), (129, "cells")):
         weight = np.ones((channels, 512, 4, 4), np.float32)  # the pack of 128 is 16 MiB
         for made in (tconv.prepare, prepare_lent):
             layer = made(weight, None, GEOMETRY, winograd=True)

@@ -25,8 +25,9 @@ LAYERS = [
     ("cells", 300, 40, 1, (4, 4), 1, 0, (40, 300, 1, 1), False, False),
     ("depthwise", 48, 48, 48, (4, 4), 2, 1, (2, 48, 60, 60), False, False),
     ("depthwise", 48, 48, 48, (4, 4), 2, 1, (2, 48, 60, 60), True, False),
-    ("winograd", 64, 64, 1, (3, 3), 1, 1, (1, 64, 30, 30), True, True),
-    ("winograd", 64, 64, 1, (7,), 1, 3, (2, 64, 700), False, True),
+    ("winograd_6x6", 64, 64, 1, (3, 3), 1, 1, (1, 64, 30, 30), True, True),
+    ("winograd_4x4", 64, 64, 1, (4, 4), 2, 1, (1, 64, 30, 30), True, True),
+    ("winograd_line", 64, 64, 1, (7,), 1, 3, (2, 64, 700), False, True),
 ]
 tasks = lambda: len(os.listdir("/proc/self/task"))
 before = tasks()
@@ -40,7 +41,7 @@ for way, channels, out, groups, kernel, stride, padding, shape, last, winograd i
             x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
         geometry = tconv.Geometry.from_torch(kernel, stride, padding)
         layer = tconv.prepare(w, b, geometry, groups, winograd=winograd)
-        direct = dtype in (ml_dtypes.bfloat16, np.float16) and winograd and len(kernel) == 1
+        direct = dtype in (ml_dtypes.bfloat16, np.float16) and way in ("winograd_4x4", "winograd_line")
         if native.active().startswith("avx512") and not direct:  # others have fewer lanes to fill
             assert layer.plan(shape, last).way == way, (way, dtype, layer.plan(shape, last))
         results = set()

@@ -25,6 +25,10 @@ AXES = [
     (6, 2, (2, 2)),
     (9, 3, (5, 4)),
 ]
+SMALL, LARGE = "winograd_4x4", "winograd_6x6"  # by the inputs of a tile
+# Relative to the largest output, in units of the last place of 1; the definition's own are about 6.
+ERRORS = {SMALL: 30, LARGE: 60}
+BOUNDS = {SMALL: 2e-6, LARGE: 4e-6}  # of long sums
 
 
 def draw(rng: np.random.Generator, *shape: int) -> Array:
@@ -56,29 +60,41 @@ def exact(x: Array, weight: Array, bias: Array | None, geometry: Geometry, group
     return tconv.forms.taps.run(geometry, *wide, groups)
 
 
-def ready(x: Array, weight: Array, bias: Array | None, geometry: Geometry, *more: Any) -> tconv.Layer:
+def ready(x: Array, weight: Array, bias: Array | None, geometry: Geometry, *more: Any, way: str = LARGE) -> tconv.Layer:
     layer = tconv.prepare(weight, bias, geometry, *more, winograd=True)
-    assert layer.plan(x.shape, channels_last=True).way == "winograd"
+    assert layer.plan(x.shape, channels_last=True).way == way
     return layer
+
+
+def size_for(way: str, axes: list[tuple[int, int, tuple[int, int]]]) -> tuple[int, int]:
+    """The smallest maps, oblong ones, for which a way is taken: small tiles have few tiles, large ones have more."""
+    _, weight, bias, geometry = make(axes)
+    layer = tconv.prepare(weight, bias, geometry, winograd=True)
+    for height in range(7, 40):
+        if layer.plan((2, 33, height, height + 3), channels_last=True).way == way:
+            return height, height + 3
+    raise AssertionError(f"{way} is never taken")
 
 
 @pytest.mark.parametrize("backend", [name for name in native.backends() if name != "reference"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize(
+    ("axis", "way"), [(a, SMALL) for a in AXES] + [(a, LARGE) for a in AXES if -(-a[0] // a[1]) == 3], ids=str
+)
 def test_it_is_the_transposed_convolution(
-    axis: tuple[int, int, tuple[int, int]], dtype: Any, backend: str, monkeypatch: pytest.MonkeyPatch
+    axis: tuple[int, int, tuple[int, int]], way: str, dtype: Any, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TCONV_BACKEND", backend)
     other = (3, 1, (1, 1)) if axis[1] == 2 else (4, 2, (1, 1))
-    x, weight, bias, geometry = make([axis, other], dtype=dtype)
-    y, expected = ready(x, weight, bias, geometry)(x), exact(x, weight, bias, geometry)
-    np.testing.assert_allclose(y, expected, rtol=0, atol=np.finfo(dtype).eps * 30 * np.abs(expected).max())
+    x, weight, bias, geometry = make([axis, other], size_for(way, [axis, other]), dtype=dtype)
+    y, expected = ready(x, weight, bias, geometry, way=way)(x), exact(x, weight, bias, geometry)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=np.finfo(dtype).eps * ERRORS[way] * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("axis", [a for a in AXES if a != (3, 2, (1, 0)) and a[0] != 2], ids=str)
 def test_it_is_taken_where_it_saves_products(axis: tuple[int, int, tuple[int, int]]) -> None:
     x, weight, bias, geometry = make([axis, axis], size=(40, 40))
-    ready(x, weight, bias, geometry)
+    ready(x, weight, bias, geometry, way=LARGE if -(-axis[0] // axis[1]) == 3 else SMALL)
 
 
 def test_it_is_taken_only_where_it_can_be() -> None:
@@ -88,8 +104,11 @@ def test_it_is_taken_only_where_it_can_be() -> None:
         layer = tconv.prepare(weight, bias, geometry, changes.get("groups", 1), winograd=winograd)
         return layer.plan(x.shape, channels_last=channels_last).way
 
-    assert way() == "winograd"
-    assert way(groups=2) == "winograd"
+    assert way() == way(groups=2) == LARGE
+    assert way(axes=[(4, 2, (1, 1))] * 2) == SMALL  # of two taps, large tiles save little more
+    assert way(size=(9, 8)) == SMALL  # few large tiles
+    assert way(size=(24, 24), channels=(336, 336)) == LARGE
+    assert way(size=(24, 24), channels=(352, 352)) == SMALL  # no room for a pack of more than 16 MiB
     assert way(winograd=False) == "cells"
     assert way(channels_last=False) == "pixels"
     assert way(channels=(33, 5)) == "pixels"  # its channels do not fill a vector
@@ -115,29 +134,33 @@ def test_axes_before_the_last_two(kernel: int, stride: int, dilation: int, crop:
     """Holes, bias-only slices and all."""
     x, weight, bias, _ = make([(kernel, stride, crop), (3, 1, (1, 1)), (4, 2, (1, 1))], (5, 12, 18), dtype=dtype)
     geometry = Geometry((kernel, 3, 4), (stride, 1, 2), (dilation, 1, 1), [crop, (1, 1), (1, 1)])
-    y, expected = ready(x, weight, bias, geometry)(x), exact(x, weight, bias, geometry)
-    np.testing.assert_allclose(y, expected, rtol=0, atol=np.finfo(dtype).eps * 30 * np.abs(expected).max())
+    way = tconv.prepare(weight, bias, geometry, winograd=True).plan(x.shape, channels_last=True).way
+    y, expected = ready(x, weight, bias, geometry, way=way)(x), exact(x, weight, bias, geometry)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=np.finfo(dtype).eps * ERRORS[way] * np.abs(expected).max())
 
 
 def test_two_axes_before_the_last_two() -> None:
     axes = [(2, 2, (0, 0)), (3, 1, (1, 1)), (3, 1, (1, 1)), (3, 1, (1, 1))]
-    x, weight, bias, geometry = make(axes, (2, 3, 12, 18), (500, 20))  # long sums
-    y, expected = ready(x, weight, bias, geometry)(x), exact(x, weight, bias, geometry)
-    np.testing.assert_allclose(y, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
+    for channels, way in ((500, LARGE), (640, SMALL)):  # long sums; there is no room for a larger pack of 640
+        x, weight, bias, geometry = make(axes, (2, 3, 12, 18), (channels, 20))
+        y, expected = ready(x, weight, bias, geometry, way=way)(x), exact(x, weight, bias, geometry)
+        np.testing.assert_allclose(y, expected, rtol=0, atol=BOUNDS[way] * np.abs(expected).max())
 
 
-def test_groups_and_long_sums() -> None:
-    x, weight, bias, geometry = make([(4, 2, (1, 1)), (3, 1, (1, 1))], (20, 20), (1100, 17), groups=2, batch=1)
-    y, expected = ready(x, weight, bias, geometry, 2)(x), exact(x, weight, bias, geometry, 2)
-    np.testing.assert_allclose(y, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
+@pytest.mark.parametrize(("channels", "way"), [(1100, SMALL), (900, LARGE)])
+def test_groups_and_long_sums(channels: int, way: str) -> None:
+    x, weight, bias, geometry = make([(4, 2, (1, 1)), (3, 1, (1, 1))], (24, 20), (channels, 17), groups=2, batch=1)
+    y, expected = ready(x, weight, bias, geometry, 2, way=way)(x), exact(x, weight, bias, geometry, 2)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=BOUNDS[way] * np.abs(expected).max())
 
 
-def test_whole_numbers_are_exact() -> None:
+def test_whole_numbers_are_exact_in_small_tiles() -> None:
+    """Whose weights are halved at most; the points of large tiles are irrational."""
     rng = np.random.default_rng(0)
     x = last(rng.integers(-8, 9, (2, 32, 21, 20)).astype(np.float32))
     weight = rng.integers(-8, 9, (32, 32, 4, 4)).astype(np.float32)
     geometry = Geometry((4, 4), 2, 1, [(1, 1), (1, 1)])
-    np.testing.assert_array_equal(ready(x, weight, None, geometry)(x), exact(x, weight, None, geometry))
+    np.testing.assert_array_equal(ready(x, weight, None, geometry, way=SMALL)(x), exact(x, weight, None, geometry))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
@@ -148,27 +171,29 @@ def test_what_is_not_finite_stays_where_it_belongs(axis: tuple[int, int, tuple[i
     x[0, 3, 8, 7] = value
     if value == 3e38:  # and what lies two rows on is subtracted from it
         x[0, 3, 10, 7] = -value
-    layer = ready(x, weight, bias, geometry, 1, "relu")
+    layer = ready(x, weight, bias, geometry, 1, "relu", way=LARGE if axis[0] == 3 else SMALL)
     direct = tconv.prepare(weight, bias, geometry, 1, "relu")
     np.testing.assert_array_equal(layer(x), direct(x))
 
 
-def test_errors_are_relative_to_the_neighbourhood() -> None:
+@pytest.mark.parametrize(("axis", "way", "reach"), [((4, 2, (1, 1)), SMALL, 7), ((3, 1, (1, 1)), LARGE, 5)])
+def test_errors_are_relative_to_the_neighbourhood(axis: tuple[int, int, tuple[int, int]], way: str, reach: int) -> None:
     """An input of 1e6 disturbs outputs within a tile's reach, by its own rounding error; others stay as they were."""
-    x, weight, bias, geometry = make([(3, 1, (1, 1))] * 2, size=(40, 40), batch=1)
-    layer = ready(x, weight, bias, geometry)
+    x, weight, bias, geometry = make([axis] * 2, size=(40, 40), batch=1)
+    layer = ready(x, weight, bias, geometry, way=way)
     before = layer(x)
     x[0, 5, 20, 20] = 1e6
     after, expected = layer(x), exact(x, weight, bias, geometry)
     changed = np.argwhere((after != before).any((0, 1)))
-    assert np.abs(changed - 20).max() <= 3
-    assert np.abs(after - expected).max() < 30 * np.finfo(np.float32).eps * 1e6
+    assert np.abs(changed - 20 * axis[1]).max() <= reach
+    assert np.abs(after - expected).max() < ERRORS[way] * np.finfo(np.float32).eps * 1e6
 
 
+@pytest.mark.parametrize("axis", [(3, 1, (1, 1)), (4, 2, (1, 1))], ids=str)
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_bits_depend_on_neither_threads_nor_batch(threads: int) -> None:
-    x, weight, bias, geometry = make([(4, 2, (1, 1))] * 2, batch=5)
-    layer = ready(x, weight, bias, geometry, 1, "silu")
+def test_bits_depend_on_neither_threads_nor_batch(threads: int, axis: tuple[int, int, tuple[int, int]]) -> None:
+    x, weight, bias, geometry = make([axis] * 2, batch=5)
+    layer = ready(x, weight, bias, geometry, 1, "silu", way=LARGE if axis[0] == 3 else SMALL)
     expected = layer(x)
     before = native.num_threads()
     native.set_num_threads(threads)
@@ -180,10 +205,11 @@ def test_bits_depend_on_neither_threads_nor_batch(threads: int) -> None:
         native.set_num_threads(before)
 
 
-def test_it_writes_into_a_part_of_the_channels() -> None:
-    x, weight, bias, geometry = make([(4, 2, (1, 1))] * 2)
-    layer = ready(x, weight, bias, geometry, 1, "tanh")
-    whole = last(np.full((2, 80, 46, 36), 7, np.float32))
+@pytest.mark.parametrize("axis", [(3, 1, (1, 1)), (4, 2, (1, 1))], ids=str)
+def test_it_writes_into_a_part_of_the_channels(axis: tuple[int, int, tuple[int, int]]) -> None:
+    x, weight, bias, geometry = make([axis] * 2)
+    layer = ready(x, weight, bias, geometry, 1, "tanh", way=LARGE if axis[0] == 3 else SMALL)
+    whole = last(np.full((2, 80, 23 * axis[1], 18 * axis[1]), 7, np.float32))
     layer(x, whole[:, 20:70])
     np.testing.assert_array_equal(whole[:, 20:70], layer(x))
     assert (whole[:, :20] == 7).all() and (whole[:, 70:] == 7).all()

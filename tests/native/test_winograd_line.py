@@ -44,7 +44,7 @@ def exact(x: Array, weight: Array, bias: Array | None, geometry: Geometry, group
 
 def ready(x: Array, weight: Array, bias: Array | None, geometry: Geometry, *more: Any) -> tconv.Layer:
     layer = tconv.prepare(weight, bias, geometry, *more, winograd=True)
-    assert layer.plan(x.shape).way == "winograd"
+    assert layer.plan(x.shape).way == "winograd_line"
     return layer
 
 
@@ -80,7 +80,7 @@ def test_lengths_around_tiles_and_blocks(dilation: int) -> None:
     for length in [*range(57, 68), *range(250, 262), *range(764, 792, 3)]:
         x, weight, bias, geometry = draw(7, dilation, length=length)
         layer = tconv.prepare(weight, bias, geometry, winograd=True)
-        taken += layer.plan(x.shape).way == "winograd"
+        taken += layer.plan(x.shape).way == "winograd_line"
         agrees(layer(x), exact(x, weight, bias, geometry))
     assert taken > 15
 
@@ -206,7 +206,7 @@ def test_it_is_taken_only_where_it_pays() -> None:
         layer = tconv.prepare(weight, bias, geometry, changes.get("groups", 1), winograd=winograd)
         return layer.plan(x.shape, channels_last=channels_last).way
 
-    assert way() == way(groups=2) == way(3) == way(5) == way(dilation=9) == way(length=128) == "winograd"
+    assert way() == way(groups=2) == way(3) == way(5) == way(dilation=9) == way(length=128) == "winograd_line"
     assert way(winograd=False) == "pixels"
     assert way(channels_last=True) == "cells"
     assert way(stride=2) == "pixels"
@@ -223,5 +223,5 @@ def test_scratch_memory_is_reported_and_bounded() -> None:
         layer = prepare_lent(weight, None, Geometry((3,), 1, 1, [(1, 1)]), winograd=True)
         for length in (200, 100_000):
             plan = layer.plan((1, channels, length))
-            assert plan.way == "winograd" and plan.workspace_bytes is not None
+            assert plan.way == "winograd_line" and plan.workspace_bytes is not None
             assert 0 < plan.workspace_bytes < 2**22

@@ -11,19 +11,12 @@ import torch
 from torch import nn
 
 import tconv.nn
-from tconv.nn.attempt import Layout
-from tconv.nn.restoration import by_format, remember_layouts
+from tconv.nn.restoration import by_format, make_channels_last
 
 
 def net() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(4, 4, 3, 1, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.ConvTranspose2d(4, 3, 2, 2)).eval()
-
-
-def make_channels_last(model: nn.Module) -> None:
-    """As `accelerate` does where that is the faster layout."""
-    remember_layouts(model)
-    Layout(model).use(last=True)
 
 
 def wider(m: Any) -> None:

@@ -30,6 +30,15 @@ def test_parts() -> None:
     assert Clock(100, 100.0, 10, after=99, begun=now - 76).over(half)  # no more than a quarter is kept free
 
 
+def test_time_is_kept_for_measuring_and_a_little_for_choosing_how_to_predict() -> None:
+    clock = Clock(None, 100.0, 10)
+    clock.keep(measuring=3, refining=2)
+    assert clock.after == 5
+    clock.keep(measuring=3, refining=40)
+    assert clock.after == 8 and clock.refining == 5
+    assert Clock(3, None, 10).refining == float("inf")
+
+
 def test_a_training_ends_with_its_time(cells: Path, tmp_path: Path) -> None:
     settings = replace(QUICK, epochs=None, minutes=0.06, steps=4)
     begun = perf_counter()

@@ -77,6 +77,9 @@ class Probe:
             scores = model(torch.from_numpy(truth)[None, None].float())
             yield type("View", (), {"classes": truth}), scores[0].argmax(0).numpy().astype(np.uint8)
 
+    def every(self, step: int) -> Probe:
+        return Probe(self.truths[::step])
+
 
 class Crumbs(nn.Module):
     """Finds the truth, and crumbs in corners: in one, which a mirror image has elsewhere, or in all."""
@@ -110,6 +113,27 @@ def test_flips_are_averaged_if_they_gain() -> None:
     refined = refine(Crumbs(0.9), card(), Probe(truths))
     assert refined.finish.flips == "horizontal" and refined.after > refined.before + 0.1
     assert next(iter(refined.finish.gains)) == "flips horizontal averaged"
+
+
+def test_flips_are_tried_on_as_many_images_as_there_is_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    truths = [field((2, 2, 3)), field((8, 4, 3))] * 20
+    seen = list[int]()
+
+    class Counted(Probe):
+        def every(self, step: int) -> Probe:
+            seen.append(step)
+            return super().every(step)
+
+    ticks = iter((0.0, 1.0))  # one second for all images: 6 for the flips of all, of which there are 3
+    monkeypatch.setattr("tconv.segmentation.refine.perf_counter", lambda: next(ticks))
+    refined = refine(Crumbs(0.9), card(), Counted(truths), seconds=4.0)
+    assert seen == [2] and refined.finish.flips == "horizontal"
+
+
+def test_without_time_flips_are_not_tried() -> None:
+    truths = [field((12, 12, 12)), field((8, 14, 14)), field((13, 12, 12))]
+    refined = refine(Crumbs(1.0), card(), Probe(truths), seconds=0.0)
+    assert refined.finish.flips == "none" and refined.finish.least[1] > 4  # sizes of pieces take no time to speak of
 
 
 def test_nothing_is_done_where_nothing_gains() -> None:

@@ -20,7 +20,7 @@ from tconv.nn.capture import capture
 from tconv.nn.comparison import evaluating
 from tconv.nn.example import Example, no_trace
 from tconv.nn.report import Report, Row, forget, keep
-from tconv.nn.restoration import Model, remember_layouts, restore
+from tconv.nn.restoration import Model, make_channels_last, restore
 from tconv.nn.swap import TO_THEIRS, Filter, swap_all, swap_faster
 
 log = logging.getLogger("tconv")
@@ -185,8 +185,7 @@ def _measured(
         report, best = _chosen(kind, race, attempts, runnable)
         if best is not None:
             if best.last:
-                remember_layouts(model)
-                layout.use(True)
+                make_channels_last(model)
             best.install()
     report.steady = race.steady
     report.graph_breaks = {

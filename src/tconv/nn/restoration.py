@@ -68,7 +68,9 @@ def by_format(tensor: Tensor) -> torch.memory_format | None:
     return _FORMATS.get(tensor.dim()) if tensor.layout == torch.strided else None
 
 
-def remember_layouts(model: nn.Module) -> None:
-    """Let `restore` give the weights the memory layout that they have now."""
-    weights = ((name, p) for name, p in model.named_parameters() if by_format(p) is not None)
-    vars(model)[LAYOUTS] = Layouts({name: (id(p), p.shape, p.stride()) for name, p in weights})
+def make_channels_last(model: nn.Module) -> None:
+    """Lay the weights out channels-last, and let `restore` give them back the layout that they have now."""
+    weights = [(name, p, wanted) for name, p in model.named_parameters() if (wanted := by_format(p)) is not None]
+    vars(model)[LAYOUTS] = Layouts({name: (id(p), p.shape, p.stride()) for name, p, _ in weights})
+    for _, weight, wanted in weights:
+        weight.data = weight.data.contiguous(memory_format=wanted)

@@ -54,16 +54,25 @@ def small_pieces(mask: Array, least: int) -> Array:
 
 def small_holes(mask: Array, most: int) -> Array:
     """Where what is not in a bool mask is enclosed by it, in pieces of up to `most` pixels, as a bool mask."""
-    from scipy.ndimage import label
-
-    labels, _ = label(~mask)
-    sizes = np.bincount(labels.ravel())
+    labels, sizes = holes(mask)
     small = sizes <= most
     small[0] = False
-    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        small[edge] = False  # what the border cuts is not enclosed
     found: Array = small[labels]
     return found
+
+
+def holes(mask: Array) -> tuple[Array, Array]:
+    """The pieces that a bool mask encloses: their numbers from 1 per pixel, 0 elsewhere, and their sizes by number."""
+    from scipy.ndimage import label
+
+    labels, count = label(~mask)
+    cut = np.zeros(count + 1, bool)
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        cut[edge] = True  # what the border cuts is not enclosed
+    cut[0] = True
+    numbers = np.where(cut, 0, np.cumsum(~cut))
+    labels = numbers[labels]
+    return labels, np.bincount(labels.ravel(), minlength=int(numbers.max()) + 1)
 
 
 def pieces(mask: Array) -> tuple[Array, Array]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import ceil, inf
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,7 @@ from torch import nn
 
 from tconv.arrays import Array
 from tconv.segmentation.card import Card
-from tconv.segmentation.components import clean, pieces
+from tconv.segmentation.components import clean, holes, pieces
 from tconv.segmentation.ensemble import Ensemble
 from tconv.segmentation.metrics import Confusion
 
@@ -23,8 +26,8 @@ WORTH = 0.002  # of mean IoU, which twice the work must gain
 GAIN = 0.0005  # of mean IoU, which anything must gain
 PARTS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of a small true piece, which are tried as the least size
 SMALL = 0.05  # of the true pieces are smaller than what is called small
-
-Pair = tuple[Array, Array]  # truth and prediction
+FLIPS = 6  # predictions of an image that trying the flips takes: two, and four
+FEW = 8  # images, from which on a choice means something
 
 
 @dataclass(frozen=True)
@@ -63,55 +66,91 @@ class Refined:
         return [f"{name}: {gain:+.3f} mean IoU on held-out images" for name, gain in self.finish.gains.items()]
 
 
-def refine(model: nn.Module, card: Card, probe: Any) -> Refined:
+@dataclass(frozen=True)
+class Predicted:
+    """An image's true classes and those that were found, both (height, width) uint8, of so many classes."""
+
+    truth: Array
+    found: Array
+    count: int
+
+    @cached_property
+    def confusion(self) -> Confusion:
+        """Counted once, as most images stay as they are when one class is cleaned."""
+        return Confusion.of(self.truth, self.found, self.count)
+
+    def cleaned(self, what: str, number: int, size: int) -> Predicted:
+        """With pieces ("least") or holes ("holes") of one class cleaned up to a size; itself if there are none."""
+        mask = self.found == number
+        sizes = (pieces(mask) if what == "least" else holes(mask))[1][1:]
+        if not (sizes < size if what == "least" else sizes <= size).any():
+            return self
+        limits = [size if n == number else 0 for n in range(self.count)]
+        return replace(self, found=clean(self.found, **{what: limits}))
+
+
+def refine(model: nn.Module, card: Card, probe: Any, seconds: float = inf) -> Refined:
     """Choose how to predict.
 
     Args:
         model: finished, in evaluation mode.
         card: its own; what it says of prediction has no effect.
         probe: held-out images, a `train.probe.Probe`.
+        seconds: about how long it may take. Flips, which take most of it, are tried on as many images as that allows,
+            and not at all if these are few.
     """
-    plain = replace(card, finish={})
-    classes = len(card.classes)
-    pairs = _predicted(probe, model)
-    before = _confusion(pairs, classes).mean_iou
-    finish, best = Finish(), before
+    plain, classes = replace(card, finish={}), len(card.classes)
+    started = perf_counter()
+    before = _predicted(probe, model, classes)
+    spent = perf_counter() - started
+    every = max(1, ceil(FLIPS * spent / max(seconds - spent, 1e-9)))
+    finish = Finish()
+    if every == 1 or len(before) >= FEW * every:
+        finish, before, after = _flips(model, plain, probe.every(every), before[::every])
+    else:
+        after = before
+    finish, after = _pieces(finish, after, card.classes)
+    return Refined(finish, _mean_iou(before), _mean_iou(after))
+
+
+def _flips(
+    model: nn.Module, card: Card, probe: Any, plain: list[Predicted]
+) -> tuple[Finish, list[Predicted], list[Predicted]]:
+    """Whose average is worth its time, and what is predicted without and with it."""
+    finish, kept, before = Finish(), plain, _mean_iou(plain)
     for flips in ("horizontal", "both"):
-        tried = _predicted(probe, Ensemble([(model, plain)], flips).eval())
-        reached = _confusion(tried, classes).mean_iou
-        if reached >= best + WORTH and _both_halves_gain(pairs, tried, classes):
+        tried = _predicted(probe, Ensemble([(model, card)], flips).eval(), len(card.classes))
+        reached = _mean_iou(tried)
+        if reached >= _mean_iou(kept) + WORTH and _both_halves_gain(kept, tried):
             # What was gained so far is gained together with what comes now.
             finish = replace(finish, flips=flips, gains={f"flips {flips} averaged": reached - before})
-            pairs, best = tried, reached
-    finish = _pieces(finish, pairs, card.classes)
-    after = _confusion([(truth, clean(found, finish.least, finish.holes)) for truth, found in pairs], classes).mean_iou
-    return Refined(finish, before, after)
+            kept = tried
+    return finish, plain, kept
 
 
-def _predicted(probe: Any, model: nn.Module) -> list[Pair]:
-    return [(view.classes, found) for view, found in probe.predicted(model)]
+def _predicted(probe: Any, model: nn.Module, classes: int) -> list[Predicted]:
+    return [Predicted(view.classes, found, classes) for view, found in probe.predicted(model)]
 
 
-def _pieces(finish: Finish, pairs: Sequence[Pair], names: Sequence[str]) -> Finish:
+def _pieces(finish: Finish, images: list[Predicted], names: Sequence[str]) -> tuple[Finish, list[Predicted]]:
     """With the least size of a piece of each class, and then of the holes in it, one after the other."""
     kept = {"least": [0] * len(names), "holes": [0] * len(names)}
     said = {"least": "pieces of {} below {} pixels removed", "holes": "holes in {} up to {} pixels filled"}
     gains = dict(finish.gains)
-    small = [_small([truth for truth, _ in pairs], number) for number in range(len(names))]
+    small = [_small([image.truth for image in images], number) for number in range(len(names))]
     for what in kept:
         for number, name in enumerate(names):
-            reached = _confusion(pairs, len(names)).mean_iou
-            best: tuple[float, int, Sequence[Pair]] = (GAIN, 0, pairs)
+            reached = _mean_iou(images)
+            best: tuple[float, int, list[Predicted]] = (GAIN, 0, images)
             for tried in sorted({int(part * small[number]) for part in PARTS} - {0, 1}):
-                sizes = [tried if n == number else 0 for n in range(len(names))]
-                cleaned = [(truth, clean(found, **{what: sizes})) for truth, found in pairs]
-                gain = _confusion(cleaned, len(names)).mean_iou - reached
-                if gain > best[0] and _both_halves_gain(pairs, cleaned, len(names)):
+                cleaned = [image.cleaned(what, number, tried) for image in images]
+                gain = _mean_iou(cleaned) - reached
+                if gain > best[0] and _both_halves_gain(images, cleaned):
                     best = gain, tried, cleaned
             if best[1]:
                 gains[said[what].format(name, best[1])] = best[0]
-                kept[what][number], pairs = best[1], best[2]
-    return replace(finish, least=tuple(kept["least"]), holes=tuple(kept["holes"]), gains=gains)
+                kept[what][number], images = best[1], best[2]
+    return replace(finish, least=tuple(kept["least"]), holes=tuple(kept["holes"]), gains=gains), images
 
 
 def _small(truths: Sequence[Array], number: int) -> float:
@@ -120,16 +159,14 @@ def _small(truths: Sequence[Array], number: int) -> float:
     return float(np.quantile(sizes, SMALL)) if sizes else 0.0
 
 
-def _confusion(pairs: Sequence[Pair], classes: int) -> Confusion:
-    total = Confusion.empty(classes)
-    for truth, found in pairs:
-        total += Confusion.of(truth, found, classes)
-    return total
+def _mean_iou(images: Sequence[Predicted]) -> float:
+    total = Confusion.empty(images[0].count)
+    for image in images:
+        total += image.confusion
+    return total.mean_iou
 
 
-def _both_halves_gain(before: Sequence[Pair], after: Sequence[Pair], classes: int) -> bool:
+def _both_halves_gain(before: Sequence[Predicted], after: Sequence[Predicted]) -> bool:
     """Whether every second image gains, and the others too; where there is one image alone, whether it does."""
     halves = [slice(start, None, 2) for start in range(min(2, len(before)))]
-    return all(
-        _confusion(after[half], classes).mean_iou > _confusion(before[half], classes).mean_iou for half in halves
-    )
+    return all(_mean_iou(after[half]) > _mean_iou(before[half]) for half in halves)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from time import perf_counter
 
 from tconv.segmentation.train.state import Progress
 
 KEPT = 0.25  # of the time, at most, is kept for what follows the last step
+REFINING = 0.05  # of the time, at most, goes into choosing how it predicts best
 
 
 @dataclass
@@ -19,7 +21,7 @@ class Clock:
         seconds: from the beginning of the training to its end, what ran before an interruption included; or None.
         steps: per epoch.
         before: seconds that were spent before this process went on with the training.
-        after: seconds that measuring the finished model is expected to take; they are kept free.
+        after: seconds that what follows the last step is expected to take; they are kept free.
         begun: when this process began, by `perf_counter`.
     """
 
@@ -34,6 +36,20 @@ class Clock:
     def spent(self) -> float:
         """Seconds so far."""
         return self.before + perf_counter() - self.begun
+
+    @property
+    def refining(self) -> float:
+        """Seconds that choosing how the finished model predicts may take."""
+        return inf if self.seconds is None else REFINING * self.seconds
+
+    def keep(self, measuring: float, refining: float) -> None:
+        """Keep time free.
+
+        Args:
+            measuring: seconds that measuring the finished model is expected to take.
+            refining: seconds that choosing how it predicts would take.
+        """
+        self.after = measuring + min(refining, self.refining)
 
     def part(self, progress: Progress) -> float:
         """Which part of the training is done, 0 to 1; with a limit of epochs alone it follows from the steps."""

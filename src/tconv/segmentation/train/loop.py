@@ -149,7 +149,7 @@ def train(
             accelerator.prepare(optimiser), progress, batches, loss, probe, clock, recorder, stop, tell,
         ).train()  # fmt: skip
     accelerator.wait_for_everyone()
-    return _finished(task, run, accelerator, probe, progress)
+    return _finished(task, run, accelerator, probe, progress, clock.refining)
 
 
 def _model(task: Task, source: Start | None, resume: bool) -> tuple[Any, tuple[str, ...]]:
@@ -164,14 +164,14 @@ def _model(task: Task, source: Start | None, resume: bool) -> tuple[Any, tuple[s
     return model.to(memory_format=torch.channels_last), said  # faster on CPUs, and on GPUs in half precision
 
 
-def _finished(task: Task, run: Path, accelerator: Any, probe: Probe, progress: Progress) -> Result:
+def _finished(task: Task, run: Path, accelerator: Any, probe: Probe, progress: Progress, refining: float) -> Result:
     """The best model, measured on everything that is held out, and how it predicts best, which its card then says."""
     best, card = load(run / BEST)
     best.to(accelerator.device)
     confusion = evaluate(best, task.held_out, len(card.classes), accelerator, task.memory)
     refined = None
     if task.settings.refine and accelerator.is_main_process:
-        refined = refine(best, card, probe)
+        refined = refine(best, card, probe, refining)
         if refined.finish.as_dict() != card.finish:
             card = replace(card, finish=refined.finish.as_dict())
             save(run / BEST, best, card)

@@ -6,6 +6,7 @@ The parts are the same in all epochs, so that numbers can be compared; the finis
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -61,23 +62,29 @@ class Probe:
         """
         self.samples = held_out
         self.room = max(batch * size * size, 1)
-        budget, self.pixels = max(PART * learned, LEAST), 0
+        budget, looked = max(PART * learned, LEAST), 0
         self.views = list[View]()
         rng = np.random.default_rng([seed, 1])
         for n in rng.permutation(len(held_out)).tolist():
             image, classes = held_out[n]
             where = window(classes, SIDE * size, rng) if classes.size > (SIDE * size) ** 2 else ...
             self.views.append(View(n, image[where], classes[where]))
-            self.pixels += self.views[-1].classes.size
-            if self.pixels >= budget:
+            looked += self.views[-1].classes.size
+            if looked >= budget:
                 break
         self.views.sort(key=lambda view: (view.classes.shape, view.number))
-        self.whole = self.pixels == sum(item.shape[0] * item.shape[1] for item in held_out.items)
 
     @property
     def part(self) -> float:
         """Of all held-out pixels."""
-        return self.pixels / sum(item.shape[0] * item.shape[1] for item in self.samples.items)
+        looked = sum(view.classes.size for view in self.views)
+        return looked / sum(item.shape[0] * item.shape[1] for item in self.samples.items)
+
+    def every(self, step: int) -> Probe:
+        """With every so many of the views, beginning with the first."""
+        found = copy(self)
+        found.views = self.views[::step]
+        return found
 
     def shown(self, count: int) -> Samples:
         """Some of the views as samples, to be drawn."""

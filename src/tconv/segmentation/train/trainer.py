@@ -139,7 +139,8 @@ class Trainer:
         started = perf_counter()
         confusion = self.probe.measure(self.model, len(self.card.classes), self.accelerator)
         measured = perf_counter() - started
-        self.clock.after = progress.after = MARGIN + measured * (1 / self.probe.part + FINAL * self.settings.refine)
+        self.clock.keep(MARGIN + measured / self.probe.part, FINAL * measured * self.settings.refine)
+        progress.after = self.clock.after
         progress.spent = self.clock.spent
         better = record.finish_epoch(progress, confusion)
         if self.settings.flip == AUTO and not progress.flip:
