@@ -274,6 +274,34 @@ def test_pictures_fit(viewer: Viewer, width: int) -> None:
     viewer.page.set_viewport_size({"width": 1400, "height": 1000})
 
 
+# The share of every card's height at which nothing stands, neither text nor a picture.
+EMPTY = """() => [...document.querySelectorAll("#explorer .card:not(.small-card)")].map((card) => {
+  const parts = [...card.querySelectorAll("*")];
+  const all = parts.filter((each) => !each.children.length || each.matches("svg, p, li, .cells_"));
+  const shown = all.map((each) => each.getBoundingClientRect()).filter(({height}) => height > 0);
+  const boxes = shown.sort((a, b) => a.top - b.top);
+  let [free, end] = [0, card.getBoundingClientRect().top];
+  for (const box of boxes) { free += Math.max(0, box.top - end); end = Math.max(end, box.bottom); }
+  const {bottom, height} = card.getBoundingClientRect();
+  return [card.querySelector("h2").textContent, (free + Math.max(0, bottom - end)) / height];
+})"""
+
+
+@pytest.mark.parametrize("width", [1440, 1920])
+def test_no_card_is_half_empty(viewer: Viewer, width: int) -> None:
+    viewer.page.set_viewport_size({"width": width, "height": 900})
+    viewer.open(settings=False)
+    viewer.page.locator("#learned").scroll_into_view_if_needed()
+    viewer.page.locator("#learned figure").first.wait_for()
+    for view in VIEWS:
+        viewer.restore(f"view={view}")
+        for framework in ("PyTorch", "ONNX"):
+            viewer.click(f"code-{framework}")
+            found = viewer.page.evaluate(EMPTY)
+            assert len(found) >= 7 and max(share for _, share in found) < 0.5, (view, framework, found)
+    viewer.page.set_viewport_size({"width": 1400, "height": 1000})
+
+
 def test_settings_on_a_phone_leave_the_picture_in_sight(viewer: Viewer) -> None:
     viewer.page.set_viewport_size({"width": 375, "height": 740})
     viewer.open()
