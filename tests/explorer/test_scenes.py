@@ -112,16 +112,22 @@ def test_chains_of_neurons() -> None:
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(cases())
 def test_windows_are_the_rows_of_the_matrix(seen: Trace) -> None:
-    """Each row of C in the shape of y; each row of C^T as the flipped kernel over x, whose sum is the output."""
+    """Rows of C in the shape of y; rows of C^T as the flipped kernel over x, whose sum is the output; down and up."""
     scenes = SCENES["windows"](seen).scenes
     cells, inputs = seen.y[0].size, seen.x[0].size
-    assert len(scenes) == inputs + cells
+    assert len(scenes) == inputs + cells + 1
     first = seen.connected[:cells, :inputs]
     assert texts(scenes[inputs - 1], Role.KERNEL) == written(seen.matrix[:cells, :inputs].T[first.T])
     one = next(e for e in range(len(seen.y)) if seen.connects(0, e))
     alone = trace(seen.geometry, seen.x[:1], seen.weight[:1, one : one + 1]).linear[0]
-    for scene, value in zip(scenes[inputs:], alone.ravel(), strict=True):
+    for scene, value in zip(scenes[inputs:-1], alone.ravel(), strict=True):
         assert scene.says.endswith(f"the sum is {words.number(value)}.")
+    up = seen.matrix[one * cells : (one + 1) * cells, :inputs]
+    image = seen.linear[one].ravel()
+    small, again = up.T @ image, up @ (up.T @ image)
+    assert texts(scenes[-1], Role.OUTPUT) == written(image) + written(again)
+    assert texts(scenes[-1], Role.INPUT) == written(small)
+    assert ("P is not I" in scenes[-1].says) == (not np.allclose(image, again))
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)

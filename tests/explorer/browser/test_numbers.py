@@ -166,6 +166,12 @@ def expected_windows(seen: Trace) -> Iterator[tuple[str, list[str]]]:
     for i in range(min(seen.x[0].size, 9 if cells <= 150 else 2)):
         column, tapped = seen.matrix[rows, i], seen.connected[rows, i]
         yield f"windows/window{i}", [number(v) if on else "" for v, on in zip(column, tapped, strict=True)]
+    if cells <= 150:
+        up = seen.matrix[rows, : seen.x[0].size]
+        small = up.T @ seen.linear[first].ravel()
+        yield f"windows/image{first}", written(seen.linear[first])
+        yield "windows/brought0", written(small)
+        yield f"windows/again{first}", written(up @ small)
     yield "windows/flipped", written(seen.steps.flipped[0, first])
     yield "windows/padded0", written(seen.steps.padded[0])
 

@@ -1,4 +1,7 @@
-"""Windows: the rows of C as what a convolution looks through, the rows of C^T as the flipped kernel slid over x."""
+"""Windows: the rows of C as what a convolution looks through, the rows of C^T as the flipped kernel slid over x.
+
+At last down and up: y taken as an image I, I C = O and O C^T = P, which is as large as I and is not I.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tconv.arrays import Array
 from tconv.explorer import words
 from tconv.explorer.scene import Block, Film, Role, above, beside, glyph, shots
-from tconv.explorer.sheets import Look, Looks, sheet
+from tconv.explorer.sheets import Look, Looks, plane, sheet
 from tconv.explorer.trace import Trace
 from tconv.geometry import Sizes
 
@@ -16,9 +20,9 @@ IN_A_LINE = 5
 
 
 def film(trace: Trace) -> Film:
-    """First the windows one by one, then the flipped kernel at every output; of the first connected channels."""
+    """The windows one by one, the flipped kernel at every output, down and up; of the first connected channels."""
     out = next(e for e in range(len(trace.y)) if trace.connects(0, e))
-    frames = [*_windows(trace, out), *_slides(trace, out)]
+    frames = [*_windows(trace, out), *_slides(trace, out), _there_and_back(trace, out)]
     return shots("windows: the matrix, row by row", frames, trace.x[0].size - 1)
 
 
@@ -87,3 +91,26 @@ def covers(trace: Trace, o: Sizes) -> dict[Sizes, Sizes]:
         tuple(at + d * tap for at, d, tap in zip(o, dilation, k, strict=True)): k
         for k in np.ndindex(trace.geometry.kernel)
     }
+
+
+def there_and_back(trace: Trace, out: int) -> tuple[Array, Array, Array]:
+    """I = y, O = I C and P = O C^T, of the first input channel and one output channel."""
+    cells = trace.y[0].size
+    up = trace.matrix[out * cells : (out + 1) * cells, : trace.x[0].size]
+    image = trace.linear[out]
+    small = up.T @ image.ravel()
+    return image, small.reshape(trace.in_size), (up @ small).reshape(trace.out_size)
+
+
+def back_says(image: Array, again: Array) -> str:
+    """Whether P is I."""
+    if np.allclose(image, again):
+        return "I C = O, O C^T = P: here P happens to be I."
+    return "I C = O, O C^T = P: the size comes back, the numbers do not. P is not I, transposed is not inverse."
+
+
+def _there_and_back(trace: Trace, out: int) -> tuple[Block, str]:
+    image, small, again = there_and_back(trace, out)
+    named = (("I = y", image, Role.OUTPUT), ("O = I C", small, Role.INPUT), ("P = O C^T", again, Role.OUTPUT))
+    first, *others = (plane(title, array, role) for title, array, role in named)
+    return beside(first, *(part for each in others for part in (glyph("→"), each))), back_says(image, again)

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from tconv.explorer import words
 from tconv.explorer.grids import EMPTY, NOTHING, Cell, Flow, Grid, colour
-from tconv.explorer.marks import Section, left_out
-from tconv.explorer.scenes.windows import covers
+from tconv.explorer.marks import Section, left_out, rows
+from tconv.explorer.scenes.windows import back_says, covers, there_and_back
 from tconv.explorer.trace import Trace
 from tconv.explorer.words import number
 from tconv.geometry import Sizes
@@ -28,6 +28,9 @@ def windows(trace: Trace, most: int | None) -> Section:
             [Grid(_rows(_padded(trace), trace.steps.padded.shape[-1]), "x with zeros"), *list(_slid(trace, out))[:few]]
         ),
     ]
+    image, small, again = there_and_back(trace, out)
+    arrays = (("I = y", image), ("O = I C", small), ("P = O C^T", again))
+    body += [Flow([Grid(rows(array), title) for title, array in arrays]), Text(back_says(image, again))]
     return Section(
         "windows: the matrix, row by row",
         "Row i of C in the shape of y is the window through which the convolution looks for its result i; it is "
@@ -40,8 +43,8 @@ def windows(trace: Trace, most: int | None) -> Section:
 def _window(trace: Trace, out: int, column: int, i: Sizes) -> Grid:
     """A column of C^T in the shape of y."""
     first = out * trace.y[0].size
-    rows = slice(first, first + trace.y[0].size)
-    entries = zip(trace.matrix[rows, column], trace.connected[rows, column], strict=True)
+    part = slice(first, first + trace.y[0].size)
+    entries = zip(trace.matrix[part, column], trace.connected[part, column], strict=True)
     cells = [Cell(number(v), colour(column)) if tap else EMPTY for v, tap in entries]
     return Grid(_rows(cells, trace.out_size[-1]), Text(f"row {words.name('x', i)} of C", colour(column)))
 

@@ -2,8 +2,8 @@
 
 import {corners, element} from "./draw.js";
 import {kept, links, pairsOf, placeW, steps, toCanvas, toOutput, valueW} from "./layer.js";
-import {transposedMatrix} from "./linear.js";
-import {allW, plateMatrix, platePut, plateVector, plateW} from "./plates.js";
+import {times, transpose, transposedMatrix} from "./linear.js";
+import {allW, plateBack, plateMatrix, platePut, plateVector, plateW, plateY} from "./plates.js";
 import {combinations, flat, inside, range, unflat} from "./relation.js";
 import {number, say} from "./words.js";
 
@@ -78,14 +78,27 @@ export function windowed(layer) {
   const shown = inputs.slice(0, most).map((i, n) => plateWindow(layer, c, e, i, n));
   const made = steps(layer);
   const notes = [];
+  const back = layer.cells.y > 150 ? [] : thereAndBack(layer, c, e, notes);
   if (inputs.length > most) notes.push(say("windows_some", {shown: most, all: inputs.length}));
   if (layer.ci * layer.co > 1) notes.push(say("windows_channels"));
   return {
     items: [
-      ...shown, "\n", plateW(layer, c, e), "→", {...plateW(layer, c, e, {flipped: true}), name: "flipped"}, "→", plateRow(layer, c, e, made), "·", platePut(layer, c, made, true),
+      ...shown, "\n", plateW(layer, c, e), "→", {...plateW(layer, c, e, {flipped: true}), name: "flipped"}, "→", plateRow(layer, c, e, made), "·", platePut(layer, c, made, true), ...back,
     ],
     notes,
   };
+}
+
+/** y taken as an image I: I C = O, and O C^T = P, which is as large as I and is not I. */
+function thereAndBack(layer, c, e, notes) {
+  const up = transposedMatrix(layer).slice(e * layer.cells.y, (e + 1) * layer.cells.y).map((row) => row.slice(c * layer.cells.x, (c + 1) * layer.cells.x).map((value) => value ?? 0));
+  const image = [...layer.y[e]];
+  const small = times(transpose(up), image);
+  const again = times(up, small);
+  const same = again.every((value, n) => Math.abs(value - image[n]) < 1e-9 * (1 + Math.abs(image[n])));
+  notes.push(say(same ? "window_same" : "window_back"));
+  const plate = (name, title, values) => plateY(layer, e, {name, title, values: (n) => values[n], withBias: false});
+  return ["\n", plate("image", "I = y", image), "→", plateBack(layer, c, "brought", "O = I C", small), "→", plate("again", "P = O C^T", again)];
 }
 
 function plateWindow(layer, c, e, i, n) {

@@ -144,6 +144,8 @@ const WORDS = {
   neurons_full: ["fully connected", "全连接"],
   neurons_count: ["A fully connected layer of these sizes has {full} weights; {edges} of them are left here (sparse), and they share {shared} numbers. The matrix has a cell per weight: those of one colour are one number, and the empty ones are those that are left out.", "同样大小的全连接层有 {full} 个权重；这里只留下 {edges} 个（稀疏），它们共用 {shared} 个数。矩阵的每个格子是一个权重：同色的格子是同一个数，空白的格子是省去的权重。"],
   windows_some: ["The first {shown} of {all} rows are shown.", "显示 {all} 行中的前 {shown} 行。"], windows_channels: ["Of several channels the first pair is shown.", "多通道时显示第一对通道。"],
+  window_back: ["At last down and up: y taken as an image I. I C = O, O C^T = P: the size comes back, the numbers do not. P is not I, transposed is not inverse.", "最后先缩小再放大：把 y 当作图像 I。I C = O，O C^T = P：大小回来了，数字没有。P 不等于 I，转置不是逆。"],
+  window_same: ["At last down and up: y taken as an image I. I C = O, O C^T = P; here P happens to be I.", "最后先缩小再放大：把 y 当作图像 I。I C = O，O C^T = P；这里 P 恰好等于 I。"],
   window_row: ["row {n} of C", "C 的第 {n} 行"], window_row_t: ["row y[{o}] of C^T", "C^T 的 y[{o}] 行"],
   family_all: ["Many matrices undo the layer, as pinv(C^T) C^T is the identity: B = pinv(C^T) + W (1 - C^T pinv(C^T)) does for every W, and B C^T is the identity. The slider fills W.", "能还原该层的矩阵有很多，因为 pinv(C^T) C^T 是单位矩阵：对任意 W，B = pinv(C^T) + W (1 - C^T pinv(C^T)) 都满足 B C^T 为单位矩阵。滑块设定 W 的元素。"],
   family_one: ["C^T is square and can be inverted: exactly one B undoes it.", "C^T 是可逆方阵：恰有一个 B 能还原它。"],
