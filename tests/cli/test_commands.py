@@ -204,12 +204,14 @@ def test_explore_writes_a_page_and_opens_it(tconv: Tconv, tmp_path: Path, monkey
         monkeypatch.delenv(name, raising=False)
     path = Path(said(tconv, "explore").strip())
     assert path.is_relative_to(tmp_path) and path.read_text().startswith("<!doctype html>")
-    assert '"s":[2,2]' in path.read_text() and opened == []
+    assert '"s":[2,2]' in path.read_text() and '"lo":[0,0]' in path.read_text() and opened == []
     monkeypatch.setenv("DISPLAY", ":0")
     out = tmp_path / "layer.html"
     assert said(tconv, "explore --in 4 --kernel 3 --form phases -o", str(out)).strip() == str(out)
     assert opened == [out.as_uri()]
     assert '"n":[4]' in out.read_text() and '"view":"phases"' in out.read_text()
+    said(tconv, "explore --form network --network fcn-16s --in 64 -o", str(out))
+    assert out.read_text(encoding="utf-8") == explain_network(64, "FCN-16s").html()
 
 
 # size

@@ -18,7 +18,7 @@ from tconv.cli.subject import ALONE, NetworkOptions, subject
 from tconv.explorer.explanation import OTHERS
 from tconv.names import shown
 
-STARTS_WITH = GeometryOptions(stride="2", padding="1", output_padding="1")
+STARTS_WITH = GeometryOptions(stride="2")  # nothing is cropped yet
 
 
 def explore(

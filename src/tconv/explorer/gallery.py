@@ -216,8 +216,8 @@ def page() -> str:
 
 
 def explorer() -> str:
-    """The page, to be opened in a browser: the lesson, and behind it the walk-through's layer."""
-    return explain(stride=2, padding=1, output_padding=1).html(lesson=True)
+    """The page, to be opened in a browser: the lesson, and behind it the walk-through's layer, not cropped yet."""
+    return explain(stride=2).html(lesson=True)
 
 
 def write(folder: Path) -> None:
