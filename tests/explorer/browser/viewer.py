@@ -64,7 +64,7 @@ class Viewer:
         """Load the page anew, with `text` behind the #, and open the settings, as most tests type into them."""
         self.complaints.clear()
         self.page.goto("about:blank")
-        self.page.goto(f"{self.address}#{text}" if text else self.address)
+        self.page.goto(f"{self.address}#{text}" if text else self.address, wait_until="domcontentloaded")  # it is drawn
         if settings:
             self.page.evaluate("() => { document.querySelector('#drawer').open = true; }")
 
