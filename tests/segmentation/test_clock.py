@@ -12,7 +12,7 @@ from tconv import errors
 from tconv.segmentation.data.check import check
 from tconv.segmentation.train import Settings, loop, train
 from tconv.segmentation.train.clock import Clock
-from tconv.segmentation.train.probe import LEAST, Probe
+from tconv.segmentation.train.probe import Probe
 from tconv.segmentation.train.state import Progress
 
 QUICK = Settings(epochs=2, features=(4, 8), size=32, batch=2, held_out=0.25, refine=False)
