@@ -32,7 +32,7 @@ def chosen(
 def test_nothing_is_said() -> None:
     choice = chosen(Settings(), items(60, 96, 128))
     settings = choice.settings
-    assert (settings.model, settings.up, settings.rate) == ("unet", "transposed", 3e-3)
+    assert (settings.model, settings.up, settings.rate) == ("unet", "transposed", 2e-3)
     assert (settings.size, settings.features, settings.batch) == (96, (16, 32, 64), 4)
     assert (settings.minutes, settings.steps, settings.epochs) == (10, 48, 63)
     assert list(choice.reasons) == [
@@ -91,7 +91,7 @@ def test_the_model_that_it_starts_from_is_kept() -> None:
     choice = chosen(Settings(), items(9, 96, 96), start=start)
     assert (choice.settings.features, choice.settings.up, choice.settings.rate) == ((8, 16), "nearest", 1e-3)
     assert choice.reasons[0] == "model unet, features 8,16, up nearest: as in the model that it starts from"
-    assert choice.reasons[1] == "rate 0.001: a third of the usual, as weights that have learned change less"
+    assert choice.reasons[1] == "rate 0.001: half of the usual, as weights that have learned change less"
     other = chosen(Settings(model="fcn8s"), items(9, 96, 96), start=start).settings
     assert (other.model, other.up) == ("fcn8s", "transposed") and len(other.features) == 5
 

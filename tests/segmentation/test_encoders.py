@@ -111,9 +111,7 @@ def test_training_and_the_way_back(cells: Path, tmp_path: Path) -> None:
     settings = Settings(epochs=1, size=32, batch=2, features=(4, 8), encoder=SMALL, refine=False)
     said = list[str]()
     result = train(cells, tmp_path / "run", settings, begin=lambda task: said.extend(task.said))
-    assert any(line.startswith(f"encoder {SMALL} begins ") for line in said) and "rate 0.001: a third" in "\n".join(
-        said
-    )
+    assert any(line.startswith(f"encoder {SMALL} begins ") for line in said) and "rate 0.001: half" in "\n".join(said)
     model, card = segmentation.load(tmp_path / "run")
     assert isinstance(model, EncodedUNet) and card.model == "encoded" and result.card.channels == 1
     start = read_start(tmp_path / "run")

@@ -48,11 +48,24 @@ def test_batches_are_the_same_wherever_they_are_made(folder: Path) -> None:
     one = Batches(samples, Augmentation(32), 4, seed=1)
     two = [Batches(samples, Augmentation(32), 2, 1, processes=2, rank=rank) for rank in (0, 1)]
     assert one.steps() == two[0].steps() == 1
-    whole, parts = one.make(5, 0), [batches.make(5, 0) for batches in two]
+    whole, parts = one.make(9, 0), [batches.make(9, 0) for batches in two]
     assert torch.equal(whole[0], torch.cat([part[0] for part in parts]))
-    assert torch.equal(next(one.epoch(5))[1], whole[1])
-    assert not torch.equal(one.make(6, 0)[0], whole[0])
+    assert torch.equal(next(one.epoch(9))[1], whole[1])
+    assert not torch.equal(one.make(10, 0)[0], whole[0])
     image, classes = samples.whole(0)
     assert image.shape == (1, 48, 48) and classes.shape == (48, 48)
     stack = torch.cat([samples.whole(n)[0].flatten() for n in range(6)])
     assert stack.mean().abs() < 1e-4 and stack.std() == pytest.approx(1, abs=1e-3)
+
+
+def test_crops_are_changed_once_images_are_known(folder: Path) -> None:
+    """Four crops per epoch of six images: before epoch 8 none was seen five times."""
+    found = check(folder)
+    assert found.legend is not None
+    samples = Samples(found.items, found.legend, measure(found.items, 1))
+    changed = Augmentation(32, flip="both")
+    batches = Batches(samples, changed, 4, seed=1)
+    plain = Batches(samples, Augmentation(32, 0, 0, "both", 0, 0), 4, seed=1)
+    assert changed.plain() == plain.augmentation
+    same = [torch.equal(batches.make(epoch, 0)[0], plain.make(epoch, 0)[0]) for epoch in (0, 7, 8)]
+    assert same == [True, True, False]

@@ -7,7 +7,7 @@ when, or after which others, so that a training that was interrupted goes on as 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -51,6 +51,10 @@ class Augmentation:
             raise errors.TconvError(f"flip {self.flip!r} is unknown; choose one of {', '.join(FLIPS)}")
         if self.size < 1 or min(self.zoom, self.turn, self.light, self.noise) < 0:
             raise errors.TconvError("size must be at least 1; zoom, turn, light and noise must not be negative")
+
+    def plain(self) -> Augmentation:
+        """The same crops and mirror images, changed in no other way."""
+        return replace(self, zoom=0.0, turn=0.0, light=0.0, noise=0.0)
 
     def __call__(self, image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """A random crop.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from tconv.segmentation.data.pixels import Raster, unit
 
 CACHE_BYTES = 2**30  # images that take more are read from their files in every epoch
 SAMPLE = 200  # images that the normalisation is measured on
+NEW = 5  # times that an image is seen before crops are changed
 BAND = 2**20  # pixels that are measured at a time
 
 
@@ -142,15 +144,21 @@ class Batches:
 
     def make(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
         """(batch, channels, size, size) float32 and (batch, size, size) int64."""
-        crops = []
+        crops, augmentation = [], self._augmentation(epoch)
         for place, number in self.numbers(epoch, step):
             image, classes = self.samples[number]
-            crops.append(self._crop(image, classes, generator(self.seed, epoch, place)))
+            read = partial(self._normal, image)
+            crops.append(augmentation.crop(read, classes, generator(self.seed, epoch, place)))
         return torch.stack([image for image, _ in crops]), torch.stack([classes for _, classes in crops])
 
-    def _crop(self, image: Array, classes: Array, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Of an image as it was read; only what the crop sees is normalised."""
-        return self.augmentation.crop(lambda rows, columns: self.samples.normal(image[rows, columns]), classes, rng)
+    def _augmentation(self, epoch: int) -> Augmentation:
+        """Images are new to begin with: changes, against learning them by heart, would only make the beginning slow."""
+        seen = epoch * self.steps() * self.batch * self.processes / len(self.samples)
+        return self.augmentation if seen >= NEW else self.augmentation.plain()
+
+    def _normal(self, image: Array, rows: slice, columns: slice) -> Tensor:
+        """A window of an image as it was read; only what a crop sees is normalised."""
+        return self.samples.normal(image[rows, columns])
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches from step `start` on; the next ones are made while one is used."""

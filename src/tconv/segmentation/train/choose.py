@@ -19,7 +19,7 @@ from tconv.segmentation.data.findings import Item
 from tconv.segmentation.memory import available
 from tconv.segmentation.train.settings import Chosen, Settings
 
-RATES = (3e-3, 1e-3)  # the highest learning rate, from random weights and from known ones
+RATES = (2e-3, 1e-3)  # the highest learning rate, from random weights and from known ones
 MINUTES = 10.0  # if nothing is said
 CROPS = 12_000  # after which small sets are hardly learned better
 EPOCHS = (20, 300)  # within which that many crops are sought
@@ -114,7 +114,7 @@ def _architecture(values: dict[str, Any], start: Mapping[str, Any], reasons: lis
         known = bool(start) or values["encoder"] is not None
         values["rate"] = RATES[known]
         if known:
-            reasons.append(f"rate {values['rate']:g}: a third of the usual, as weights that have learned change less")
+            reasons.append(f"rate {values['rate']:g}: half of the usual, as weights that have learned change less")
     values["model"] = values["model"] or "unet"
     values["up"] = values["up"] or "transposed"
 
