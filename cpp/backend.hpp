@@ -162,6 +162,8 @@ struct Kernels {
                   Index count, Index pixels, Index channels);
     // Winograd's; small tiles are for arrays of the type of the sums alone.
     TileKernels<S> small_tiles, large_tiles;
+    // Weights of a large tile: to[point*point_step + lane] from 3x3 taps[tap*lanes + lane].
+    void (*transform_taps)(T* to, Index point_step, const T* taps);
     // The products of a point: as `cells`, with sums as elements.
     void (*points[max_rows][max_vectors])(T* const* out, Index last, const T* const* x, const Index* number, Index taps,
                                           Index channels, Index first, Index end, const PointWeight<S>* w, const T* bias);

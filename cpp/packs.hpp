@@ -15,9 +15,8 @@ namespace tconv {
 // Packs of the smallest layers are kept whatever they are: all of them together are less than what Python needs beside.
 constexpr Index least_room = 256 * 1024;
 
-// A pack may be larger than the room if it is no larger than this. Winograd's has 16 or 36 products for 9 taps or, with
-// strides, 16 for 4: for up to 9 or 4 MB of weights it stays within what one more layer of usual size takes, and pays for
-// itself.
+// A pack may be larger than the room if it is no larger than this. Winograd's has 16 products for 9 taps or, with strides,
+// for 4: for up to 9 MB of weights it stays within what one more layer of usual size takes, and pays for itself.
 constexpr Index small_pack = 16 * 1024 * 1024;
 
 class Packs {

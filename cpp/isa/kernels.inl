@@ -92,6 +92,7 @@ constexpr tconv::Kernels<S, E> kernels() {
             blend<S>,
             small_tile_kernels<S>(),
             tile_kernels<S, tconv::large_tile>(),
+            transform_taps<T>,
             ALL_TILES(point_tile, S),
             spread_row<T>,
             collect_row<T>,

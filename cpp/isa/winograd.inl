@@ -39,6 +39,36 @@ INLINED void collect(V<T> (&y)[outputs], const V<T> (&m)[4]) {
     }
 }
 
+// Three taps, the first of which meets the first of a cell's inputs, at the six points, over the product of the distances
+// of each to the others.
+template <class T>
+INLINED void transform(V<T> (&to)[6], const V<T> (&g)[3]) {
+    const V<T> near = g[0] + T(0.5) * g[2], aside = root<T> * g[1], far = g[0] + T(2) * g[2], apart = T(2) * aside;
+    to[0] = g[0];
+    to[1] = (near + aside) * T(-1 / 1.5);
+    to[2] = (near - aside) * T(-1 / 1.5);
+    to[3] = (far + apart) * T(1 / 6.0);
+    to[4] = (far - apart) * T(1 / 6.0);
+    to[5] = g[2];
+}
+
+template <class T>
+void transform_taps(T* to, Index point_step, const T* taps) {
+    constexpr int lanes = Vec<T>::lanes;
+    V<T> rows[6][3];
+    for (int j = 0; j < 3; ++j) {
+        V<T> column[3], points[6];
+        for (int i = 0; i < 3; ++i) column[i] = load(taps + (3 * i + j) * lanes);
+        transform<T>(points, column);
+        for (int i = 0; i < 6; ++i) rows[i][j] = points[i];
+    }
+    for (int i = 0; i < 6; ++i) {
+        V<T> points[6];
+        transform<T>(points, rows[i]);
+        for (int j = 0; j < 6; ++j) store(to + (6 * i + j) * point_step, points[j]);
+    }
+}
+
 // Six products become four outputs or five: the powers of the points, and what is at infinity in the last one.
 template <class T, int outputs>
 INLINED void collect(V<T> (&y)[outputs], const V<T> (&m)[6]) {

@@ -14,7 +14,7 @@
 // Large tiles have 6x6 inputs: four cells of three taps, or five of two, on each axis. They need four times fewer products,
 // instead of 2.25 times. Their points are 0, r, -r, 2r, -2r and infinity, of which r = sqrt(1/2) makes the largest errors
 // smallest: with a hundred channels 1.6e-6 of the largest output in single precision, where 0, 1, -1, 2, -2 and infinity
-// would make 7e-6, small tiles make 4e-7 and the definition 8e-7. Their packs are more than twice as large.
+// would make 7e-6, small tiles make 4e-7 and the definition 8e-7. They need more tiles, see winograd_weights.hpp.
 // Arrays of half precision, whose products are of floats, have large tiles alone.
 #pragma once
 #include <algorithm>
@@ -30,6 +30,7 @@
 #include "way.hpp"
 #include "winograd_sheet.hpp"
 #include "winograd_side.hpp"
+#include "winograd_weights.hpp"
 
 namespace tconv {
 
@@ -46,9 +47,8 @@ class Winograd final : public Program<S> {
           groups_(layer.groups),
           channels_(layer.in_channels),
           pitch_(ceil_div(layer.in_channels, kernels.lanes) * kernels.lanes + kernels.lanes),
-          out_vectors_(ceil_div(layer.out_channels, kernels.lanes)) {
-        lay_out();
-    }
+          out_vectors_(ceil_div(layer.out_channels, kernels.lanes)),
+          weights_(layer, kernels, axes_, taps_of(before_)) {}
 
     // How many times fewer products than by the definition; 0 where it cannot or should not be.
     static double saved(const Query<S>& query) {
@@ -56,66 +56,37 @@ class Winograd final : public Program<S> {
         if (layer.axes.size() < 2 || x.strides[1] != 1 || y.strides[1] != 1) return 0;
         if (layer.in_channels < kernels.lanes || layer.out_channels < kernels.lanes) return 0;
         double saved = 1, tiles = static_cast<double>(x.shape[0]);
+        constexpr Index least_taps = Weights::anew ? 3 : 2;
         for (std::size_t a = layer.axes.size() - 2; a < layer.axes.size(); ++a) {
             const Side side(layer.axes[a]);
-            if (layer.axes[a].dilation != 1 || side.taps < 2 || side.taps > 3) return 0;
+            if (layer.axes[a].dilation != 1 || side.taps < least_taps || side.taps > 3) return 0;
             const auto along = static_cast<double>(side.tiles(y.shape[a + 2]));
             const auto pairs = static_cast<double>(x.shape[a + 2] * side.kernel);
             saved *= pairs / (along * static_cast<double>(points * side.stride));
             tiles *= along;
         }
         const double enough = takes_pairs(query) ? tuning::winograd::worth_while_pairs : tuning::winograd::worth_while;
-        const double least = points == large_tile ? tuning::winograd::few_large_tiles : tuning::winograd::few_tiles;
+        double least = points == large_tile ? tuning::winograd::few_large_tiles : tuning::winograd::few_tiles;
+        if (Weights::anew) {
+            if (transformed_bytes(query) > tuning::winograd::most_anew_bytes) return 0;
+            least = tuning::winograd::few_tiles_anew;
+        }
         return saved >= enough && tiles >= least ? saved : 0;
     }
 
     // Whether weights of type T are too many for any layer, so that they are kept in W.
-    static int in_few_bits(const Query<S>& query) {
-        const auto& axes = query.form.axes;
-        Index values = ceil_div(query.form.out_channels, query.kernels.lanes) * query.kernels.lanes * all_points;
-        for (std::size_t a = 0; a < axes.size(); ++a) values *= a + 2 < axes.size() ? axes[a].kernel : axes[a].stride;
-        const Index bytes = values * query.form.in_channels * query.form.groups * static_cast<Index>(sizeof(T));
-        return !std::is_same_v<W, T> && bytes > small_pack;
-    }
+    static int in_few_bits(const Query<S>& query) { return !std::is_same_v<W, T> && transformed_bytes(query) > small_pack; }
 
     Index workspace_bytes(const View<const S>&, const View<S>& y) const override {
         Index taps = 1;
         for (const Axis& axis : before_) taps *= ceil_div(axis.kernel, axis.stride);
         const Index tiles = tiles_at_once(tiles_of(y), taps, 1);
-        return all_points * (point_step(tiles * taps) + product_step(tiles)) * static_cast<Index>(sizeof(T));
+        const Index sums = all_points * (point_step(tiles * taps) + product_step(tiles));
+        return sums * static_cast<Index>(sizeof(T)) + weights_.workspace_bytes();
     }
 
-    Index packed_bytes() const override { return weights_ * groups_ * static_cast<Index>(sizeof(W)); }
-
-    // Behind the biases lies the scale of the products, by which weights were divided: a power of two, so that none is too
-    // large or too small for its type.
-    Packed pack(const Constants<T>& layer, const S* weights) const override {
-        const Index lanes = kernels_.lanes, biases = out_vectors_ * lanes, kernel = axes_[0].kernel * axes_[1].kernel;
-        Packed packed = Packed::of<W>(weights_ * layer.groups, biases * layer.groups + 1);
-        const double scale = std::is_same_v<W, T> ? 1 : scale_of(weights, layer.groups * channels_ * layer.out_channels * layer.taps());
-        packed.bias<T>()[biases * layer.groups] = static_cast<T>(scale);
-        for (Index g = 0; g < layer.groups; ++g)
-            for (Index c = 0; c < biases; ++c)
-                packed.bias<T>()[g * biases + c] = c < layer.out_channels ? layer.bias_of(g * layer.out_channels + c) : T(0);
-        parallel(channels_ * layer.groups, static_cast<double>(weights_ * layer.groups), [&](Index task) {
-            const Index g = task / channels_, ci = task % channels_;
-            const S* weight = weights + task * layer.out_channels * layer.taps();
-            for (const Swath& swath : swaths_) {
-                const Index width = swath.vectors * lanes;
-                for (const Stretch& stretch : swath.stretches)
-                    for (Index lane = 0; lane < stretch.count * lanes; ++lane) {
-                        const Index channel = stretch.channel + lane;
-                        W* to = packed.weight<W>() + g * weights_ + swath.weight + ci * width + stretch.vector * lanes + lane;
-                        for (Index before = 0; before < taps_of(before_); ++before, to += width * channels_) {
-                            const S* taps = weight + channel * layer.taps() + before * kernel;
-                            put_transformed(to, width * channels_ * taps_of(before_),
-                                            channel < layer.out_channels ? taps : nullptr, stretch.phase, 1 / scale);
-                        }
-                    }
-            }
-        });
-        return packed;
-    }
+    Index packed_bytes() const override { return weights_.packed_bytes(); }
+    Packed pack(const Constants<T>& layer, const S* weights) const override { return weights_.pack(layer, weights); }
 
     // False if some output came out as NaN or Inf, which spreads over a tile here; then all must be computed otherwise.
     bool run(const Constants<T>& layer, const Packed& packed, const View<const S>& x, const View<S>& y,
@@ -126,10 +97,11 @@ class Winograd final : public Program<S> {
         const int threads = threads_for(multiplications);
         const Index tiles = tiles_of(y), step = tiles_at_once(tiles, static_cast<Index>(most), threads);
         const Index blocks = ceil_div(tiles, step), count = static_cast<Index>(sheets.size());
+        const W* const weights = weights_.ready(packed);
         std::atomic<bool> finite{true};
         parallel(blocks * count * layer.groups, multiplications, [&](Index task) {
             const Index g = task / blocks / count, begin = task % blocks * step;
-            const Call call{layer, packed, x, y, sheets[static_cast<std::size_t>(task / blocks % count)], g, begin,
+            const Call call{layer, packed, weights, x, y, sheets[static_cast<std::size_t>(task / blocks % count)], g, begin,
                             std::min(step, tiles - begin)};
             if (finite.load(std::memory_order_relaxed) && !compute(call)) finite.store(false, std::memory_order_relaxed);
         });
@@ -142,20 +114,14 @@ class Winograd final : public Program<S> {
 
     using Side = WinogradSide<points>;
     using Sheet = WinogradSheet;
-
-    struct Stretch {  // vectors of a swath that are channels of one phase
-        Index vector, count, channel;
-        std::array<Index, 2> phase;
-    };
-
-    struct Swath {
-        Index vectors, weight;  // where they begin, of channel group 0
-        std::vector<Stretch> stretches;
-    };
+    using Weights = WinogradWeights<S, W, points>;
+    using Swath = typename Weights::Swath;
+    using Stretch = typename Weights::Stretch;
 
     struct Call {  // some tiles of a sheet and a channel group
         const Constants<T>& layer;
         const Packed& packed;
+        const W* weights;  // transformed
         const View<const S>& x;
         const View<S>& y;
         const Sheet& sheet;
@@ -171,6 +137,14 @@ class Winograd final : public Program<S> {
         S* y;             // of the first cell
         unsigned wanted;  // which cells of the tile lie in the window
     };
+
+    // What transformed weights of type T take.
+    static Index transformed_bytes(const Query<S>& query) {
+        const auto& axes = query.form.axes;
+        Index values = ceil_div(query.form.out_channels, query.kernels.lanes) * query.kernels.lanes * all_points;
+        for (std::size_t a = 0; a < axes.size(); ++a) values *= a + 2 < axes.size() ? axes[a].kernel : axes[a].stride;
+        return values * query.form.in_channels * query.form.groups * static_cast<Index>(sizeof(T));
+    }
 
     // Of a sheet.
     Index tiles_of(const View<S>& y) const {
@@ -190,40 +164,6 @@ class Winograd final : public Program<S> {
     Index point_step(Index inputs) const { return inputs * pitch_ + 5 * kernels_.lanes; }
     Index product_step(Index tiles) const { return (tiles * kernels_.vectors[kernels_.rows - 1] + 5) * kernels_.lanes; }
 
-    // Each phase begins with a vector of its own.
-    void lay_out() {
-        const Index vectors = out_vectors_ * axes_[0].stride * axes_[1].stride, most = kernels_.vectors[kernels_.rows - 1];
-        const Index swaths = ceil_div(vectors, most);
-        for (Index p = 0; p < swaths; ++p) {
-            const Index begin = part(vectors, p, swaths), end = part(vectors, p + 1, swaths);
-            swaths_.push_back({end - begin, weights_, {}});
-            weights_ += (end - begin) * kernels_.lanes * channels_ * taps_of(before_) * all_points;
-            for (Index v = begin; v < end; v += swaths_.back().stretches.back().count) {
-                const Index phase = v / out_vectors_, channel = v % out_vectors_;
-                const Index count = std::min(end - v, out_vectors_ - channel);
-                swaths_.back().stretches.push_back({v - begin, count, channel * kernels_.lanes,
-                                               {phase / axes_[1].stride, phase % axes_[1].stride}});
-            }
-        }
-    }
-
-    // The 4x4 weights of one phase, from the taps of the kernel; of none, zeros.
-    void put_transformed(W* to, Index step, const S* taps, const std::array<Index, 2>& phase, double by) const {
-        double rows[points][3] = {};
-        const auto tap = [&](Index i, Index j) {
-            const Index row = phase[0] + i * axes_[0].stride, column = phase[1] + j * axes_[1].stride;
-            const bool is = taps && row < axes_[0].kernel && column < axes_[1].kernel;
-            return is ? static_cast<double>(widened(taps[row * axes_[1].kernel + column])) : 0.0;
-        };
-        for (Index j = 0; j < axes_[1].taps; ++j) {
-            const auto column = axes_[0].transformed( [&](Index i) { return tap(i, j); });
-            for (std::size_t point = 0; point < points; ++point) rows[point][j] = column[point];
-        }
-        for (const auto& row : rows)
-            for (const double value : axes_[1].transformed([&](Index j) { return row[j]; }))
-                *to = rounded<W>(value * by), to += step;
-    }
-
     Tile tile_at(const Call& call, Index number) const {
         const Index columns = axes_[1].tiles(call.y.shape.back()), rows = axes_[0].tiles(rows_of(call.y));
         const Index row = number / columns % rows, column = number % columns;
@@ -239,7 +179,7 @@ class Winograd final : public Program<S> {
         products.grow(all_points * out_step);
         for (Index n = 0; n < call.count; ++n)
             spread(call, tile_at(call, call.begin + n), inputs.data() + n * taps * pitch_, in_step);
-        for (const Swath& swath : swaths_) {
+        for (const Swath& swath : weights_.swaths()) {
             multiply(call, swath, inputs.data(), in_step, products.data(), out_step);
             const Index width = swath.vectors * kernels_.lanes;
             for (Index n = 0; n < call.count; ++n)
@@ -275,8 +215,7 @@ class Winograd final : public Program<S> {
         const Index at_once = std::max<Index>(1, most_added / std::max<Index>(1, taps));
         in.resize(static_cast<std::size_t>(taps * kernels_.rows));
         for (Index point = 0; point < all_points; ++point) {
-            const Index first = call.g * weights_ + swath.weight + point * width * channels_ * taps_of(before_);
-            const W* weight = call.packed.template weight<W>() + first;
+            const W* weight = call.weights + call.g * weights_.of_group() + swath.weight + point * weights_.point_step(swath);
             for (Index begin = 0; begin < channels_; begin += at_once) {
                 const Index end = std::min(begin + at_once, channels_);
                 for (Index n = 0; n < call.count; n += kernels_.rows) {
@@ -365,13 +304,12 @@ class Winograd final : public Program<S> {
     const std::vector<Axis> before_;
     const std::array<Side, 2> axes_;
     const Index groups_, channels_, pitch_, out_vectors_;
-    std::vector<Swath> swaths_;
-    Index weights_ = 0;  // of a channel group
+    const Weights weights_;
     const std::vector<S> zeros_ = std::vector<S>(static_cast<std::size_t>(channels_));
     const std::vector<T> no_bias_ = std::vector<T>(static_cast<std::size_t>(max_vectors * kernels_.lanes));
 };
 
-// Where small tiles save nearly as many products, large ones are not worth their packs and their errors.
+// Where small tiles save nearly as many products, large ones are not worth their errors.
 template <class S>
 bool large_tiles_fit(const Query<S>& query) {
     const double saved = Winograd<S, Sum<S>, large_tile>::saved(query);

@@ -254,12 +254,11 @@ def prepare(
             torch.nn.functional; or ("leaky_relu", slope), default slope 0.01. Floating-point dtypes only.
         winograd: allow Winograd's algorithm (Winograd 1980; Lavin and Gray, CVPR 2016), with up to 4 times fewer
             multiplications, where it pays: on channels-last arrays whose last two axes have two or three taps per phase
-            and dilation 1, with many channels (F(4, 3) and F(5, 2) on each axis, or F(2, 3) and F(3, 2) where their
-            packed weights, less than half as large, are enough); and, but for half precision, on channels-first arrays
-            of one axis with stride 1 and three or more taps, of any dilation up to some dozens (F(4, 4)). Rounding
-            errors are then relative to the largest inputs of a neighbourhood (of 6x6, of 4x4, or of all that four
-            outputs of one axis read) instead of each output's own, and of 6x6 two to four times as large as without;
-            NaN and Inf still stay where they belong.
+            and dilation 1, with many channels (F(4, 3) on each axis where maps are large and both have three taps, else
+            F(2, 3) and F(3, 2)); and, but for half precision, on channels-first arrays of one axis with stride 1 and
+            three or more taps, of any dilation up to some dozens (F(4, 4)). Rounding errors are then relative to the
+            largest inputs of a neighbourhood (of 6x6, of 4x4, or of all that four outputs of one axis read) instead of
+            each output's own, and of 6x6 about twice as large as without; NaN and Inf still stay where they belong.
 
     Raises:
         RankError, ChannelError, KernelError, BiasError, DtypeError, ActivationError: as their names say.

@@ -66,6 +66,11 @@ def ready(x: Array, weight: Array, bias: Array | None, geometry: Geometry, *more
     return layer
 
 
+def has_three_taps(axis: tuple[int, int, tuple[int, int]]) -> bool:
+    """Per phase."""
+    return -(-axis[0] // axis[1]) == 3
+
+
 def size_for(way: str, axes: list[tuple[int, int, tuple[int, int]]]) -> tuple[int, int]:
     """The smallest maps, oblong ones, for which a way is taken: small tiles have few tiles, large ones have more."""
     _, weight, bias, geometry = make(axes)
@@ -79,13 +84,13 @@ def size_for(way: str, axes: list[tuple[int, int, tuple[int, int]]]) -> tuple[in
 @pytest.mark.parametrize("backend", [name for name in native.backends() if name != "reference"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    ("axis", "way"), [(a, SMALL) for a in AXES] + [(a, LARGE) for a in AXES if -(-a[0] // a[1]) == 3], ids=str
+    ("axis", "way"), [(a, SMALL) for a in AXES] + [(a, LARGE) for a in AXES if has_three_taps(a)], ids=str
 )
 def test_it_is_the_transposed_convolution(
     axis: tuple[int, int, tuple[int, int]], way: str, dtype: Any, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TCONV_BACKEND", backend)
-    other = (3, 1, (1, 1)) if axis[1] == 2 else (4, 2, (1, 1))
+    other = (3, 1, (1, 1)) if axis[1] == 2 else (4, 2, (1, 1)) if way == SMALL else (5, 2, (2, 1))
     x, weight, bias, geometry = make([axis, other], size_for(way, [axis, other]), dtype=dtype)
     y, expected = ready(x, weight, bias, geometry, way=way)(x), exact(x, weight, bias, geometry)
     np.testing.assert_allclose(y, expected, rtol=0, atol=np.finfo(dtype).eps * ERRORS[way] * np.abs(expected).max())
@@ -94,7 +99,7 @@ def test_it_is_the_transposed_convolution(
 @pytest.mark.parametrize("axis", [a for a in AXES if a != (3, 2, (1, 0)) and a[0] != 2], ids=str)
 def test_it_is_taken_where_it_saves_products(axis: tuple[int, int, tuple[int, int]]) -> None:
     x, weight, bias, geometry = make([axis, axis], size=(40, 40))
-    ready(x, weight, bias, geometry, way=LARGE if -(-axis[0] // axis[1]) == 3 else SMALL)
+    ready(x, weight, bias, geometry, way=LARGE if has_three_taps(axis) else SMALL)
 
 
 def test_it_is_taken_only_where_it_can_be() -> None:
@@ -106,9 +111,9 @@ def test_it_is_taken_only_where_it_can_be() -> None:
 
     assert way() == way(groups=2) == LARGE
     assert way(axes=[(4, 2, (1, 1))] * 2) == SMALL  # of two taps, large tiles save little more
-    assert way(size=(9, 8)) == SMALL  # few large tiles
-    assert way(size=(24, 24), channels=(336, 336)) == LARGE
-    assert way(size=(24, 24), channels=(352, 352)) == SMALL  # no room for a pack of more than 16 MiB
+    assert way(size=(16, 16)) == SMALL  # few large tiles
+    assert way(size=(24, 24), channels=(672, 672)) == LARGE
+    assert way(size=(24, 24), channels=(704, 704)) == "cells"  # weights that would take more than 64 MiB, or a pack 16
     assert way(winograd=False) == "cells"
     assert way(channels_last=False) == "pixels"
     assert way(channels=(33, 5)) == "pixels"  # its channels do not fill a vector
@@ -129,27 +134,30 @@ def test_it_is_taken_only_where_it_can_be() -> None:
         (5, 1, 1, (-6, 4)),
     ],
 )
+@pytest.mark.parametrize("last", [4, 5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_axes_before_the_last_two(kernel: int, stride: int, dilation: int, crop: tuple[int, int], dtype: Any) -> None:
+def test_axes_before_the_last_two(
+    kernel: int, stride: int, dilation: int, crop: tuple[int, int], dtype: Any, last: int
+) -> None:
     """Holes, bias-only slices and all."""
-    x, weight, bias, _ = make([(kernel, stride, crop), (3, 1, (1, 1)), (4, 2, (1, 1))], (5, 12, 18), dtype=dtype)
-    geometry = Geometry((kernel, 3, 4), (stride, 1, 2), (dilation, 1, 1), [crop, (1, 1), (1, 1)])
-    way = tconv.prepare(weight, bias, geometry, winograd=True).plan(x.shape, channels_last=True).way
+    way = SMALL if last == 4 else LARGE
+    x, weight, bias, _ = make([(kernel, stride, crop), (3, 1, (1, 1)), (last, 2, (1, 1))], (5, 16, 23), dtype=dtype)
+    geometry = Geometry((kernel, 3, last), (stride, 1, 2), (dilation, 1, 1), [crop, (1, 1), (1, 1)])
     y, expected = ready(x, weight, bias, geometry, way=way)(x), exact(x, weight, bias, geometry)
     np.testing.assert_allclose(y, expected, rtol=0, atol=np.finfo(dtype).eps * ERRORS[way] * np.abs(expected).max())
 
 
 def test_two_axes_before_the_last_two() -> None:
     axes = [(2, 2, (0, 0)), (3, 1, (1, 1)), (3, 1, (1, 1)), (3, 1, (1, 1))]
-    for channels, way in ((500, LARGE), (640, SMALL)):  # long sums; there is no room for a larger pack of 640
-        x, weight, bias, geometry = make(axes, (2, 3, 12, 18), (channels, 20))
+    for size, way in (((16, 23), LARGE), ((12, 18), SMALL)):
+        x, weight, bias, geometry = make(axes, (2, 3, *size), (500, 20))  # long sums
         y, expected = ready(x, weight, bias, geometry, way=way)(x), exact(x, weight, bias, geometry)
         np.testing.assert_allclose(y, expected, rtol=0, atol=BOUNDS[way] * np.abs(expected).max())
 
 
-@pytest.mark.parametrize(("channels", "way"), [(1100, SMALL), (900, LARGE)])
-def test_groups_and_long_sums(channels: int, way: str) -> None:
-    x, weight, bias, geometry = make([(4, 2, (1, 1)), (3, 1, (1, 1))], (24, 20), (channels, 17), groups=2, batch=1)
+@pytest.mark.parametrize(("axis", "way"), [((4, 2, (1, 1)), SMALL), ((5, 2, (2, 1)), LARGE)])
+def test_groups_and_long_sums(axis: tuple[int, int, tuple[int, int]], way: str) -> None:
+    x, weight, bias, geometry = make([axis, (3, 1, (1, 1))], (28, 28), (1100, 17), groups=2, batch=1)
     y, expected = ready(x, weight, bias, geometry, 2, way=way)(x), exact(x, weight, bias, geometry, 2)
     np.testing.assert_allclose(y, expected, rtol=0, atol=BOUNDS[way] * np.abs(expected).max())
 
@@ -192,7 +200,7 @@ def test_errors_are_relative_to_the_neighbourhood(axis: tuple[int, int, tuple[in
 @pytest.mark.parametrize("axis", [(3, 1, (1, 1)), (4, 2, (1, 1))], ids=str)
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_bits_depend_on_neither_threads_nor_batch(threads: int, axis: tuple[int, int, tuple[int, int]]) -> None:
-    x, weight, bias, geometry = make([axis] * 2, batch=5)
+    x, weight, bias, geometry = make([axis] * 2, size=(28, 27), batch=5)
     layer = ready(x, weight, bias, geometry, 1, "silu", way=LARGE if axis[0] == 3 else SMALL)
     expected = layer(x)
     before = native.num_threads()

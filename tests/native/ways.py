@@ -1,6 +1,6 @@
 """Which way the core takes for many layers: `python tests/native/ways.py` writes what is expected from now on.
 
-The layers are those of the benchmark, and some that are drawn: always the same ones.
+The layers are those of the benchmark, convolutions, and some that are drawn: always the same ones.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ def layers() -> Iterator[tuple[str, Geometry, int, Shape, Shape]]:
     """Name, geometry, groups, and the shapes of the weight and the input."""
     for case in SUITE:
         yield case.name, case.geometry, case.groups, case.weight_shape, (case.batch, case.in_channels, *case.in_size)
+    for size in ((64, 64), (16, 16)):  # a convolution that folds bring
+        yield f"3x3 on {size[0]}", Geometry((3, 3), 1, 1, ((1, 1), (1, 1))), 1, (64, 64, 3, 3), (1, 64, *size)
     for number in range(DRAWN):
         drawn = _drawn(np.random.default_rng(number))
         if drawn is not None:
