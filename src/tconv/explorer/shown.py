@@ -95,9 +95,16 @@ class Shown(ABC):
     def _repr_svg_(self) -> str:
         return self.svg()
 
-    def _repr_html_(self) -> str:
-        """The page in a frame of its own, so that it and the notebook leave each other alone."""
+    def _repr_html_(self) -> str | None:
+        """The page in a frame of its own, so that it and the notebook leave each other alone.
+
+        None where the page does not draw this; a notebook then shows the picture.
+        """
         from html import escape
 
+        try:
+            page = self.html()
+        except (errors.TooLargeError, errors.RankError):
+            return None
         frame = "width:100%;height:900px;border:0"
-        return f'<iframe srcdoc="{escape(self.html())}" style="{frame}" title="{escape(repr(self)[1:-1])}"></iframe>'
+        return f'<iframe srcdoc="{escape(page)}" style="{frame}" title="{escape(repr(self)[1:-1])}"></iframe>'
