@@ -30,6 +30,7 @@ MODULES = (  # a module stands after those that it imports from
     "draw.js",
     "plates.js",
     "neurons.js",
+    "chains.js",
     "views.js",
     "controls.js",
     "strips.js",

@@ -125,20 +125,23 @@ function remember() {
 function draw(fresh = false) {
   const {layer, state} = page;
   const order = ["layer", ...(state.view === "all" ? VIEWS.slice(1) : [state.view, ...VIEWS.slice(1).filter((name) => name !== state.view)])];
-  if ($("views").dataset.names !== `${order}${state.lang}${state.view}`) buildCards(order);
-  $("views").dataset.names = `${order}${state.lang}${state.view}`;
+  const names = [order, state.lang, state.view, state.chain].join();
+  if ($("views").dataset.names !== names) buildCards(order);
+  $("views").dataset.names = names;
   page.width ||= $("views").clientWidth; // asking for it lays out the whole page, so that it is asked once
   fillCards($("views").firstElementChild, page.cards, layer, {...state, zoomed: page.zoomed, free: page.free}, page.width, fresh);
   $("sizes").replaceChildren(...sizesPanel(layer));
   $("code").replaceChildren(...codePanel(layer, page.code));
   buildLegend();
   lookAt(page.look && valid(page.look) ? page.look : busiest(layer), {quiet: true});
+  const {among} = page.cards[1].content; // of other layers: it is what is looked at now
+  if (among) lookAmong(among, true);
 }
 
 function buildCards(order) {
   page.cards = order.map((name, n) => card(name, page.state.view !== "all" && n > 1, choose));
   const sections = (small) => page.cards.filter((each) => each.small === small).map((each) => each.section);
-  for (const each of page.cards.filter(({name, small}) => under[name] && !small)) each.section.append(under[each.name]());
+  for (const each of page.cards.filter(({name, small}) => under[name] && !small)) each.section.insertBefore(under[each.name](), each.name === "neurons" ? each.picture : null);
   $("views").replaceChildren(node("div", {className: "stage"}, ...sections(false)), node("div", {className: "small-cards"}, ...sections(true)));
 }
 
@@ -177,15 +180,22 @@ function lookAt(look, {quiet = false} = {}) {
   cancelAnimationFrame(page.later);
   page.later = requestAnimationFrame(() => shine(true, look, pairs, output));
   const value = look.kind === "p" && kept(layer, look.at) ? flatOutput(layer, look) : 0;
-  const parts = sentence(layer, look, pairs, value);
+  tellOf(sentence(layer, look, pairs, value), quiet);
+}
+
+/** What is looked at, in words; aloud once somebody rests there. */
+function tellOf(parts, quiet) {
   $("sum").replaceChildren(...parts.map(({text, hue}) => (hue ? node("b", {className: `${hue}-n`}, text) : text)));
   clearTimeout(page.spoken);
   if (!quiet) page.spoken = setTimeout(() => { $("live").textContent = $("sum").textContent; }, 300);
 }
 
+/** Look at a layer that is not the page's: its picture lights itself. */
+const lookAmong = (among, quiet) => { page.look = null; tellOf(among(), quiet); };
+
 /** Light the large views at once, and the small ones with the next frame, so that pointing stays quick. */
 function shine(small, look, pairs, output) {
-  for (const each of page.cards.filter((made) => made.small === small)) {
+  for (const each of page.cards.filter((made) => made.small === small && !made.content.among)) {
     for (const plate of each.plates) {
       if (plate.live === "look") { plate.turn(look, pairs, output); refresh(plate); }
       light(plate, look, pairs);
@@ -214,7 +224,8 @@ function pointAt(plate, at) {
   plate.at = at;
   if (!plate.size.image) plate.grid.setAttribute("aria-activedescendant", `${plate.id}-${at}`);
   const look = plate.pick(at);
-  if (look && JSON.stringify(look) !== JSON.stringify(page.look)) lookAt(look);
+  if (plate.among) lookAmong(() => plate.among(look), false);
+  else if (look && JSON.stringify(look) !== JSON.stringify(page.look)) lookAt(look);
 }
 
 const MOVES = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]};

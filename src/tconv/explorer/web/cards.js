@@ -36,9 +36,9 @@ export function card(name, small, choose) {
 /** Draw all cards for a layer; `fresh` marks the numbers that are not as they were. */
 export function fillCards(stage, cards, layer, state, width, fresh) {
   const large = cards.filter((each) => !each.small);
-  for (const each of cards) each.content = PICTURES[each.name](layer, state);
+  for (const each of cards) each.content = PICTURES[each.name](layer, {...state, width, chain: each.small ? "layer" : state.chain});
   const [half, whole] = [Math.floor((width - BETWEEN) / 2) - AROUND, width - AROUND];
-  const narrow = large.map((each) => width >= 1000 && placed(each.content.items, Infinity).width <= half / SHRINKS);
+  const narrow = large.map((each) => width >= 1000 && !each.content.wide && placed(each.content.items, Infinity).width <= half / SHRINKS);
   if (state.view !== "all" && !narrow.every(Boolean)) narrow.fill(false);
   pairUp(narrow);
   stage.classList.toggle("two", narrow.some(Boolean));
@@ -78,7 +78,7 @@ function shrunk({items, arrange}) {
 }
 
 function fillCard(made, [picture, scale], fresh) {
-  const {notes = [], facts = null} = made.content;
+  const {notes = [], facts = null, table = null} = made.content;
   made.svg = painted(picture, say(made.name));
   made.svg.style.width = `${picture.width * scale}px`;
   made.svg.style.height = `${picture.height * scale}px`;
@@ -86,7 +86,7 @@ function fillCard(made, [picture, scale], fresh) {
   made.edges = made.content.edges?.(made.svg);
   made.picture.replaceChildren(made.svg);
   const zooms = picture.plates.some((plate) => plate.zooms) ? [say("zoom_hint")] : [];
-  made.notes.replaceChildren(...[...notes, ...zooms].map((text) => node("p", {}, text)));
+  made.notes.replaceChildren(...[...notes, ...zooms].map((text) => node("p", {}, text)), ...(table ? [tabled(table)] : []));
   const written = new Map();
   for (const plate of made.plates) {
     plate.grid.plate = plate;
@@ -98,4 +98,11 @@ function fillCard(made, [picture, scale], fresh) {
     written.set(plate.name, texts);
   }
   made.written = written;
+  made.content.among?.();
+}
+
+/** Counts in a table: `heads`, and rows that begin with what they are about. */
+function tabled({heads, rows}) {
+  return node("table", {className: "counts"}, node("thead", {}, node("tr", {}, ...heads.map((head) => node("th", {scope: "col"}, head)))),
+    node("tbody", {}, ...rows.map(([name, ...values]) => node("tr", {}, node("th", {scope: "row"}, name), ...values.map((value) => node("td", {}, String(value)))))));
 }

@@ -12,15 +12,23 @@ const APART = 190;
 const FULLY = 400; // weights of a fully connected layer that are written out
 const WINDOWS = 9; // and two, where each is large
 
+/** All multiplications that are kept, as pairs. */
+export const keptPairs = (layer) => links(layer).flatMap(([c, e]) => combinations(layer.shape.w.map(range)).flatMap((k) => (
+  pairsOf(layer, {kind: "w", c, e, at: k}).filter((pair) => kept(layer, pair.p)))));
+
+/** The flat input of a pair, its flat output, and the place of its number in w. */
+export const inputOf = (layer, pair) => pair.c * layer.cells.x + flat(pair.i, layer.shape.x);
+export const outputOf = (layer, pair) => pair.e * layer.cells.y + flat(toOutput(layer, pair.p), layer.shape.y);
+export const numberOf = (layer, pair) => placeW(layer, pair.c, pair.e) * layer.cells.w + flat(pair.k, layer.shape.w);
+
 /** Every cell a neuron, every multiplication that is kept an edge; edges of one colour share one number of the kernel. */
 export function neurons(layer) {
   const [ins, outs] = [layer.ci * layer.cells.x, layer.co * layer.cells.y];
-  const edges = links(layer).flatMap(([c, e]) => combinations(layer.shape.w.map(range)).flatMap((k) => (
-    pairsOf(layer, {kind: "w", c, e, at: k}).filter((pair) => kept(layer, pair.p)))));
+  const edges = keptPairs(layer);
   const counts = say("neurons_count", {full: ins * outs, edges: edges.length, shared: layer.w.length});
   if (Math.max(ins, outs) > LONGEST) return {items: [], notes: [say("too_large", {what: say("neurons"), rows: outs, columns: ins}), counts]};
-  const [from, to] = [(pair) => pair.c * layer.cells.x + flat(pair.i, layer.shape.x), (pair) => pair.e * layer.cells.y + flat(toOutput(layer, pair.p), layer.shape.y)];
-  const colour = (pair) => (placeW(layer, pair.c, pair.e) * layer.cells.w + flat(pair.k, layer.shape.w)) % 6;
+  const [from, to] = [(pair) => inputOf(layer, pair), (pair) => outputOf(layer, pair)];
+  const colour = (pair) => numberOf(layer, pair) % 6;
   const x = plateVector("neuron_x", "x", "input", [...layer.x], {
     hits: from, owns: (look) => (look.kind === "x" ? look.c * layer.cells.x + flat(look.at, layer.shape.x) : -1),
     pick: (n) => ({kind: "x", c: Math.floor(n / layer.cells.x), at: unflat(n % layer.cells.x, layer.shape.x)}),
@@ -41,7 +49,10 @@ export function neurons(layer) {
   return {
     items: [x, y, all, taps], notes: [counts],
     arrange: (picture) => apart(picture, x, y, all, taps),
-    edges: (svg) => joined(svg, x, y, edges, {from, to, colour}, (pair) => kept(layer, pair.p)),
+    edges: (svg) => {
+      const shine = joined(svg, edges, colour, (pair) => edgeLine(x, from(pair), y, to(pair)));
+      return (pairs) => shine(pairs.filter((pair) => kept(layer, pair.p)));
+    },
   };
 }
 
@@ -56,18 +67,22 @@ function apart(picture, x, y, all, taps) {
   picture.width = taps[0].x + Math.max(...taps.map((plate) => plate.size.across)) + 2;
 }
 
-/** Draw the edges under the neurons; returns what lights those of a look. */
-function joined(svg, x, y, edges, {from, to, colour}, isKept) {
+/** A line from the right of a plate's cell to the left of another one's. */
+export function edgeLine(x, from, y, to) {
   const end = (plate, at, right) => {
     const [left, top] = corners(plate, at);
     return `${plate.x + left + (right ? plate.size.width : 0)} ${plate.y + top + plate.size.height / 2}`;
   };
-  const line = (pair) => `M${end(x, from(pair), true)}L${end(y, to(pair), false)}`;
+  return `M${end(x, from, true)}L${end(y, to, false)}`;
+}
+
+/** Draw the edges under the neurons, each as its `line` and in its `colour`, 0 to 5; returns what lights some of them. */
+export function joined(svg, edges, colour, line) {
   const group = element("g", {class: "edges", "aria-hidden": "true"}, ...range(6).map((hue) => (
-    element("path", {class: `edge phase${hue}`, d: edges.filter((pair) => colour(pair) === hue).map(line).join("")}))));
+    element("path", {class: `edge phase${hue}`, d: edges.filter((edge) => colour(edge) === hue).map(line).join("")}))));
   const lit = element("path", {class: "edge-lit", "aria-hidden": "true"});
   svg.prepend(group, lit);
-  return (pairs) => lit.setAttribute("d", pairs.filter(isKept).map(line).join(""));
+  return (some) => lit.setAttribute("d", some.map(line).join(""));
 }
 
 /** The rows of C as windows on y, which are the columns of C^T as stamps; and the row of C^T that is looked at, over x. */

@@ -5,13 +5,14 @@ import {broken, DRAWN} from "./laws.js";
 import {product, range} from "./relation.js";
 
 export const VIEWS = ["all", "stamp", "gather", "steps", "matrix", "windows", "neurons", "phases", "col2im", "forward", "coverage", "undo"];
+export const CHAINS = ["layer", "down", "up", "channels"]; // whose neurons are shown: this layer's, or those of several
 export const LANGUAGES = ["en", "zh"];
 export const STEPS = 10; // of the lesson; 0 is the explorer
 export const THEMES = ["auto", "light", "dark"];
 
 export const START = {
   n: [2, 2], k: [3, 3], s: [2, 2], lo: [1, 1], hi: [1, 1], op: [1, 1], d: [1, 1], ci: 1, co: 1, g: 1,
-  x: [2, 3, 1, 3], w: [0, 1, 1, 0, 1, 0, 1, 0, 1], b: null, view: "stamp", lang: "en", theme: "auto", stack: [], lesson: 0,
+  x: [2, 3, 1, 3], w: [0, 1, 1, 0, 1, 0, 1, 0, 1], b: null, view: "stamp", lang: "en", theme: "auto", chain: "layer", stack: [], lesson: 0,
 };
 
 const PER_AXIS = {n: [1, DRAWN.n], k: [1, DRAWN.k], s: [1, DRAWN.s], op: [0, DRAWN.s], d: [1, DRAWN.d]};
@@ -27,7 +28,7 @@ export function format(state) {
   const parts = Object.keys(PER_AXIS).map((name) => `${name}=${state[name].join(",")}`);
   parts.push(`p=${pads.join(",")}`, `c=${state.ci},${state.co},${state.g}`);
   for (const name of ["x", "w", "b"]) if (state[name]) parts.push(`${name}=${state[name].map(short).join(",")}`);
-  parts.push(...chosen(state, ["view", "lang", "theme"]));
+  parts.push(...chosen(state, ["view", "chain", "lang", "theme"]));
   if (state.stack.length) parts.push(`stack=${state.stack.map((layer) => layer.join(".")).join(",")}`);
   return parts.join("&");
 }
@@ -83,7 +84,7 @@ function field(name, value) {
   if (["x", "w", "b"].includes(name)) return numbers(words) && {[name]: numbers(words)};
   if (name === "stack") return stack(words);
   if (name === "lesson") return WHOLE.test(value) && value >= 0 && value <= STEPS ? {lesson: Number(value)} : null;
-  const known = new Map([["view", VIEWS], ["lang", LANGUAGES], ["theme", THEMES]]).get(name);
+  const known = new Map([["view", VIEWS], ["chain", CHAINS], ["lang", LANGUAGES], ["theme", THEMES]]).get(name);
   return known?.includes(value) ? {[name]: value} : null;
 }
 

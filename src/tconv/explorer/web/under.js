@@ -1,6 +1,8 @@
-// What stands under a large view: buttons that stack layers, and what chooses among the matrices that undo one.
+// What stands in a large view beside its picture: under it buttons that stack layers, and what chooses among the matrices
+// that undo one; above it what chooses whose neurons are shown.
 
 import {node} from "./controls.js";
+import {CHAINS} from "./state.js";
 import {say} from "./words.js";
 
 const MOST_STACKED = 6;
@@ -23,5 +25,13 @@ export function makeUnder(page, {update, draw, leave}) {
   const lose = () => { leave(); page.look = null; update({...page.state, ...LOST}); };
   const undo = () => node("div", {className: "buttons"},
     node("label", {}, say("free"), node("input", {type: "range", name: "free", min: -2, max: 2, step: 0.25, value: page.free, oninput: move})), button("lost", "lost_example", lose));
-  return {coverage, undo};
+
+  /** The cards are made anew for another chain, so that the button that was pressed is another one as well. */
+  const choose = (chain) => {
+    update({...page.state, chain}, {rebuild: false, fresh: false});
+    document.querySelector(`#views [name="chain-${chain}"]`).focus({preventScroll: true});
+  };
+  const neurons = () => node("div", {className: "buttons", role: "group", ariaLabel: say("chain")}, ...CHAINS.map((chain) => (
+    node("button", {type: "button", name: `chain-${chain}`, ariaPressed: String(page.state.chain === chain), onclick: () => choose(chain)}, say(`chain_${chain}`)))));
+  return {coverage, undo, neurons};
 }

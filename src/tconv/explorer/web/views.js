@@ -8,13 +8,21 @@ import {
   allW, channelsX, channelsY, plateBack, plateCanvas, plateForward, plateMatrix, plateMet, platePhase, platePut, plateStamp,
   plateVector, plateW, plateX, plateY,
 } from "./plates.js";
+import {chained} from "./chains.js";
 import {neurons, windowed} from "./neurons.js";
 import {by, factor, named, number, say} from "./words.js";
 
 const LARGEST = {matrix: 400000, square: 150, written: 10, heat: 20000};
 
-/** {items, notes} of each view, by its name; `arrange` moves the plates of a picture, `edges` draws between them. */
-export const PICTURES = {layer: whole, stamp, gather, steps: fourSteps, matrix, windows: windowed, neurons, phases: interleaved, col2im, forward: downwards, coverage: heat, undo: undone};
+/**
+ * {items, notes} of each view, by its name; `arrange` moves the plates of a picture, `edges` draws between them. A picture of
+ * other layers than the page's has `among`, which lights what is looked at in it and says what that is.
+ */
+export const PICTURES = {layer: whole, stamp, gather, steps: fourSteps, matrix, windows: windowed, neurons: neuronsOrChain, phases: interleaved, col2im, forward: downwards, coverage: heat, undo: undone};
+
+function neuronsOrChain(layer, {chain, width}) {
+  return chain === "layer" ? neurons(layer) : chained(chain, width);
+}
 
 function whole(layer) {
   return {
