@@ -100,9 +100,7 @@ def test_numbers_of_a_chain(viewer: Viewer, name: str) -> None:
         assert shown[f"chainfull{n}"]["texts"] == entries
         roles = shown[f"chainfull{n}"]["roles"]
         assert [role == "zero" for role in roles] == [not on for on in joined.flat]
-        assert (
-            len({role for role in roles if role != "zero"}) == layer.weight.size
-        )  # one colour per number of the kernel
+        assert len({role for role in roles if role != "zero"}) == layer.weight.size  # a colour per number
         for c, e in np.ndindex(layer.weight.shape[:2]):
             assert shown[f"chainw{n}.{c}.{e}"]["texts"] == written(layer.weight[c, e])
         edges += int(joined.sum())

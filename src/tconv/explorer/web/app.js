@@ -126,16 +126,18 @@ function draw(fresh = false) {
   const {layer, state} = page;
   const order = ["layer", ...(state.view === "all" ? VIEWS.slice(1) : [state.view, ...VIEWS.slice(1).filter((name) => name !== state.view)])];
   const names = [order, state.lang, state.view, state.chain].join();
-  if ($("views").dataset.names !== names) buildCards(order);
+  const anew = $("views").dataset.names !== names;
+  if (anew) buildCards(order);
   $("views").dataset.names = names;
   page.width ||= $("views").clientWidth; // asking for it lays out the whole page, so that it is asked once
   fillCards($("views").firstElementChild, page.cards, layer, {...state, zoomed: page.zoomed, free: page.free}, page.width, fresh);
   $("sizes").replaceChildren(...sizesPanel(layer));
   $("code").replaceChildren(...codePanel(layer, page.code));
   buildLegend();
-  lookAt(page.look && valid(page.look) ? page.look : busiest(layer), {quiet: true});
-  const {among} = page.cards[1].content; // of other layers: it is what is looked at now
-  if (among) lookAmong(among, true);
+  const seen = page.look && valid(page.look) ? page.look : null;
+  lookAt(seen ?? busiest(layer), {quiet: true});
+  const {among} = page.cards[1].content; // of other layers, which are looked at until somebody points at this one
+  if (among && (anew || !seen)) lookAmong(among, true);
 }
 
 function buildCards(order) {

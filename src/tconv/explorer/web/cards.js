@@ -29,7 +29,8 @@ export function card(name, small, choose) {
     return made;
   }
   head.append(node("div", {className: "saves"}, save("svg", "SVG"), save("png", "PNG")));
-  made.section.append(node("p", {className: "about"}, say(name === "layer" ? "edit_hint" : `about_${name}`)), made.picture, made.notes);
+  made.about = node("p", {className: "about"}, say(name === "layer" ? "edit_hint" : `about_${name}`));
+  made.section.append(made.about, made.picture, made.notes);
   return made;
 }
 
@@ -78,7 +79,8 @@ function shrunk({items, arrange}) {
 }
 
 function fillCard(made, [picture, scale], fresh) {
-  const {notes = [], facts = null, table = null} = made.content;
+  const {notes = [], facts = null, about = null, table = null} = made.content;
+  if (about) made.about.textContent = about;
   made.svg = painted(picture, say(made.name));
   made.svg.style.width = `${picture.width * scale}px`;
   made.svg.style.height = `${picture.height * scale}px`;

@@ -80,7 +80,7 @@ export function chained(name, width) {
   for (const plate of plates) plate.among = among;
   return {
     items: [...columns, fulls, kernels.flat()], wide: true, among,
-    notes: [`${say(`chain_says_${name}`, {sizes: chain.columns.map(sizeOf).join(" → ")})} ${say("chain_full_is")}`], table: counted(chain),
+    about: say(`chain_says_${name}`, {sizes: chain.columns.map(sizeOf).join(" → ")}), notes: [say("chain_full_is")], table: counted(chain),
     arrange: (picture) => arranged(picture, columns, fulls, kernels, width),
     edges: (svg) => { shine = joined(svg, chain.edges.flat(), (edge) => edge.number % 6, line); },
   };

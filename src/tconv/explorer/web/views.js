@@ -16,7 +16,8 @@ const LARGEST = {matrix: 400000, square: 150, written: 10, heat: 20000};
 
 /**
  * {items, notes} of each view, by its name; `arrange` moves the plates of a picture, `edges` draws between them. A picture of
- * other layers than the page's has `among`, which lights what is looked at in it and says what that is.
+ * other layers than the page's has `among`, which lights what is looked at in it and says what that is, `about` in the place
+ * of the view's sentence, and may have a `table` of counts.
  */
 export const PICTURES = {layer: whole, stamp, gather, steps: fourSteps, matrix, windows: windowed, neurons: neuronsOrChain, phases: interleaved, col2im, forward: downwards, coverage: heat, undo: undone};
 
