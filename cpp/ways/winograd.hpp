@@ -97,11 +97,11 @@ class Winograd final : public Program<S> {
         const int threads = threads_for(multiplications);
         const Index tiles = tiles_of(y), step = tiles_at_once(tiles, static_cast<Index>(most), threads);
         const Index blocks = ceil_div(tiles, step), count = static_cast<Index>(sheets.size());
-        const W* const weights = weights_.ready(packed);
+        const typename Weights::Transformed weights = weights_.ready(packed);
         std::atomic<bool> finite{true};
         parallel(blocks * count * layer.groups, multiplications, [&](Index task) {
             const Index g = task / blocks / count, begin = task % blocks * step;
-            const Call call{layer, packed, weights, x, y, sheets[static_cast<std::size_t>(task / blocks % count)], g, begin,
+            const Call call{layer, packed, weights.first, x, y, sheets[static_cast<std::size_t>(task / blocks % count)], g, begin,
                             std::min(step, tiles - begin)};
             if (finite.load(std::memory_order_relaxed) && !compute(call)) finite.store(false, std::memory_order_relaxed);
         });

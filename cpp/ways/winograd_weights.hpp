@@ -1,9 +1,12 @@
 // The weights of Winograd's way: in which order tiles read them, and what is kept of them between calls.
 #pragma once
+#include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "../backend.hpp"
+#include "../lent.hpp"
 #include "../packing.hpp"
 #include "../threads.hpp"
 #include "way.hpp"
@@ -83,14 +86,23 @@ class WinogradWeights {
         return packed;
     }
 
-    // Transformed weights: those of the pack, or made in this thread's room, which keeps them until its next call.
-    const W* ready(const Packed& packed) const {
+    // Weights as they are multiplied, for one call; where they are made for it, in memory that is lent to it.
+    struct Transformed {
+        Bytes room;
+        const W* first;
+
+        ~Transformed() {
+            if (room.data()) give_back(std::move(room));
+        }
+    };
+
+    Transformed ready(const Packed& packed) const {
         const W* const kept = packed.weight<W>();
         if constexpr (!anew) {
-            return kept;
+            return {{}, kept};
         } else {
-            thread_local Buffer<W> room;
-            W* const to = room.grow(weights_ * groups_);
+            Bytes room = borrow(std::max(workspace_bytes(), worth_lending));
+            W* const to = reinterpret_cast<W*>(room.data());
             parallel(channels_ * groups_, static_cast<double>(weights_ * groups_), [&](Index task) {
                 each_vector([&](const Swath& swath, Index vector, Index, const std::array<Index, 2>&) {
                     for (Index b = 0; b < before_; ++b)
@@ -98,7 +110,7 @@ class WinogradWeights {
                                                 kept + taps_at(task, swath, vector, b));
                 });
             });
-            return to;
+            return {std::move(room), to};
         }
     }
 
