@@ -145,7 +145,7 @@ function plateFull(chain, n) {
         if (!numbers.has(at)) return {kind: "none", n, from, to, weight: [n, at]};
         return {kind: "neuron", m: chain.down ? n + 1 : n, at: chain.down ? to : from, weight: [n, at]};
       },
-    }), owns: (look) => (look.weight?.[0] === n ? look.weight[1] : -1),
+    }), shade: "edged", owns: (look) => (look.weight?.[0] === n ? look.weight[1] : -1),
   };
 }
 
@@ -154,7 +154,7 @@ function plateShared(layer, n, c, e) {
   const first = placeW(layer, c, e) * layer.cells.w;
   const within = (at) => (at >= first && at < first + layer.cells.w ? at - first : -1);
   return {
-    ...plateW(layer, c, e), name: `chainw${n}.${c}.${e}`, role: (at) => `phase${(first + at) % 6}`,
+    ...plateW(layer, c, e), name: `chainw${n}.${c}.${e}`, shade: "edged", role: (at) => `phase${(first + at) % 6}`,
     hits: (edge) => (edge.n === n ? within(edge.number) : -1), owns: (look) => (look.kind === "number" && look.n === n ? within(look.at) : -1),
     pick: (at) => ({kind: "number", n, at: first + at}),
   };
