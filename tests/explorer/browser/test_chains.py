@@ -135,7 +135,7 @@ def test_a_neuron_lights_its_copy_of_the_kernel(viewer: Viewer, name: str) -> No
 
 
 def test_lit_weights_keep_their_colours(viewer: Viewer) -> None:
-    """In matrices and kernels colours say which number is shared, so that what is lit is framed and not painted over."""
+    """In matrices and kernels colours say which number is shared, so what is lit is framed and not painted over."""
     for text, names in (("", ("neuron_full", "neuronw0.0")), ("&chain=down", ("chainfull0", "chainw0.0.0"))):
         viewer.restore(f"view=neurons{text}")
         for name in names:
