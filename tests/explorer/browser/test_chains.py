@@ -134,6 +134,17 @@ def test_a_neuron_lights_its_copy_of_the_kernel(viewer: Viewer, name: str) -> No
         assert shown[f"neurons/chainfull{1 - layer}"]["lit"] == []
 
 
+def test_lit_weights_keep_their_colours(viewer: Viewer) -> None:
+    """In matrices and kernels colours say which number is shared, so what is lit is framed and not painted over."""
+    for text, names in (("", ("neuron_full", "neuronw0.0")), ("&chain=down", ("chainfull0", "chainw0.0.0"))):
+        viewer.restore(f"view=neurons{text}")
+        for name in names:
+            lit = viewer.page.locator(f'#card-neurons [data-plate="{name}"] path.lit')
+            style = lit.evaluate("each => [getComputedStyle(each).fill, getComputedStyle(each).stroke]")
+            ink = viewer.page.evaluate("() => getComputedStyle(document.documentElement).color")
+            assert style == ["none", ink] and lit.get_attribute("d")
+
+
 def test_what_a_chain_says(viewer: Viewer) -> None:
     viewer.restore("view=neurons&chain=up")
     assert viewer.text("sum") == "4 edges leave x[0,0]: one copy of w in layer 1, which 4 inputs share"  # to begin with

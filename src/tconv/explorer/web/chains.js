@@ -14,8 +14,9 @@ import {named, number, say} from "./words.js";
 
 const CHAIN_KERNELS = [[1, 2, 0, 1], [1, 0, 2, 1]]; // of 2x2 to 3x3, and of 3x3 to 4x4
 const ROOM = {beside: 900, written: 600}; // less than this, and matrices stand below; then without numbers
-const FAR = 190;
+const FAR = 180;
 const NEAR = 100;
+const FRAME = 44; // borders and paddings of a card
 const ASIDE = 36;
 const BELOW = 8;
 
@@ -86,7 +87,7 @@ export function chained(name, width) {
   };
 }
 
-const sizeOf = ({shape, values}) => (values.length > 1 ? `${values.length} × ${shape.join("×")}` : shape.join("×"));
+const sizeOf = ({shape, values}) => (values.length > 1 ? `${values.length}\u00a0×\u00a0${shape.join("×")}` : shape.join("×"));
 
 /** Columns with their middles on one line; the matrices with their kernels beside them, or below where room is scarce. */
 function arranged(picture, columns, fulls, kernels, width) {
@@ -99,7 +100,7 @@ function arranged(picture, columns, fulls, kernels, width) {
   const rows = fulls.map((full, n) => Math.max(full.size.down, tall(kernels[n])) + 2 * BELOW);
   const left = Math.max(...columns.map(tall));
   const [first, second] = fulls.map((full, n) => full.size.across + ASIDE + across(kernels[n]));
-  const line = end + first + second + 2 * ASIDE <= width - 2 * ASIDE; // both matrices beside the columns; or both in one column
+  const line = end + first + second + 2 * ASIDE <= width - FRAME; // both matrices beside the columns; or both in one column
   const beside = line || width >= ROOM.beside;
   const right = line ? Math.max(...rows) : rows[0] + rows[1];
   const height = beside ? Math.max(left, right) : left;
@@ -110,7 +111,7 @@ function arranged(picture, columns, fulls, kernels, width) {
     stand([full], from, top);
     stand(kernels[n], from + (line ? full.size.across : across(fulls)) + ASIDE, top);
   });
-  picture.width = Math.max(end, ...kernels.flat().map((plate) => plate.x + plate.size.across)) + 2;
+  picture.width = Math.max(end + 12, ...kernels.flat().map((plate) => plate.x + plate.size.across)) + 2;
   picture.height = (beside ? height : y + right) + 2;
 }
 
@@ -144,7 +145,7 @@ function plateFull(chain, n) {
         if (!numbers.has(at)) return {kind: "none", n, from, to, weight: [n, at]};
         return {kind: "neuron", m: chain.down ? n + 1 : n, at: chain.down ? to : from, weight: [n, at]};
       },
-    }), owns: (look) => (look.weight?.[0] === n ? look.weight[1] : -1),
+    }), shade: "edged", owns: (look) => (look.weight?.[0] === n ? look.weight[1] : -1),
   };
 }
 
@@ -153,7 +154,7 @@ function plateShared(layer, n, c, e) {
   const first = placeW(layer, c, e) * layer.cells.w;
   const within = (at) => (at >= first && at < first + layer.cells.w ? at - first : -1);
   return {
-    ...plateW(layer, c, e), name: `chainw${n}.${c}.${e}`, role: (at) => `phase${(first + at) % 6}`,
+    ...plateW(layer, c, e), name: `chainw${n}.${c}.${e}`, shade: "edged", role: (at) => `phase${(first + at) % 6}`,
     hits: (edge) => (edge.n === n ? within(edge.number) : -1), owns: (look) => (look.kind === "number" && look.n === n ? within(look.at) : -1),
     pick: (at) => ({kind: "number", n, at: first + at}),
   };

@@ -1,10 +1,11 @@
 // Plates on paper: a plate is an array of cells with a title; a picture is one SVG of plates and signs in lines.
 //
 // A plate: {name, title, shape, text(flat), role(flat), value(flat), hits(pair), owns(look), pick(flat), span(look),
-// frame, first, edit, live, shade, dots, zooms, among}. `hits` says which cell a pair lights, `owns` which cell is meant by a look without pairs,
-// `pick` what is looked at when somebody points at a cell; `live` names what its text depends on ("look", "time");
-// `shade` is another colour for lit cells, or none; `dots` draws it without numbers, and `zooms` says that a reader may
-// have them; `among` lights what is looked at where that is no layer of the page's.
+// frame, first, edit, live, shade, dots, zooms, among}. `hits` says which cell a pair lights, `owns` which cell is meant by
+// a look without pairs, `pick` what is looked at when somebody points at a cell; `live` names what its text depends on
+// ("look", "time"); `shade` is another colour for lit cells, none, or "edged": lit cells keep their own and are framed;
+// `dots` draws it without numbers, and `zooms` says that a reader may have them; `among` lights what is looked at where
+// that is no layer of the page's.
 //
 // Numbers are drawn once. What lights up lies above them, as one path per plate and kind, so that pointing never touches
 // a number. Plates with very many cells are drawn as an image, one dot per cell, and show their numbers when pointed at.

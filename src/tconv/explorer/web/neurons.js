@@ -38,13 +38,13 @@ export function neurons(layer) {
     owns: (look) => (look.kind === "p" && kept(layer, look.at) ? look.e * layer.cells.y + flat(toOutput(layer, look.at), layer.shape.y) : -1),
     pick: (n) => ({kind: "p", e: Math.floor(n / layer.cells.y), at: toCanvas(layer, unflat(n % layer.cells.y, layer.shape.y))}),
   });
-  const taps = allW(layer, (c, e) => ({...plateW(layer, c, e), name: `neuronw${c}.${e}`, role: (n) => `phase${(placeW(layer, c, e) * layer.cells.w + n) % 6}`}));
+  const taps = allW(layer, (c, e) => ({...plateW(layer, c, e), name: `neuronw${c}.${e}`, shade: "edged", role: (n) => `phase${(placeW(layer, c, e) * layer.cells.w + n) % 6}`}));
   const joins = new Map(edges.map((pair) => [to(pair) * ins + from(pair), pair]));
   const all = {
     ...plateMatrix("neuron_full", say("neurons_full"), transposedMatrix(layer), {
       hits: (pair) => (kept(layer, pair.p) ? to(pair) * ins + from(pair) : -1), role: (n) => (joins.has(n) ? `phase${colour(joins.get(n))}` : "zero"),
       pick: (n) => (joins.has(n) ? {kind: "pair", c: joins.get(n).c, i: joins.get(n).i, e: joins.get(n).e, k: joins.get(n).k} : y.pick(Math.floor(n / ins))),
-    }), ...(ins * outs > FULLY ? {dots: true} : {}),
+    }), shade: "edged", ...(ins * outs > FULLY ? {dots: true} : {}),
   };
   return {
     items: [x, y, all, taps], notes: [counts],
