@@ -49,8 +49,8 @@ constexpr double worth_while = 1.4;         // times fewer products: inputs and 
 constexpr double worth_while_pairs = 2.4;   // against pairs of bfloat16, two of which take as long as a product of floats
 constexpr double few_tiles = 32;            // all weights are fetched for so many at least
 constexpr double few_large_tiles = 16;      // of 6x6
-constexpr double few_tiles_anew = 48;       // of 6x6, where weights are transformed at every call
-constexpr Index most_anew_bytes = 64 << 20; // of weights that are
+constexpr double few_tiles_anew = 48;       // of 6x6, where every call transforms the weights
+constexpr Index most_anew_bytes = 64 << 20; // of the weights that it then has
 constexpr double worth_larger = 1.3;        // times fewer products than with tiles of 4x4
 constexpr Index inputs_bytes = 512 * 1024;  // of transformed inputs
 }  // namespace winograd

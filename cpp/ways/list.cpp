@@ -10,7 +10,7 @@
 
 namespace tconv {
 
-// Winograd's small tiles come in where large ones save little more or have no room for their packs. Its way of one axis
+// Winograd's small tiles come in where large ones save little more, are few, or need too much memory. Its way of one axis
 // reads and writes its sums in place, so it is for arrays of the type of the sums: of half precision, its products of floats
 // would take as long as twice as many of pairs.
 template <class S>

@@ -9,12 +9,12 @@
 // The sums over channels, and over the taps of axes before the last two, are matrix products, one for each of the 4x4
 // products of a tile.
 // Large and small inputs of a tile meet in sums where the definition keeps them apart: rounding errors are relative to
-// the largest of its 4x4 inputs. So this way is taken only if it was asked for.
+// the largest of its inputs. So this way is taken only if it was asked for.
 //
 // Large tiles have 6x6 inputs: four cells of three taps, or five of two, on each axis. They need four times fewer products,
 // instead of 2.25 times. Their points are 0, r, -r, 2r, -2r and infinity, of which r = sqrt(1/2) makes the largest errors
 // smallest: with a hundred channels 1.6e-6 of the largest output in single precision, where 0, 1, -1, 2, -2 and infinity
-// would make 7e-6, small tiles make 4e-7 and the definition 8e-7. They need more tiles, see winograd_weights.hpp.
+// would make 7e-6, small tiles make 4e-7 and the definition 8e-7. They pay on larger maps, see winograd_weights.hpp.
 // Arrays of half precision, whose products are of floats, have large tiles alone.
 #pragma once
 #include <algorithm>
@@ -66,12 +66,11 @@ class Winograd final : public Program<S> {
             tiles *= along;
         }
         const double enough = takes_pairs(query) ? tuning::winograd::worth_while_pairs : tuning::winograd::worth_while;
-        double least = points == large_tile ? tuning::winograd::few_large_tiles : tuning::winograd::few_tiles;
-        if (Weights::anew) {
-            if (transformed_bytes(query) > tuning::winograd::most_anew_bytes) return 0;
-            least = tuning::winograd::few_tiles_anew;
-        }
-        return saved >= enough && tiles >= least ? saved : 0;
+        const double least = Weights::anew          ? tuning::winograd::few_tiles_anew
+                             : points == large_tile ? tuning::winograd::few_large_tiles
+                                                    : tuning::winograd::few_tiles;
+        const bool too_large = Weights::anew && transformed_bytes(query) > tuning::winograd::most_anew_bytes;
+        return saved >= enough && tiles >= least && !too_large ? saved : 0;
     }
 
     // Whether weights of type T are too many for any layer, so that they are kept in W.

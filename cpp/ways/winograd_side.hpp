@@ -27,11 +27,12 @@ struct WinogradSide {
     template <class Taps>
     std::array<double, points> transformed(Taps tap) const {
         const double g0 = tap(taps - 1), g1 = tap(taps - 2), g2 = taps == 3 ? tap(0) : 0, last = taps == 3 ? g2 : g1;
-        const double near = g0 + g2 / 2, far = g0 + 2 * g2, aside = g1 / std::numbers::sqrt2, apart = g1 * std::numbers::sqrt2;
-        if constexpr (points == 4)
+        if constexpr (points == 4) {
             return {g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, last};
-        else
+        } else {
+            const double near = g0 + g2 / 2, aside = g1 / std::numbers::sqrt2, far = g0 + 2 * g2, apart = 2 * aside;
             return {g0, -(near + aside) / 1.5, -(near - aside) / 1.5, (far + apart) / 6, (far - apart) / 6, last};
+        }
     }
 
     Index kernel, stride, crop;

@@ -145,6 +145,7 @@ class WinogradWeights {
         const Index width = swath.vectors * kernels_.lanes, g = task / channels_, ci = task % channels_;
         return g * weights_ + swath.weight + (before * channels_ + ci) * width + vector * kernels_.lanes;
     }
+
     // Of tap 0, which meets the first of a cell's inputs; the nine follow each other.
     Index taps_at(Index task, const Swath& swath, Index vector, Index before) const {
         const Index all = swaths_.back().first + swaths_.back().vectors;

@@ -72,9 +72,8 @@ def test_neurons_have_an_edge_for_every_multiplication(seen: Trace) -> None:
         assert len(edges) == seen.connected.sum()
         assert sum(edge.lit for edge in edges) == seen.connected[:, column].sum()
         assert texts(scene, Role.INPUT) == written(seen.x) and texts(scene, Role.OUTPUT) == written(seen.linear)
-        if (
-            seen.matrix.size <= neurons.WRITTEN
-        ):  # the fully connected layer of these sizes: what is left, the rest empty
+        if seen.matrix.size <= neurons.WRITTEN:
+            # The fully connected layer of these sizes: what is left, the rest empty.
             kept = seen.connected.sum()
             assert texts(scene, Role.PHASE)[:kept] == written(seen.matrix[seen.connected])
             assert texts(scene, Role.ZERO) == [""] * (seen.matrix.size - kept)

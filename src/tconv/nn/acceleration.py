@@ -14,13 +14,13 @@ from torch.nn.parameter import is_lazy
 
 from tconv.errors import TconvError
 from tconv.nn import private
-from tconv.nn.attempt import Attempt, Layout, Race
+from tconv.nn.attempt import Attempt, Race
 from tconv.nn.backend import Backend, Rest, checked_flag, checked_rest
 from tconv.nn.capture import capture
 from tconv.nn.comparison import evaluating
 from tconv.nn.example import Example, no_trace
 from tconv.nn.report import Report, Row, forget, keep
-from tconv.nn.restoration import Model, make_channels_last, restore
+from tconv.nn.restoration import Layout, Model, make_channels_last, restore
 from tconv.nn.swap import TO_THEIRS, Filter, swap_all, swap_faster
 
 log = logging.getLogger("tconv")
@@ -185,7 +185,7 @@ def _measured(
         report, best = _chosen(kind, race, attempts, runnable)
         if best is not None:
             if best.last:
-                make_channels_last(model)
+                make_channels_last(model, layout)
             best.install()
     report.steady = race.steady
     report.graph_breaks = {

@@ -18,7 +18,7 @@ from tconv.nn.comparison import HALF, Comparison, as_exact, largest_error, tenso
 from tconv.nn.example import Example
 from tconv.nn.folding import trial
 from tconv.nn.report import Row
-from tconv.nn.restoration import by_format
+from tconv.nn.restoration import Layout
 
 log = logging.getLogger("tconv")
 
@@ -26,20 +26,6 @@ FOLD = "fold"  # the kind of a row that is no layer
 
 # Of the time for measuring: what the folds of each attempt are compared in, and what the whole is.
 LOOK, WHOLE = 0.3, 0.4
-
-
-class Layout:
-    """The weights of a model in two memory layouts, as they were and channels-last, of which one is in use."""
-
-    def __init__(self, model: nn.Module):
-        weights = [(p, wanted) for p in model.parameters() if (wanted := by_format(p)) is not None]
-        self._both = [(p, p.data, p.data.contiguous(memory_format=wanted)) for p, wanted in weights]
-        self.differs = any(own.data_ptr() != last.data_ptr() for _, own, last in self._both)
-
-    def use(self, last: bool) -> None:
-        """Let the model have its weights in this layout; their values are the same."""
-        for weight, *both in self._both:
-            weight.data = both[last]
 
 
 @dataclass

@@ -68,9 +68,22 @@ def by_format(tensor: Tensor) -> torch.memory_format | None:
     return _FORMATS.get(tensor.dim()) if tensor.layout == torch.strided else None
 
 
-def make_channels_last(model: nn.Module) -> None:
-    """Lay the weights out channels-last, and let `restore` give them back the layout that they have now."""
-    weights = [(name, p, wanted) for name, p in model.named_parameters() if (wanted := by_format(p)) is not None]
-    vars(model)[LAYOUTS] = Layouts({name: (id(p), p.shape, p.stride()) for name, p, _ in weights})
-    for _, weight, wanted in weights:
-        weight.data = weight.data.contiguous(memory_format=wanted)
+class Layout:
+    """The weights of a model in two memory layouts, as they were and channels-last, of which one is in use."""
+
+    def __init__(self, model: nn.Module):
+        weights = [(p, wanted) for p in model.parameters() if (wanted := by_format(p)) is not None]
+        self._both = [(p, p.data, p.data.contiguous(memory_format=wanted)) for p, wanted in weights]
+        self.differs = any(own.data_ptr() != last.data_ptr() for _, own, last in self._both)
+
+    def use(self, last: bool) -> None:
+        """Let the model have its weights in this layout; their values are the same."""
+        for weight, *both in self._both:
+            weight.data = both[last]
+
+
+def make_channels_last(model: nn.Module, layout: Layout | None = None) -> None:
+    """Lay the weights out channels-last, as `layout` has them, so that `restore` lays them out as they are now."""
+    weights = ((name, p) for name, p in model.named_parameters() if by_format(p) is not None)
+    vars(model)[LAYOUTS] = Layouts({name: (id(p), p.shape, p.stride()) for name, p in weights})
+    (layout or Layout(model)).use(last=True)

@@ -26,7 +26,7 @@ WORTH = 0.002  # of mean IoU, which twice the work must gain
 GAIN = 0.0005  # of mean IoU, which anything must gain
 PARTS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of a small true piece, which are tried as the least size
 SMALL = 0.05  # of the true pieces are smaller than what is called small
-FLIPS = 6  # predictions of an image that trying the flips takes: two, and four
+FLIPS = 6  # predictions of an image that trying the flips takes, beside the plain one: two, and four
 FEW = 8  # images, from which on a choice means something
 
 

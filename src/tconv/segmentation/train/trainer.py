@@ -21,6 +21,7 @@ from tconv.segmentation.card import Card
 from tconv.segmentation.checkpoint import BEST, save
 from tconv.segmentation.data.dataset import Batches, Samples
 from tconv.segmentation.losses import Loss
+from tconv.segmentation.refine import FLIPS
 from tconv.segmentation.train import record
 from tconv.segmentation.train.clock import Clock
 from tconv.segmentation.train.mirror import mirrored
@@ -29,7 +30,6 @@ from tconv.segmentation.train.settings import AUTO, Chosen
 from tconv.segmentation.train.state import Progress, save_state
 
 WARM = 0.05  # the part of all steps in which the learning rate rises
-FINAL = 7.0  # measurements of the probe that choosing flips and components takes
 MARGIN = 2.0  # seconds that the baselines and the last picture take
 
 Tell = Callable[[Progress, int, int], object]
@@ -139,7 +139,7 @@ class Trainer:
         started = perf_counter()
         confusion = self.probe.measure(self.model, len(self.card.classes), self.accelerator)
         measured = perf_counter() - started
-        self.clock.keep(MARGIN + measured / self.probe.part, FINAL * measured * self.settings.refine)
+        self.clock.keep(MARGIN + measured / self.probe.part, (1 + FLIPS) * measured * self.settings.refine)
         progress.after = self.clock.after
         progress.spent = self.clock.spent
         better = record.finish_epoch(progress, confusion)
