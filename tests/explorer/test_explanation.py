@@ -149,7 +149,7 @@ def test_crops_are_said_as_pytorch_says_them(geometry: Geometry, op: list[int], 
             lambda: explain(form="fft"),
             errors.TconvError,
             "form 'fft' is unknown; choose all or one of scatter, gather, taps, zero_insert, matrix, col2im, phases, "
-            "adjoint, forward, window, coverage, windows, neurons, undoing, agreement",
+            "adjoint, forward, window, coverage, windows, neurons, undoing, agreement, network, learned",
         ),
         (
             lambda: explain(form="agreement").svg(),

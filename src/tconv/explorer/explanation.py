@@ -122,7 +122,7 @@ def explain(
     if name in OTHERS:
         raise errors.TconvError(f"form {form!r} is not of a layer; call tconv.explain_{name}() for it")
     if name != "all" and name not in FORMS:
-        raise errors.TconvError(f"form {form!r} is unknown; choose all or one of {', '.join(FORMS)}")
+        raise errors.TconvError(f"form {form!r} is unknown; choose all or one of {', '.join((*FORMS, *OTHERS))}")
     inputs, weight, ndim = examples.arrays(x, w, in_size, kernel)
     if geometry is None:
         geometry = Geometry.from_torch(weight.shape[-ndim:], stride, padding, output_padding, dilation, ndim)
