@@ -113,7 +113,7 @@ def test_a_page_that_begins_with_a_network(browser: Browser, tmp_path: Path) -> 
     viewer = Viewer(browser, (tmp_path / "learned.html").as_uri())
     viewer.open(settings=False)
     viewer.page.locator("#learned figure").first.wait_for()
-    expect(viewer.page.locator("#learned")).to_be_in_viewport()
+    expect(viewer.page.locator("#learned")).to_be_in_viewport(ratio=0.99)
     assert (viewer.field("trained-k").input_value(), viewer.field("trained").input_value()) == ("3", "9")
     last = explain_learned(3).experiment.learned(-1)
     assert f"After 65536 steps: {last.psnr:.2f} dB" in viewer.page.locator(".learned-says").inner_text()

@@ -392,7 +392,7 @@ function start() {
   const base = {...START, lang: navigator.language?.startsWith("zh") ? "zh" : "en", ...given};
   const linked = /(^#|&)(n|view)=/.test(location.hash); // a link to a layer does not mean the lesson
   restore(location.hash, linked ? {...base, lesson: 0} : base);
-  if (at && !linked) $(at).parentElement.scrollIntoView({behavior: "instant"});
+  if (at && !linked) below.reveal(at);
 }
 
 start();

@@ -28,5 +28,10 @@ export function makeBelow(load) {
   };
   /** What the page's maker asks of a network and of the training, before anything is built. */
   const begin = (given) => { Object.assign(net, given.net); Object.assign(trained, given.trained); };
-  return {build, begin};
+  /** Bring "network" or "learned" to the top of the window; the photographs first, without which the page is too short. */
+  const reveal = (name) => {
+    if (name === "learned") showLearned();
+    place(name).parentElement.scrollIntoView({behavior: "instant"});
+  };
+  return {build, begin, reveal};
 }
