@@ -15,6 +15,7 @@
 #include "dispatch.hpp"
 #include "layer.hpp"
 #include "threads.hpp"
+#include "xla.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -205,7 +206,12 @@ NB_MODULE(_core, m) {
     m.def("lent", [](std::size_t bytes) { return lent<std::uint8_t>({bytes}, false); }, "bytes"_a,
           nb::sig("def lent(bytes: int) -> object"),
           "Memory that is used again when the last array in it is gone, as a DLPack capsule.");
-    m.def("free_memory", &free_memory);
+    m.def("free_memory", [] {
+        xla::forget_layers();
+        return free_memory();
+    });
+    m.def("xla_conv_transpose", [] { return nb::capsule(reinterpret_cast<void*>(&xla::tconv_conv_transpose)); },
+          nb::sig("def xla_conv_transpose() -> object"), "The address of the operator, for jax.ffi.register_ffi_target.");
     m.def("num_threads", &num_threads);
     m.def("set_num_threads", &set_num_threads, "count"_a);
     m.def(

@@ -1,0 +1,28 @@
+"""Flax's linen layer on tconv's operator: `from tconv.jax import nn` in place of `import flax.linen as nn`, for this one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen
+
+from tconv.jax.patching import patched
+
+
+class ConvTranspose(flax.linen.ConvTranspose):
+    """`flax.linen.ConvTranspose`, whose arguments, parameters and results it has, computed by `tconv.jax.conv_transpose`.
+
+    Variables of one are variables of the other. A layer without a name of its own is called ConvTranspose_0 and so on,
+    as Flax's.
+
+    >>> import jax, jax.numpy as jnp
+    >>> layer = ConvTranspose(features=4, kernel_size=(3, 3), strides=(2, 2))
+    >>> y, variables = layer.init_with_output(jax.random.key(0), jnp.ones((1, 8, 8, 3)))
+    >>> y.shape, variables["params"]["kernel"].shape
+    ((1, 16, 16, 4), (3, 3, 3, 4))
+    """
+
+    def __call__(self, inputs: Any) -> Any:
+        """Inputs (*batch, *in_size, in_features), as Flax's layer."""
+        with patched():
+            return super().__call__(inputs)

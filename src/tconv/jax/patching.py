@@ -1,0 +1,69 @@
+"""Code that calls `jax.lax.conv_transpose`, as Flax's and Keras's layers do, gets tconv's within a block or for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+import jax
+
+from tconv.jax.operator import conv_transpose
+from tconv.jax.setting import LAX
+
+_lock = Lock()
+_installed = False
+_blocks = 0
+
+
+@contextmanager
+def patched() -> Iterator[None]:
+    """Within `with patched():`, `jax.lax.conv_transpose` is `tconv.jax.conv_transpose`, in all threads.
+
+    What counts is where a function is traced: a function that jit has compiled before goes on as it was, and one that
+    was traced within the block keeps tconv's operator. Code that took the function's name out of jax.lax before, by
+    `from jax.lax import conv_transpose`, keeps JAX's.
+
+    >>> with patched():
+    ...     jax.lax.conv_transpose is conv_transpose
+    True
+    """
+    _count(1)
+    try:
+        yield
+    finally:
+        _count(-1)
+
+
+def install() -> None:
+    """Make `jax.lax.conv_transpose` tconv's in the whole process until `uninstall`; see `patched`.
+
+    >>> install()
+    >>> jax.lax.conv_transpose is conv_transpose
+    True
+    >>> uninstall()
+    """
+    _put(True)
+
+
+def uninstall() -> None:
+    """Undo `install`; nothing happens if it was not called."""
+    _put(False)
+
+
+def _count(more: int) -> None:
+    global _blocks
+    with _lock:
+        _blocks += more
+        _show()
+
+
+def _put(installed: bool) -> None:
+    global _installed
+    with _lock:
+        _installed = installed
+        _show()
+
+
+def _show() -> None:
+    jax.lax.conv_transpose = conv_transpose if _installed or _blocks else LAX
