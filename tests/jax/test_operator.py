@@ -13,7 +13,7 @@ from drawn import call
 from jax import lax
 
 from tconv import native
-from tconv.jax import conv_transpose
+from tconv.jax import conv_general_dilated, conv_transpose
 from tconv.jax.primitive import NAME
 
 BOUNDS = {"float32": 2e-6, "float64": 1e-14, "bfloat16": 8e-3, "float16": 1e-3}
@@ -221,3 +221,63 @@ def test_scan_remat_and_weights_made_within_a_program() -> None:
     ours, theirs = (jax.jit(partial(program, f))(lhs, rhs) for f in (conv_transpose, lax.conv_transpose))
     for a, b in zip(ours, theirs, strict=True):
         close(a, b, 1e-5)
+
+
+GROUPED: list[dict[str, Any]] = [
+    {"groups": 3, "dimension_numbers": ("NHC", "HIO", "NHC")},
+    {"groups": 6, "dimension_numbers": ("NCH", "OIH", "NCH")},
+    {"groups": 2, "dimension_numbers": None},
+]
+
+
+@pytest.mark.parametrize("drawn", GROUPED)
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_groups(drawn: dict[str, Any], outputs: int) -> None:
+    groups, layout = drawn["groups"], drawn["dimension_numbers"]
+    last = layout is not None and layout[0] == "NHC"
+    lhs = jax.random.normal(jax.random.key(0), (2, 9, 6) if last else (2, 6, 9))
+    taps, each = 5, 6 // groups
+    rhs = jax.random.normal(jax.random.key(1), (taps, each, groups * outputs) if last else (groups * outputs, each, taps))
+    arguments = {
+        "window_strides": (1,), "padding": [(4, 3)], "lhs_dilation": (2,), "dimension_numbers": layout,
+        "feature_group_count": groups,
+    }  # fmt: skip
+    functions = [partial(function, **arguments) for function in (conv_general_dilated, lax.conv_general_dilated)]
+    assert runs_in_the_core(functions[0], lhs, rhs)
+    close(*(f(lhs, rhs) for f in functions), 2e-6)
+    gradients = [jax.grad(lambda x, w, f=f: jnp.sum(f(x, w) ** 2), (0, 1))(lhs, rhs) for f in functions]
+    for a, b in zip(*gradients, strict=True):
+        close(a, b, 1e-5)
+    many = jnp.stack([rhs, rhs * 2, -rhs], 1)
+    for axes, x in [((None, 1), lhs), ((0, 1), jnp.stack([lhs, lhs + 1, lhs - 1]))]:
+        close(*(jax.vmap(f, axes)(x, many) for f in functions), 4e-6)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"window_strides": (2,), "padding": "SAME"},
+        {"window_strides": (1,), "padding": "SAME"},
+        {"window_strides": (2,), "padding": [(1, 1)], "lhs_dilation": (3,)},
+        {"window_strides": (1,), "padding": [(1, 1)], "lhs_dilation": (3,), "batch_group_count": 2},
+    ],
+    ids=["strided", "plain", "both", "batch groups"],
+)
+def test_other_convolutions_are_left_to_jax(arguments: dict[str, Any]) -> None:
+    lhs, rhs = jnp.ones((2, 6, 9)), jnp.ones((4, 6, 3))
+    ours = partial(conv_general_dilated, **arguments)
+    assert not runs_in_the_core(ours, lhs, rhs)
+    close(ours(lhs, rhs), lax.conv_general_dilated(lhs, rhs, **arguments), 0)
+
+
+@pytest.mark.parametrize("strides", [(2.0,), (True,), ("2",)])
+def test_what_is_no_whole_number_is_jax_s_to_judge(strides: Any) -> None:
+    lhs, rhs = jnp.ones((1, 4, 2)), jnp.ones((3, 2, 5))
+    conv_transpose(lhs, rhs, (2,), "SAME")
+    try:
+        want = lax.conv_transpose(lhs, rhs, strides, "SAME")
+    except Exception as theirs:
+        with pytest.raises(type(theirs)):
+            conv_transpose(lhs, rhs, strides, "SAME")
+    else:
+        close(conv_transpose(lhs, rhs, strides, "SAME"), want, 0)

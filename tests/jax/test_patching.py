@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import pytest
 
 import tconv.jax
+from tconv.jax.operator import OWN_GENERAL, OWN_TRANSPOSE
 from tconv.jax.primitive import NAME
-from tconv.jax.setting import LAX
 
 
 def traced() -> str:
@@ -25,13 +25,15 @@ def test_a_block() -> None:
         with tconv.jax.patched():
             assert NAME in traced()
         assert NAME in traced()
-    assert jax.lax.conv_transpose is LAX
+        assert jax.lax.conv_general_dilated is tconv.jax.conv_general_dilated
+    assert jax.lax.conv_transpose is OWN_TRANSPOSE
+    assert jax.lax.conv_general_dilated is OWN_GENERAL
 
 
 def test_an_error_ends_a_block_as_well() -> None:
     with pytest.raises(ZeroDivisionError), tconv.jax.patched():
         _ = 1 // 0
-    assert jax.lax.conv_transpose is LAX
+    assert jax.lax.conv_transpose is OWN_TRANSPOSE
 
 
 def test_for_good() -> None:
@@ -41,7 +43,7 @@ def test_for_good() -> None:
     assert jax.lax.conv_transpose is tconv.jax.conv_transpose
     tconv.jax.uninstall()
     tconv.jax.uninstall()
-    assert jax.lax.conv_transpose is LAX
+    assert jax.lax.conv_transpose is OWN_TRANSPOSE
 
 
 def test_blocks_of_several_threads_end_in_any_order() -> None:
@@ -58,4 +60,4 @@ def test_blocks_of_several_threads_end_in_any_order() -> None:
     thread.join()
     assert jax.lax.conv_transpose is tconv.jax.conv_transpose is seen[0]
     first.__exit__(None, None, None)
-    assert jax.lax.conv_transpose is LAX
+    assert jax.lax.conv_transpose is OWN_TRANSPOSE

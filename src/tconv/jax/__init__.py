@@ -1,7 +1,8 @@
 """JAX: `jax.lax.conv_transpose` on tconv's compiled core, inside jit, vmap and grad.
 
     conv_transpose(lhs, rhs, strides, padding, ...)    arguments and results of jax.lax.conv_transpose
-    patched(), install(), uninstall()                  reach code that calls jax.lax.conv_transpose, such as Flax and Keras
+    conv_general_dilated(...)                          of jax.lax.conv_general_dilated, which has groups, too
+    patched(), install(), uninstall()                  reach code that calls these, such as Flax and Keras
     nn.ConvTranspose, nnx.ConvTranspose                Flax's layers
 
 On the CPU, float32, float64, bfloat16 and float16 run in the core; everything else is JAX's own operator, in the same
@@ -16,14 +17,14 @@ Array([1., 1., 1., 1., 1., 1.], dtype=float32)
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tconv.jax.operator import conv_transpose
+from tconv.jax.operator import conv_general_dilated, conv_transpose
 from tconv.jax.patching import install, patched, uninstall
 
 if TYPE_CHECKING:
     from tconv.jax import nn as nn
     from tconv.jax import nnx as nnx
 
-__all__ = ["conv_transpose", "install", "patched", "uninstall"]
+__all__ = ["conv_general_dilated", "conv_transpose", "install", "patched", "uninstall"]
 
 
 def __getattr__(name: str) -> Any:

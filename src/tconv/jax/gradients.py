@@ -26,16 +26,14 @@ def input_gradient(cotangent: Any, lhs: Any, rhs: Any, *, setting: Setting) -> j
 
 def weight_gradient(cotangent: Any, lhs: Any, rhs: Any, *, setting: Setting) -> jax.Array:
     """Of the weight: `rhs` is known by its `aval` alone."""
-    if setting.groups > 1:
-        struct = jax.ShapeDtypeStruct(rhs.aval.shape, rhs.aval.dtype)
-        (gradient,) = jax.linear_transpose(lambda w: setting.lax(lhs, w), struct)(cotangent)
-        return gradient
-    geometry = setting.geometry(rhs.aval.shape)
+    geometry, groups = setting.geometry(rhs.aval.shape), setting.groups
     x = jnp.transpose(lhs, (setting.lhs[0], *setting.lhs[2:], setting.lhs[1]))
     met = met_by_taps(jnp.transpose(cotangent, (setting.out[0], *setting.out[2:], setting.out[1])), x.shape, geometry)
-    positions = list(range(x.ndim - 1))
-    product = lax.dot_general(x, met, ((positions, positions), ((), ())), precision=setting.precision)
-    weight = product.reshape(product.shape[0], *geometry.kernel, product.shape[-1])  # (in, *kernel, out)
+    x, met = (array.reshape(*array.shape[:-1], groups, array.shape[-1] // groups) for array in (x, met))
+    positions, group = list(range(x.ndim - 2)), x.ndim - 2
+    product = lax.dot_general(x, met, ((positions, positions), ((group,), (group + 1,))), precision=setting.precision)
+    weight = jnp.moveaxis(product, 0, -2)  # (in of one group, taps, groups, out of one)
+    weight = weight.reshape(weight.shape[0], *geometry.kernel, rhs.aval.shape[setting.rhs[0]])
     if setting.mirrored:
         weight = jnp.flip(weight, tuple(range(1, weight.ndim - 1)))
     order = [0] * weight.ndim

@@ -1,16 +1,22 @@
-"""`jax.lax.conv_transpose` with its signature and results, on the compiled core where that can."""
+"""JAX's functions with their signatures and results, on the compiled core where that can compute them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from tconv.jax.primitive import conv_transpose_p
-from tconv.jax.setting import DTYPES, LAX, Setting, plain, setting_of
+from tconv.jax.setting import DTYPES, Setting, Shape, of_conv_general_dilated, of_conv_transpose, plain
+
+Make: TypeAlias = Callable[[Shape, Shape, dict[str, Any]], Setting]
+
+# JAX's own, whatever `patched` puts in their places.
+OWN_TRANSPOSE, OWN_GENERAL = lax.conv_transpose, lax.conv_general_dilated
 
 
 def conv_transpose(
@@ -36,7 +42,7 @@ def conv_transpose(
         dimension_numbers: as in `jax.lax.conv_general_dilated`.
         transpose_kernel: False: JAX's kernel, mirrored against everybody else's. True: Keras's, and channels
             exchanged: (*kernel, out_channels, in_channels).
-        precision: for devices other than the CPU, whose sums are exact enough for all.
+        precision: for devices other than the CPU, where sums are exact enough for all.
         preferred_element_type: dtype of the result; another one than the arrays' is computed by JAX.
         use_consistent_padding: pairs are a crop of the full result, as PyTorch's padding, in place of what is said above.
 
@@ -49,50 +55,74 @@ def conv_transpose(
     Source: jax.lax.conv_transpose, which computes what the core does not: other dtypes and devices, empty arrays,
     symbolic sizes.
     """
+    arguments = {
+        "strides": strides,
+        "padding": padding,
+        "rhs_dilation": rhs_dilation,
+        "dimension_numbers": dimension_numbers,
+        "transpose_kernel": bool(transpose_kernel),
+        "precision": precision,
+        "preferred_element_type": preferred_element_type,
+    }
+    if use_consistent_padding:  # which an older JAX does not have
+        arguments["use_consistent_padding"] = True
+    return _run(OWN_TRANSPOSE, of_conv_transpose, lhs, rhs, arguments)
+
+
+def conv_general_dilated(
+    lhs: Any,
+    rhs: Any,
+    window_strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    batch_group_count: int = 1,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    **more: Any,
+) -> jax.Array:
+    """JAX's general convolution: with window strides of 1 and a dilated input, it is a transposed one, here with groups.
+
+    Every other convolution is computed by JAX.
+
+    Args, returns and raises as `jax.lax.conv_general_dilated`.
+    """
+    arguments = {
+        "window_strides": window_strides,
+        "padding": padding,
+        "lhs_dilation": lhs_dilation,
+        "rhs_dilation": rhs_dilation,
+        "dimension_numbers": dimension_numbers,
+        "feature_group_count": feature_group_count,
+        "batch_group_count": batch_group_count,
+        "precision": precision,
+        "preferred_element_type": preferred_element_type,
+        **more,
+    }
+    transposed = any(step != 1 for step in lhs_dilation or ()) and all(step == 1 for step in window_strides)
+    if not transposed or batch_group_count != 1 or any(value is not None for value in more.values()):
+        return cast("jax.Array", OWN_GENERAL(lhs, rhs, **arguments))
+    return _run(OWN_GENERAL, of_conv_general_dilated, lhs, rhs, arguments)
+
+
+def _run(own: Callable[..., Any], make: Make, lhs: Any, rhs: Any, arguments: dict[str, Any]) -> jax.Array:
     lhs, rhs = jnp.asarray(lhs), jnp.asarray(rhs)
-    more = {"use_consistent_padding": True} if use_consistent_padding else {}  # which an older JAX does not have
     try:
-        pairs = padding if isinstance(padding, str) else tuple(plain(pair) for pair in padding)
-        dilation = (1,) * len(strides) if rhs_dilation is None else plain(rhs_dilation)
-        setting = _judged(
-            (plain(lhs.shape), plain(rhs.shape), lhs.dtype, rhs.dtype),
-            plain(strides), pairs, dilation, dimension_numbers, bool(transpose_kernel), precision,
-            preferred_element_type, tuple(more),
-        )  # fmt: skip
-    except TypeError:  # not hashable or no integers: JAX says what it thinks of them
+        items = tuple((name, value if isinstance(value, bool) else plain(value)) for name, value in arguments.items())
+        setting = _judged(own, make, plain(lhs.shape), plain(rhs.shape), lhs.dtype, rhs.dtype, items)
+    except TypeError:  # not hashable or no whole numbers: JAX says what it thinks of them
         setting = None
-    if setting is None:
-        return LAX(
-            lhs, rhs, strides, padding, rhs_dilation, dimension_numbers, transpose_kernel, precision,
-            preferred_element_type, **more,
-        )  # fmt: skip
-    return conv_transpose_p.bind(lhs, rhs, setting=setting)
+    return own(lhs, rhs, **arguments) if setting is None else conv_transpose_p.bind(lhs, rhs, setting=setting)
 
 
 @lru_cache(maxsize=1024)
 def _judged(
-    arrays: tuple[Any, ...],
-    strides: tuple[int, ...],
-    padding: Any,
-    dilation: tuple[int, ...],
-    dimension_numbers: Any,
-    transpose_kernel: bool,
-    precision: Any,
-    preferred: Any,
-    more: tuple[str, ...],
+    own: Callable[..., Any], make: Make, lhs: Shape, rhs: Shape, left: Any, right: Any, items: tuple[tuple[str, Any], ...]
 ) -> Setting | None:
-    """The setting of a call, or None if JAX shall compute it, or refuse it."""
-    lhs, rhs, *dtypes = arrays
-    wanted = {dtypes[0], dtypes[1], jnp.dtype(dtypes[0] if preferred is None else preferred)}
-    if len(wanted) > 1 or dtypes[0].name not in DTYPES or (isinstance(padding, str) and padding not in ("SAME", "VALID")):
-        return None
-    structs = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in zip((lhs, rhs), dtypes, strict=True)]
-    names = {name: True for name in more}
-    result = jax.eval_shape(
-        lambda x, w: LAX(x, w, strides, padding, dilation, dimension_numbers, transpose_kernel, **names), *structs
-    )
-    if 0 in result.shape:
-        return None
-    return setting_of(
-        lhs, rhs, strides, padding, dilation, dimension_numbers, transpose_kernel, precision, bool(more)
-    )  # fmt: skip
+    """The setting of a call, or None if JAX shall compute it; or JAX's error."""
+    arguments = dict(items)
+    result = jax.eval_shape(partial(own, **arguments), jax.ShapeDtypeStruct(lhs, left), jax.ShapeDtypeStruct(rhs, right))
+    same = left == right == result.dtype and left.name in DTYPES
+    return make(lhs, rhs, arguments) if same and len(lhs) > 2 and 0 not in (*lhs, *rhs, *result.shape) else None

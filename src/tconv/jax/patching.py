@@ -1,4 +1,4 @@
-"""Code that calls `jax.lax.conv_transpose`, as Flax's and Keras's layers do, gets tconv's within a block or for good."""
+"""Code that calls JAX's functions, as Flax's and Keras's layers do, gets tconv's within a block or for good."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from threading import Lock
 
 import jax
 
-from tconv.jax.operator import conv_transpose
-from tconv.jax.setting import LAX
+from tconv.jax.operator import OWN_GENERAL, OWN_TRANSPOSE, conv_general_dilated, conv_transpose
 
 _lock = Lock()
 _installed = False
@@ -18,10 +17,10 @@ _blocks = 0
 
 @contextmanager
 def patched() -> Iterator[None]:
-    """Within `with patched():`, `jax.lax.conv_transpose` is `tconv.jax.conv_transpose`, in all threads.
+    """Within `with patched():`, JAX's functions are `tconv.jax.conv_transpose` and `conv_general_dilated`, in all threads.
 
     What counts is where a function is traced: a function that jit has compiled before goes on as it was, and one that
-    was traced within the block keeps tconv's operator. Code that took the function's name out of jax.lax before, by
+    was traced within the block keeps tconv's operator. Code that took a function out of jax.lax before, by
     `from jax.lax import conv_transpose`, keeps JAX's.
 
     >>> with patched():
@@ -36,7 +35,7 @@ def patched() -> Iterator[None]:
 
 
 def install() -> None:
-    """Make `jax.lax.conv_transpose` tconv's in the whole process until `uninstall`; see `patched`.
+    """Make `jax.lax`'s functions tconv's in the whole process until `uninstall`; see `patched`.
 
     >>> install()
     >>> jax.lax.conv_transpose is conv_transpose
@@ -66,4 +65,6 @@ def _put(installed: bool) -> None:
 
 
 def _show() -> None:
-    jax.lax.conv_transpose = conv_transpose if _installed or _blocks else LAX
+    ours = _installed or _blocks
+    jax.lax.conv_transpose = conv_transpose if ours else OWN_TRANSPOSE
+    jax.lax.conv_general_dilated = conv_general_dilated if ours else OWN_GENERAL

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from enum import Enum
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from tconv.dialects import from_flax, to_flax
 from tconv.geometry import Geometry
 
-LAX = lax.conv_transpose  # JAX's own, whatever `patched` puts in its place
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 
 Axes = tuple[int, ...]
@@ -27,7 +28,7 @@ class Setting(NamedTuple):
         lhs, out: the numbers of the axes (batch, channels, *size) in the arrays.
         rhs: the numbers of the axes (out_channels, in_channels/groups, *kernel).
         mirrored: whether taps count from the last one, which is JAX's default; else the kernel is everybody else's.
-        groups: channel groups; JAX's function has one, and `jax.vmap` over both arrays makes more.
+        groups: channel groups: of `conv_general_dilated`, and of `jax.vmap` over both arrays.
         precision: for JAX's own operator. The core's sums are at least as exact as "highest".
     """
 
@@ -70,32 +71,32 @@ class Setting(NamedTuple):
         )
 
 
-def setting_of(
-    lhs: Shape,
-    rhs: Shape,
-    strides: Axes,
-    padding: Any,
-    dilation: Axes,
-    dimension_numbers: Any,
-    transpose_kernel: bool,
-    precision: Any,
-    consistent: bool,
-) -> Setting | None:
-    """The setting of a call that JAX has judged; None if there is nothing in it for the core."""
-    if len(lhs) < 3 or 0 in (*lhs, *rhs):
-        return None
-    numbers = lax.conv_dimension_numbers(lhs, rhs, dimension_numbers or _usual(len(lhs)))
+def of_conv_transpose(lhs: Shape, rhs: Shape, arguments: Mapping[str, Any]) -> Setting:
+    """The setting of a call of `jax.lax.conv_transpose` that JAX has judged, with one spatial axis at least."""
+    strides, padding = arguments["strides"], arguments["padding"]
+    dilation = arguments["rhs_dilation"] or (1,) * len(strides)
+    numbers = lax.conv_dimension_numbers(lhs, rhs, arguments["dimension_numbers"] or _usual(len(lhs)))
     kernel = tuple(rhs[axis] for axis in numbers.rhs_spec[2:])
     if isinstance(padding, str):
         padding = to_flax(from_flax(kernel, strides, padding, dilation))["padding"]
-    elif consistent:  # a crop, as PyTorch's
+    elif arguments.get("use_consistent_padding"):  # a crop, as PyTorch's
         extents = [step * (taps - 1) for step, taps in zip(dilation, kernel, strict=True)]
         padding = tuple((extent - lo, extent - hi) for extent, (lo, hi) in zip(extents, padding, strict=True))
     first, second, *rest = numbers.rhs_spec
-    axes = (second, first, *rest) if transpose_kernel else (first, second, *rest)
+    mirrored = not arguments["transpose_kernel"]
+    axes = (first, second, *rest) if mirrored else (second, first, *rest)
     return Setting(
-        strides, padding, dilation, numbers.lhs_spec, axes, numbers.out_spec, not transpose_kernel, 1, precision
+        strides, padding, dilation, numbers.lhs_spec, axes, numbers.out_spec, mirrored, 1, arguments["precision"]
     )
+
+
+def of_conv_general_dilated(lhs: Shape, rhs: Shape, arguments: Mapping[str, Any]) -> Setting:
+    """The same of `jax.lax.conv_general_dilated` with window strides of 1 and dilations of the input."""
+    numbers = lax.conv_dimension_numbers(lhs, rhs, arguments["dimension_numbers"])
+    strides, groups = arguments["lhs_dilation"], arguments["feature_group_count"]
+    dilation = arguments["rhs_dilation"] or (1,) * len(strides)
+    specs = numbers.lhs_spec, numbers.rhs_spec, numbers.out_spec
+    return Setting(strides, arguments["padding"], dilation, *specs, True, groups, arguments["precision"])
 
 
 def _usual(ndim: int) -> tuple[str, str, str]:
@@ -107,8 +108,15 @@ def _usual(ndim: int) -> tuple[str, str, str]:
     }[ndim]
 
 
-def plain(values: Sequence[Any]) -> Axes:
-    """A sequence of integers as a hashable one. Raises TypeError for what is none, such as a symbolic size."""
-    if any(not hasattr(value, "__index__") or isinstance(value, bool) for value in values):
-        raise TypeError(values)
-    return tuple(int(value.__index__()) for value in values)
+def plain(value: Any) -> Any:
+    """An argument as JAX's caches need it: sequences as tuples, whole numbers as ints.
+
+    Raises TypeError for other numbers, symbolic ones among them: 2.0 equals 2, and must not be answered like it.
+    """
+    if isinstance(value, list | tuple | np.ndarray) and not hasattr(value, "_fields"):
+        return tuple(plain(entry) for entry in value)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    if value is None or isinstance(value, str | Enum | type | np.dtype) or hasattr(value, "_fields"):
+        return value
+    raise TypeError(f"{value!r} is no plain argument")
