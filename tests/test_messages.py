@@ -66,13 +66,14 @@ MESSAGES: list[tuple[Any, type[Exception], str]] = [
     (
         lambda: tconv.conv_transpose(X, W[0, 0]),
         errors.RankError,
-        "weight has shape (3, 3); it must be (in_channels, out_channels/groups, *kernel), 3 dimensions or more",
+        "weight has shape (3, 3); it must be (in_channels, out_channels/groups, *kernel), 3 dimensions or more: "
+        "weight[None, None] gives a kernel of one channel its two axes",
     ),
     (
         lambda: call(X[0, 0]),
         errors.RankError,
         "input has shape (4, 4); for 2 spatial axes it must be (batch, channels, *sizes) or (channels, *sizes), "
-        "4 or 3 dimensions",
+        "4 or 3 dimensions: input[None] gives one channel its axis",
     ),
     (
         lambda: call(X[:, :, :0]),
@@ -113,7 +114,22 @@ MESSAGES: list[tuple[Any, type[Exception], str]] = [
     (
         lambda: call(torch.zeros(1, 2, 4, 4)),
         errors.ArgumentTypeError,
-        "input is a torch.Tensor; this operator takes NumPy arrays: pass input.detach().numpy()",
+        "weight is a ndarray, the input a torch.Tensor; pass arrays of one kind: torch.as_tensor(weight)",
+    ),
+    (
+        lambda: call(X, torch.zeros(2, 3, 3, 3)),
+        errors.ArgumentTypeError,
+        "weight is a torch.Tensor; this operator takes NumPy arrays: pass weight.detach().numpy()",
+    ),
+    (
+        lambda: call(like("cupy")),
+        errors.ArgumentTypeError,
+        "input is a cupy.ndarray, on a GPU; this operator takes NumPy arrays: pass cupy.asnumpy(input)",
+    ),
+    (
+        lambda: call(like("tensorflow.python.framework.ops")),
+        errors.ArgumentTypeError,
+        "input is a tensorflow.Tensor; this operator takes NumPy arrays: pass input.numpy()",
     ),
     # parameters
     (lambda: call(stride=0), errors.StrideError, "axis 0: stride 0 must be at least 1"),

@@ -37,12 +37,27 @@ class Layout:
         return (*([self.batch] if self.batched else []), self.out_channels, *out_size)
 
 
+# How to make a NumPy array of what is one of another package and would lose its gradient or its device by itself.
+_NUMPY_OF = {
+    "torch": ("torch.Tensor", "{}.detach().numpy()"),
+    "cupy": ("cupy.ndarray, on a GPU", "cupy.asnumpy({})"),
+    "tensorflow": ("tensorflow.Tensor", "{}.numpy()"),
+}
+
+
+def package_of(value: Any) -> str:
+    """The package that the array type of `value` comes from, also if a subclass of it is somebody else's."""
+    packages = [base.__module__.partition(".")[0] for base in type(value).__mro__]
+    return next((name for name in packages if name in (*_NUMPY_OF, "jax", "jaxlib")), packages[0])
+
+
 def as_array(name: str, value: Any) -> Array:
     """`value` as a NumPy array whose dtype can be computed with."""
     if type(value) is not np.ndarray:
-        if type(value).__module__.partition(".")[0] == "torch":
+        if (package := package_of(value)) in _NUMPY_OF:
+            kind, cure = _NUMPY_OF[package]
             raise errors.ArgumentTypeError(
-                f"{name} is a torch.Tensor; this operator takes NumPy arrays: pass {name}.detach().numpy()"
+                f"{name} is a {kind}; this operator takes NumPy arrays: pass {cure.format(name)}"
             )
         if isinstance(value, np.ma.MaskedArray):
             raise errors.ArgumentTypeError(
@@ -85,8 +100,10 @@ def check_weight(weight: Shape, bias: Shape | None, groups: int, ndim: int | Non
     if len(weight) < 3 if ndim is None else len(weight) != ndim + 2:
         axes = "" if ndim is None else f"for {ndim} spatial axes "
         count = "3 dimensions or more" if ndim is None else f"{ndim + 2} dimensions"
+        bare = len(weight) == (2 if ndim is None else ndim)
         raise errors.RankError(
             f"weight has shape {weight}; {axes}it must be (in_channels, out_channels/groups, *kernel), {count}"
+            f"{': weight[None, None] gives a kernel of one channel its two axes' if bare else ''}"
         )
     if 0 in weight[:2]:
         raise errors.ChannelError(f"weight {weight} has no channels; both channel counts must be at least 1")
@@ -117,9 +134,10 @@ def layout(input: Shape, weight: Shape, bias: Shape | None, groups: int, ndim: i
     out_channels = check_weight(weight, bias, groups, ndim)
     ndim = len(weight) - 2
     if len(input) not in (ndim + 1, ndim + 2):
+        bare = ": input[None] gives one channel its axis"
         raise errors.RankError(
             f"input has shape {input}; for {ndim} spatial axes it must be (batch, channels, *sizes) or (channels, "
-            f"*sizes), {ndim + 2} or {ndim + 1} dimensions"
+            f"*sizes), {ndim + 2} or {ndim + 1} dimensions{bare if len(input) == ndim else ''}"
         )
     batched = len(input) == ndim + 2
     batch, in_channels, in_size = input[0] if batched else 1, input[-ndim - 1], input[-ndim:]

@@ -1,16 +1,25 @@
-"""The operator on NumPy arrays, with the signature of torch.nn.functional.conv_transpose1d, 2d and 3d."""
+"""The operator, with the signature of torch.nn.functional.conv_transpose1d, 2d and 3d: on NumPy arrays here, and on
+tensors of PyTorch and arrays of JAX by what is beside this module for them.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
+
+import numpy as np
 
 from tconv import errors
-from tconv.arrays import Array, Shape, as_array, check_weight, layout, same_dtype
+from tconv.arrays import Array, Shape, as_array, check_weight, layout, package_of, same_dtype
 from tconv.geometry import Geometry, Sizes
 from tconv.geometry.arguments import Ints, Padding, is_sequence, per_axis
 from tconv.layer import run_once
 from tconv.signature import Signature
+
+
+# What comes in goes out: where arrays of other packages are computed. Loaded when the first one comes.
+_ELSEWHERE = {"torch": "tconv.nn.arrays", "jax": "tconv.jax.arrays", "jaxlib": "tconv.jax.arrays"}
 
 
 def conv_transpose(
@@ -26,10 +35,11 @@ def conv_transpose(
     output_size: Ints | None = None,
     out: Array | None = None,
 ) -> Array:
-    """The transposed convolution of NumPy arrays, in as many spatial axes as the weight has.
+    """The transposed convolution of arrays, in as many spatial axes as the weight has.
 
     Args:
-        input: (batch, in_channels, *in_size), or (in_channels, *in_size) without a batch; never modified.
+        input: (batch, in_channels, *in_size), or (in_channels, *in_size) without a batch; never modified. All arrays are
+            of one kind: NumPy's; or PyTorch's or JAX's in up to 3 spatial axes, with their gradients and on their device.
         weight: (in_channels, out_channels/groups, *kernel), of the input's dtype.
         bias: (out_channels,), of the input's dtype.
         stride: distance between the stamps of neighbouring inputs; an int or one per axis, like the next three.
@@ -40,11 +50,11 @@ def conv_transpose(
         dilation: distance between neighbouring taps.
         output_size: the spatial output size to reach, in place of output_padding; longer sequences count from the end,
             so that another array's shape can be given.
-        out: where the result goes; may be a strided view.
+        out: where the result goes; may be a strided view. For NumPy's arrays.
 
     Returns:
-        (batch, out_channels, *out_size), or without the batch, in the input's dtype; C-contiguous unless the input is
-        channels-last in memory, and then so.
+        (batch, out_channels, *out_size), or without the batch, of the input's kind and dtype; C-contiguous unless the
+        input is channels-last in memory, and then so.
 
     Raises:
         TconvError: a subclass for each law; see `tconv.errors`. Nothing is allocated before all of them are checked.
@@ -113,6 +123,9 @@ def conv_transpose3d(
 def _run(
     ndim: int | None, input: Any, weight: Any, bias: Any, groups: int, out: Array | None, *geometry_arguments: Any
 ) -> Array:
+    if type(input) is not np.ndarray and (place := _ELSEWHERE.get(package_of(input))):
+        run = import_module(place).conv_transpose
+        return cast("Array", run(ndim, input, weight, bias, groups, out, *geometry_arguments))
     x, weight = as_array("input", input), as_array("weight", weight)
     bias = None if bias is None else as_array("bias", bias)
     same_dtype(weight.dtype, input=x, bias=bias)
@@ -134,10 +147,10 @@ def _signature(
     """What the shapes, the dtype and the arguments of a call say, judged; the input's where an output_size is given."""
     check_weight(weight, bias, groups, ndim)
     in_size = layout(input, weight, bias, groups).in_size if input else None
-    return Signature(_geometry(weight[2:], in_size, *geometry_arguments), int(groups), weight, bias, scalar)
+    return Signature(geometry_of(weight[2:], in_size, *geometry_arguments), int(groups), weight, bias, scalar)
 
 
-def _geometry(
+def geometry_of(
     kernel: Sizes,
     in_size: Sizes | None,
     stride: Ints,
