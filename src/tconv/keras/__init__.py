@@ -1,0 +1,11 @@
+"""Keras 3: `accelerate` makes a copy of a model whose transposed convolutions are tconv's, on the PyTorch and JAX backends.
+
+    faster = tconv.keras.accelerate(model)
+
+The copy has the model's weights, is trained, saved and loaded as any model, and computes what the model computes.
+"""
+
+from tconv.keras.acceleration import accelerate
+from tconv.keras.layers import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+
+__all__ = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "accelerate"]
