@@ -18,8 +18,8 @@ ROWS = [
     {"cli"},
     {"benchmark"},
     {"insight"},
-    {"segmentation", "decomposition", "images"},
-    {"nn"},
+    {"segmentation", "decomposition", "images", "keras"},
+    {"nn", "jax"},
     {"functional", "linear", "explorer", "config"},
     {"layer"},
     {"signature"},
@@ -42,6 +42,8 @@ HEAVY = {
     "linear": {"scipy"},
     "images": {"pyvips", "PIL", "scipy", "skimage"},
     "nn": {"torch", "ml_dtypes"},
+    "jax": {"jax", "flax"},
+    "keras": {"keras"},
     "segmentation": {"torch", "PIL", "cyclopts"},
     "insight": {"torch", "PIL"},
 }
@@ -110,7 +112,7 @@ def test_import_is_light() -> None:
     loaded = set(
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     )
-    assert not loaded & {"torch", "scipy", "matplotlib", "rich", "cyclopts", "PIL", "pyvips", "skimage", "jax", "onnx"}
+    assert not loaded & {"torch", "scipy", "matplotlib", "rich", "cyclopts", "PIL", "pyvips", "skimage", "jax", "keras", "onnx"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "cpp").rglob("*.*")), ids=lambda path: path.name)

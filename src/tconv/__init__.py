@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tconv import explorer as explorer
     from tconv import images as images
     from tconv import insight as insight
+    from tconv import jax as jax
+    from tconv import keras as keras
     from tconv import linear as linear
     from tconv import nn as nn
     from tconv import segmentation as segmentation
@@ -64,6 +66,8 @@ _MODULES = {
     "explorer": "explain",
     "images": "images",
     "insight": "segmentation",
+    "jax": "jax",
+    "keras": "keras",
     "linear": "explain",
     "nn": "torch",
     "segmentation": "segmentation",
