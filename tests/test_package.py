@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -10,7 +11,15 @@ import pytest
 
 import tconv
 
-MODULES = ["decomposition", "explorer", "images", "insight", "linear", "nn", "segmentation", "solver"]
+os.environ.setdefault("KERAS_BACKEND", "torch")  # TensorFlow, its default, is none of tconv's
+
+MODULES = ["decomposition", "explorer", "images", "insight", "jax", "keras", "linear", "nn", "segmentation", "solver"]
+PUBLIC = [
+    "tconv",
+    *(f"tconv.{name}" for name in ("dialects", "errors", "forms", "geometry", "kernels", "native", *MODULES)),
+    "tconv.jax.nn",
+    "tconv.jax.nnx",
+]
 
 
 def python(code: str) -> str:
@@ -25,6 +34,17 @@ def test_found_at_first_use_and_listed(name: str) -> None:
     assert python(f"import tconv; print(type(tconv.{name}).__name__)") == kind
     if name in MODULES:
         assert getattr(tconv, name) is import_module(f"tconv.{name}")
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_is_public_is_listed_and_documented(name: str) -> None:
+    """The rest may change in any release: see the changelog's first lines."""
+    module = import_module(name)
+    assert module.__doc__
+    assert list(module.__all__) == sorted(set(module.__all__))
+    for member in module.__all__:
+        found = getattr(module, member)
+        assert found.__doc__ or not callable(found), f"{name}.{member} has no docstring"
 
 
 def test_a_layer_without_a_further_import() -> None:
@@ -45,6 +65,8 @@ def test_dir_loads_nothing_and_names_what_there_is() -> None:
         ("images", "pyvips", "pictures need pyvips: pip install 'tconv[images]'"),
         ("insight", "torch", "tconv.insight needs torch: pip install 'tconv[segmentation]'"),
         ("segmentation", "torch", "tconv.segmentation needs torch: pip install 'tconv[segmentation]'"),
+        ("jax", "jax", "tconv.jax needs jax: pip install 'tconv[jax]'"),
+        ("keras", "keras", "tconv.keras needs keras: pip install 'tconv[keras]'"),
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(name: str, missing: str, message: str) -> None:
@@ -64,3 +86,20 @@ def test_what_is_not_there() -> None:
     with pytest.raises(AttributeError, match=r"^module 'tconv' has no attribute 'deconv'$"):
         _ = tconv.deconv
     assert not hasattr(tconv, "torch")
+
+
+def test_keras_without_the_backend_that_it_would_take() -> None:
+    code = """if True:
+        import os, sys
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        sys.modules["tensorflow"] = None
+        import tconv
+        try:
+            tconv.keras
+        except ImportError as error:
+            print(error)
+        """
+    assert python(code) == (
+        "Keras looks for its default backend, TensorFlow, which is missing; set KERAS_BACKEND=torch or KERAS_BACKEND=jax "
+        "before Keras is imported"
+    )

@@ -3,6 +3,34 @@
 A message names the value, the law it breaks and what to change.
 """
 
+__all__ = [
+    "ActivationError",
+    "ArgumentTypeError",
+    "BiasError",
+    "ChannelError",
+    "ClusterError",
+    "DialectError",
+    "DilationError",
+    "DtypeError",
+    "EmptyOutputError",
+    "ImageFileError",
+    "InputSizeError",
+    "KernelError",
+    "LayerError",
+    "LengthError",
+    "OutError",
+    "OutputPaddingError",
+    "OutputSizeError",
+    "PaddingError",
+    "ProjectionError",
+    "RankError",
+    "ResultTooLargeError",
+    "SizeOverflowError",
+    "StrideError",
+    "TconvError",
+    "TooLargeError",
+]
+
 
 class TconvError(ValueError):
     """Something that was asked for cannot be done; the message says why and what can."""

@@ -26,6 +26,8 @@ from tconv.geometry.arguments import Ints, at_least_one, integer, per_axis
 
 CUBIC = -0.75  # the free parameter of cubic convolution; Keys recommends -0.5, PyTorch and OpenCV use -0.75
 
+__all__ = ["bicubic", "bilinear", "nearest", "radius", "upsampling"]
+
 
 def nearest(scale: Ints, ndim: int = 2, channels: int = 1, dtype: DTypeLike = np.float32) -> Array:
     """Depthwise weights that repeat every cell `scale` times.

@@ -8,6 +8,8 @@ import flax.linen
 
 from tconv.jax.patching import patched
 
+__all__ = ["ConvTranspose"]
+
 
 class ConvTranspose(flax.linen.ConvTranspose):
     """`flax.linen.ConvTranspose`, whose arguments, parameters and results it has, computed by `tconv.jax.conv_transpose`.

@@ -8,6 +8,8 @@ import flax.nnx
 
 from tconv.jax.patching import patched
 
+__all__ = ["ConvTranspose"]
+
 
 class ConvTranspose(flax.nnx.ConvTranspose):
     """`flax.nnx.ConvTranspose`, whose arguments, state and results it has, computed by `tconv.jax.conv_transpose`.

@@ -5,6 +5,18 @@
 The copy has the model's weights, is trained, saved and loaded as any model, and computes what the model computes.
 """
 
+from tconv import errors
+
+try:
+    import keras  # noqa: F401  # before the modules that use it, for the sake of the message
+except ModuleNotFoundError as error:
+    if error.name != "tensorflow":
+        raise
+    raise errors.TconvError(
+        "Keras looks for its default backend, TensorFlow, which is missing; set KERAS_BACKEND=torch or KERAS_BACKEND=jax "
+        "before Keras is imported"
+    ) from error
+
 from tconv.keras.acceleration import accelerate
 from tconv.keras.layers import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 

@@ -22,6 +22,18 @@ from tconv.geometry import Geometry
 from tconv.geometry.arguments import integer
 from tconv.native import _core
 
+__all__ = [
+    "active",
+    "backends",
+    "cpu_features",
+    "free_memory",
+    "group_norm",
+    "instructions",
+    "num_threads",
+    "run",
+    "set_num_threads",
+]
+
 Compiled: TypeAlias = _core.LayerF32 | _core.LayerF64 | _core.LayerBF16 | _core.LayerF16
 
 # Where a call finds the weights of a layer that keeps none: (weight, bias), C-contiguous, of the core's dtype.
@@ -207,7 +219,10 @@ def set_num_threads(count: int) -> None:
 
 
 def free_memory() -> int:
-    """Give the memory that is kept for further large results (at most 512 MB) back to the system; how many bytes."""
+    """Give the memory that is kept for further large results (at most 512 MB) back to the system; how many bytes.
+
+    The packed weights that are kept for calls from JAX go, too.
+    """
     return _core.free_memory()
 
 
