@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tconv import errors
+from tconv import errors, extras
 from tconv.benchmark import machine, plot, process, report
 from tconv.benchmark import run as measure
 from tconv.benchmark import suite as layers
@@ -136,7 +136,7 @@ def _save(results: Results, folder: Path, isa: str | None) -> None:
         plot.save(results, stem.with_name(f"{stem.name}.png"))
         print(f"wrote {stem}.png")
     else:
-        print("no plot: it needs matplotlib: pip install 'tconv[bench]'")
+        print(f"no plot: it needs matplotlib: {extras.cure('bench')}")
 
 
 def _write(stem: Path, suffix: str, text: str) -> None:
