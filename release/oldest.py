@@ -16,16 +16,17 @@ NEED = re.compile(r"([\w.-]+)(?:\[([\w,-]+)\])?\s*(?:>=([\w.]+))?(?:,<[\w.]+)?")
 
 
 def oldest(pyproject: str, extras: list[str]) -> dict[str, str]:
-    """The lower bound of each package that tconv and these extras need, by name; where several say one, the highest.
+    """The lower bound of each package that building tconv, tconv and these extras need, by name; of several the highest.
 
     Raises:
         SystemExit: there is no such extra, or a package without a lower bound.
     """
-    project = tomllib.loads(pyproject)["project"]
+    document = tomllib.loads(pyproject)
+    project = document["project"]
     groups: dict[str, list[str]] = project["optional-dependencies"]
     bounds: dict[str, str] = {}
     open_extras, seen = list(extras), set[str]()
-    needs = list(project["dependencies"])
+    needs = [*document["build-system"]["requires"], *project["dependencies"]]
     while open_extras:
         extra = open_extras.pop()
         if extra in seen:

@@ -105,6 +105,8 @@ def test_ready() -> None:
 
 def test_oldest() -> None:
     text = """
+    [build-system]
+    requires = ["maker>=0.11"]
     [project]
     dependencies = ["numpy>=1.26"]
     [project.optional-dependencies]
@@ -114,8 +116,8 @@ def test_oldest() -> None:
     d = ["unbound"]
     e = ["odd!=3"]
     """
-    assert oldest.oldest(text, ["b"]) == {"numpy": "1.26", "x-y": "2.10", "z": "1"}
-    assert oldest.oldest(text, []) == {"numpy": "1.26"}
+    assert oldest.oldest(text, ["b"]) == {"maker": "0.11", "numpy": "1.26", "x-y": "2.10", "z": "1"}
+    assert oldest.oldest(text, []) == {"maker": "0.11", "numpy": "1.26"}
     for extra, words in {
         "d": "pyproject.toml gives unbound no lower bound: write the oldest release that was tried, as unbound>=1.0",
         "e": "pyproject.toml says 'odd!=3': write name[extras]>=version or name>=version,<version",
