@@ -99,7 +99,7 @@ cross-aarch64:  ## the core for aarch64, run in qemu; apt-get install cmake g++-
 	    qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/$$program; \
 	done
 
-wheels: .venv-release/stamp  ## sdist and wheels in dist/, checked and tried; PYTHONS='python3.11 python3.13': who builds
+wheels: .venv-release/stamp  ## sdist and wheels in dist/, checked and tried; PYTHONS='python3.11 python3.12': for whom
 	.venv-release/bin/python release/wheels.py $(PYTHONS)
 	$(MAKE) check-dist
 	set -e; for python in $(PYTHONS); do \

@@ -17,11 +17,18 @@ BIN = Path(sys.executable).parent
 MEGABYTE = 1e6
 LARGEST = {".gz": 3 * MEGABYTE, ".whl": 3 * MEGABYTE}
 NEVER = ("docs/gallery/", "bench/results/", ".github/")  # in an sdist
-ALWAYS = ("CMakeLists.txt", "LICENSE", "cmake/compiler.cmake", "cmake/notices.cmake", "cpp/bind.cpp", "src/tconv/__init__.py")
+ALWAYS = (
+    "CMakeLists.txt",
+    "LICENSE",
+    "cmake/compiler.cmake",
+    "cmake/notices.cmake",
+    "cpp/bind.cpp",
+    "src/tconv/__init__.py",
+)
 
 
 def judge_sdist(names: Iterable[str], size: int) -> list[str]:
-    """What is wrong with a source distribution, by the names of its files below its one folder, and its size in bytes."""
+    """What is wrong with a source distribution, by its files below its one folder, and its size in bytes."""
     names = list(names)
     wrong = [f"has {name}" for name in names if name.startswith(NEVER)]
     wrong += [f"lacks {name}" for name in ALWAYS if name not in names]
@@ -36,7 +43,9 @@ def judge_wheel(names: Iterable[str], size: int, label: str) -> list[str]:
     wrong += [f"has {core}, which is no stable ABI" for core in cores if "-abi3-" in label and ".abi3." not in core]
     wrong += [f"lacks {name}" for name in ("tconv/py.typed", "tconv/native/_core.pyi") if name not in names]
     notices = {name.rpartition("/")[2] for name in names if ".dist-info/licenses/" in name}
-    wrong += [f"lacks the licence {name}" for name in ("LICENSE", "nanobind.txt", "robin-map.txt") if name not in notices]
+    wrong += [
+        f"lacks the licence {name}" for name in ("LICENSE", "nanobind.txt", "robin-map.txt") if name not in notices
+    ]
     if "-linux_" in label:
         wrong += ["is not repaired by auditwheel"]
     return wrong + _too_large(".whl", size)

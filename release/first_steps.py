@@ -1,7 +1,7 @@
 """The README's first commands, in an environment that has an installed tconv: `python release/first_steps.py`.
 
-Nothing but that and NumPy is imported, so that it runs where there are no test tools and no compiler. The commands of the shell
-run where the extra `explain` is installed; elsewhere the sentence that names it is looked at.
+Nothing but that and NumPy is imported, so that it runs where there are no test tools and no compiler. The commands of the
+shell run where the extra `explain` is installed; elsewhere the sentence that names it is looked at.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def in_python() -> None:
 
 
 def on_many_threads() -> None:
-    """One layer, called on eight threads at once, gives the same bits; where Python has no lock, tconv brings none back."""
+    """One layer, called on eight threads, gives the same bits; where Python has no lock, tconv brings none back."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         print("without Python's global lock")
     elif sysconfig.get_config_var("Py_GIL_DISABLED"):

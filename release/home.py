@@ -1,7 +1,7 @@
 """Says where the repository is published: `python release/home.py https://github.com/OWNER/NAME`.
 
-The address is written into pyproject.toml and CITATION.cff, and README.md's links and pictures begin with it, because an
-index shows that file without the others. Run it again to move: what the former address began is found.
+The address is written into pyproject.toml and CITATION.cff, and README.md's links and pictures begin with it, because
+an index shows that file without the others. Run it again to move: what the former address began is found.
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ def oldest(pyproject: str, extras: list[str]) -> dict[str, str]:
         if name == "tconv":
             continue
         if bound is None:
-            sys.exit(f"pyproject.toml gives {name} no lower bound: write the oldest release that was tried, as {name}>=1.0")
+            sys.exit(
+                f"pyproject.toml gives {name} no lower bound: write the oldest release that was tried, as {name}>=1.0"
+            )
         bounds[name] = max(bounds.get(name, bound), bound, key=_order)
     return bounds
 

@@ -33,7 +33,9 @@ def missing(tag: str, version: str, changelog: str, pyproject: str, readme: str,
     elif f'repository-code: "{home}"' not in citation:
         wrong.append(f"CITATION.cff does not name {home}: python release/home.py {home}")
     if links := relative_links(readme):
-        wrong.append(f"README.md links to {', '.join(links)}, which an index cannot follow: python release/home.py ADDRESS")
+        wrong.append(
+            f"README.md links to {', '.join(links)}, which an index cannot follow: python release/home.py ADDRESS"
+        )
     return wrong
 
 

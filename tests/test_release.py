@@ -81,7 +81,9 @@ def test_home_in_citation() -> None:
 
 @pytest.mark.parametrize("address", ["https://example.org/tconv", "github.com/a/b", "https://github.com/a"])
 def test_no_home(address: str) -> None:
-    done = subprocess.run([sys.executable, ROOT / "release/home.py", address], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, ROOT / "release/home.py", address], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert done.stderr == f"{address} is no address of a repository: write https://github.com/OWNER/NAME\n"
 

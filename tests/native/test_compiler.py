@@ -27,7 +27,13 @@ def checked(compiler: str, version: str, *more: str) -> str:
 
 @pytest.mark.parametrize(
     ("compiler", "version"),
-    [("GNU", "12.2.0"), ("GNU", "15.1.0"), ("Clang", "14.0.6"), ("AppleClang", "15.0.0.15000309"), ("IntelLLVM", "2025.1")],
+    [
+        ("GNU", "12.2.0"),
+        ("GNU", "15.1.0"),
+        ("Clang", "14.0.6"),
+        ("AppleClang", "15.0.0.15000309"),
+        ("IntelLLVM", "2025.1"),
+    ],
 )
 def test_good(compiler: str, version: str) -> None:
     assert checked(compiler, version) == ""
