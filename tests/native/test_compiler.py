@@ -44,10 +44,10 @@ def test_good(compiler: str, version: str) -> None:
     [
         ("GNU", "11.3.0", "tconv needs GCC 12 or later, and this is GNU 11.3.0 (/usr/bin/c++): it has no "
          f"__builtin_shufflevector. {CURE}"),
-        ("Clang", "13.0.1", "tconv needs Clang 14 or later, and this is Clang 13.0.1 (/usr/bin/c++): it lacks parts of "
-         f"C++20. {CURE}"),
-        ("AppleClang", "14.0.3", "tconv needs Xcode 15 or later, and this is AppleClang 14.0.3 (/usr/bin/c++): it lacks "
-         "parts of C++20."),
+        ("Clang", "13.0.1", "tconv needs Clang 14 or later, and this is Clang 13.0.1 (/usr/bin/c++): it lacks "
+         f"parts of C++20. {CURE}"),
+        ("AppleClang", "14.0.3", "tconv needs Xcode 15 or later, and this is AppleClang 14.0.3 (/usr/bin/c++): it "
+         "lacks parts of C++20."),
     ],
 )  # fmt: skip
 def test_too_old(compiler: str, version: str, words: str) -> None:
