@@ -118,6 +118,15 @@ def test_wrong_options(options: str, said: str, capsys: pytest.CaptureFixture[st
     assert err.startswith(f"tconv: {said}")
 
 
+def test_a_system_that_holds_nobody(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delattr("os.sched_setaffinity")
+    with pytest.raises(SystemExit):
+        cli.main(["bench"])
+    assert capsys.readouterr().err == (
+        "tconv: the benchmark runs on Linux only: it holds each contender to processors of its own\n"
+    )
+
+
 def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     def run(cases: list[Case], *rest: object) -> object:
         report: Callable[[str, int, int], None] = rest[-1]

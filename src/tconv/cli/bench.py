@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,6 +52,8 @@ def bench(
         isa: "avx2" holds all contenders to AVX2 that can be held.
         out: Folder for the report as JSON, Markdown and, with matplotlib, a plot; made if missing.
     """
+    if not hasattr(os, "sched_setaffinity"):
+        raise errors.TconvError("the benchmark runs on Linux only: it holds each contender to processors of its own")
     for name, count in (("--repeat", repeat), ("--threads", threads)):
         if count < 1:
             raise errors.TconvError(f"{name} {count} must be at least 1")
