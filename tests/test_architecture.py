@@ -28,7 +28,7 @@ ROWS = [
     {"arrays"},
     {"geometry"},
     {"outputs", "wholes"},
-    {"names"},
+    {"names", "extras"},
     {"errors"},
 ]
 RANK = {name: len(ROWS) - row for row, names in enumerate(ROWS) for name in names}

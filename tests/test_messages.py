@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 import tconv
-from tconv import Axis, Geometry, errors
+from tconv import Axis, Geometry, errors, signature
 
 X, W = np.zeros((1, 2, 4, 4), np.float32), np.zeros((2, 3, 3, 3), np.float32)
 
@@ -305,6 +307,17 @@ def test_refused_before_allocation() -> None:
     with pytest.raises(errors.ResultTooLargeError, match=memory) as caught:
         tconv.conv_transpose1d(np.zeros((1, 1, 2), np.float32), np.zeros((1, 1, 1), np.float32), stride=2**45)
     assert isinstance(caught.value, MemoryError)
+
+
+@pytest.mark.parametrize("error", [ValueError("unrecognized configuration name"), OSError(22, "Invalid argument")])
+def test_a_system_that_does_not_say_how_much_memory_it_has(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is refused there before it is tried."""
+
+    def sysconf(name: str) -> int:
+        raise error
+
+    monkeypatch.setattr(os, "sysconf", sysconf)
+    assert signature._memory.__wrapped__() == sys.maxsize
 
 
 def test_neighbours_in_one_buffer_are_not_an_overlap() -> None:

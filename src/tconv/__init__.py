@@ -8,7 +8,7 @@ Everything follows from one relation: input i and kernel tap k meet at output o,
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tconv import dialects, errors, forms, kernels, native
+from tconv import dialects, errors, extras, forms, kernels, native
 from tconv.config import show_config
 from tconv.functional import conv_transpose, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from tconv.geometry import Axis, Forward, Geometry, receptive_field
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tconv import segmentation as segmentation
     from tconv import solver as solver
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Axis",
@@ -61,7 +61,7 @@ __all__ = [
 
 # What `import tconv` must not load, because it needs more than NumPy: loaded when it is first named. Modules, with the
 # extra that brings what they need; and functions, with their module.
-_MODULES = {
+_MODULES: dict[str, extras.Extra] = {
     "decomposition": "explain",
     "explorer": "explain",
     "images": "images",
@@ -93,7 +93,7 @@ def __getattr__(name: str) -> Any:
         needed = (error.name or "").partition(".")[0]
         if needed == "tconv":
             raise
-        raise ImportError(f"tconv.{name} needs {needed}: pip install 'tconv[{_MODULES[module]}]'") from error
+        raise ImportError(f"tconv.{name} needs {needed}: {extras.cure(_MODULES[module])}") from error
     return loaded if name == module else getattr(loaded, name)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
 
 import numpy as np
 
@@ -12,8 +11,10 @@ from tconv import native
 
 def config() -> dict[str, str]:
     """Version, CPU features, kernels and threads, as text."""
+    from tconv import __version__
+
     return {
-        "tconv": version("tconv"),
+        "tconv": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import lru_cache
 from math import prod
 from typing import Any, NoReturn
@@ -139,5 +140,8 @@ def _share_memory(a: Array, b: Array) -> bool:
 
 @lru_cache(maxsize=1)
 def _memory() -> int:
-    """Bytes of physical memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Bytes of physical memory; where the system does not say, so many that no result is too large."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return sys.maxsize

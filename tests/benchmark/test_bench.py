@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from benchmark import fake
 
-from tconv import cli
+from tconv import cli, extras
 from tconv.benchmark import clock, measure, process, worker
 from tconv.benchmark.suite import SUITE, Case
 from tconv.cli import bench
@@ -118,6 +118,15 @@ def test_wrong_options(options: str, said: str, capsys: pytest.CaptureFixture[st
     assert err.startswith(f"tconv: {said}")
 
 
+def test_a_system_that_holds_nobody(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delattr("os.sched_setaffinity")
+    with pytest.raises(SystemExit):
+        cli.main(["bench"])
+    assert capsys.readouterr().err == (
+        "tconv: the benchmark runs on Linux only: it holds each contender to processors of its own\n"
+    )
+
+
 def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     def run(cases: list[Case], *rest: object) -> object:
         report: Callable[[str, int, int], None] = rest[-1]
@@ -135,5 +144,5 @@ def test_what_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         *["cf/peer", "cl/peer", "cf/floor", "cl/floor", "error"],
     ]
     assert " ".join(lines[2].split()) == "up 20.0 40.0 25.0 80.0 20.0 60.0 1.50 0.80 2.00 1.25 1.2e-07"
-    assert lines[-1] == "no plot: it needs matplotlib: pip install 'tconv[bench]'"
+    assert lines[-1] == f"no plot: it needs matplotlib: {extras.cure('bench')}"
     assert {path.name for path in tmp_path.iterdir()} == {"fake-tm-1-2026-01-02.json", "fake-tm-1-2026-01-02.md"}

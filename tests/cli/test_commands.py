@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from cli.calling import called
 
-from tconv import cli, config
+from tconv import __version__, cli, config, extras
 from tconv.cli.torch_call import torch_call
 from tconv.explorer import explain_learned, explain_network
 from tconv.geometry import Geometry
@@ -419,7 +419,7 @@ def test_no_arguments_show_the_commands(tconv: Tconv) -> None:
 
 
 def test_version(tconv: Tconv) -> None:
-    assert tconv("--version") == (0, "0.1.0\n", "")
+    assert tconv("--version") == (0, f"{__version__}\n", "")
 
 
 @pytest.mark.parametrize("command", ["explain", "size", "solve", "coverage", "show-config"])
@@ -499,7 +499,7 @@ def test_interrupt_and_missing_package(tconv: Tconv, monkeypatch: pytest.MonkeyP
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
     monkeypatch.setattr("tconv.cli.show_config.config", without_torch)
-    assert tconv("show-config") == (2, "", "tconv: this command needs torch: pip install 'tconv[torch]'\n")
+    assert tconv("show-config") == (2, "", f"tconv: this command needs torch: {extras.cure('torch')}\n")
 
 
 # real runs

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tconv import cli, errors
+from tconv import cli, errors, extras
 from tconv.cli import demo, digits, race
 from tconv.segmentation.train import Settings
 
@@ -81,7 +81,7 @@ def test_without_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     capsys.readouterr()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "accelerate" else True)
     demo.network(tmp_path)
-    assert capsys.readouterr().out.endswith("segmentation needs accelerate: pip install 'tconv[segmentation]'\n")
+    assert capsys.readouterr().out.endswith(f"segmentation needs accelerate: {extras.cure('segmentation')}\n")
 
 
 def test_a_folder_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ import torch
 from cli.calling import called
 from PIL import Image
 
+from tconv import __version__, extras
 from tconv.cli import screen
 from tconv.segmentation import Card, UNet, palette, save, synthetic
 from tconv.segmentation.data.masks import read_mask
@@ -103,7 +104,7 @@ def test_json(tconv: Tconv) -> None:
     found = json.loads(tconv("solve 6 12 --kernel 3 --json")[1])
     assert found["found"][0]["solutions"][0]["layers"][0]["kernel"] == 3 and found["why"] is None
     assert tconv("solve 6 500 --json")[0] == 1
-    assert json.loads(tconv("show-config --json")[1])["tconv"] == "0.1.0"
+    assert json.loads(tconv("show-config --json")[1])["tconv"] == __version__
 
 
 @pytest.mark.parametrize(("line", "message"), [
@@ -156,9 +157,9 @@ def test_a_fraction_in_a_file_of_options(tconv: Tconv) -> None:
 
 
 def test_short_options(tconv: Tconv) -> None:
-    assert tconv("-V") == tconv("--version") == (0, "0.1.0\n", "")
+    assert tconv("-V") == tconv("--version") == (0, f"{__version__}\n", "")
     done = subprocess.run([sys.executable, "-m", "tconv", "-V"], capture_output=True, text=True, check=True)
-    assert done.stdout == "0.1.0\n"
+    assert done.stdout == f"{__version__}\n"
     assert tconv("segment predict m.safetensors a.png -o masks -q") == (0, "", "")
     assert tconv("upsample a.png -o c.png -q") == (0, "", "")
     Path("bad.png").touch()
@@ -223,8 +224,8 @@ def test_prediction_needs_little(tconv: Tconv) -> None:
     done = without(MORE, "segment predict m.safetensors a.png -o masks")
     assert (done.returncode, done.stdout, done.stderr) == (0, "wrote 1 masks to masks\n", "")
     done = without("safetensors", "segment predict m.safetensors a.png -o masks")
-    assert done.stderr == "tconv: segmentation needs safetensors: pip install 'tconv[predict]'\n"
+    assert done.stderr == f"tconv: segmentation needs safetensors: {extras.cure('predict')}\n"
     done = without("accelerate", "segment train data -o run")
-    assert done.stderr == "tconv: segmentation needs accelerate: pip install 'tconv[segmentation]'\n"
+    assert done.stderr == f"tconv: segmentation needs accelerate: {extras.cure('segmentation')}\n"
     done = without("pyvips", "upsample a.png -o c.png")
-    assert done.stderr == "tconv: pictures need pyvips: pip install 'tconv[images]'\n"
+    assert done.stderr == f"tconv: pictures need pyvips: {extras.cure('images')}\n"

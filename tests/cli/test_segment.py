@@ -13,6 +13,8 @@ import pytest
 from cli.calling import called
 from PIL import Image
 
+from tconv import extras
+
 Tconv: TypeAlias = Callable[[str], tuple[int, str, str]]
 
 
@@ -141,7 +143,7 @@ def test_prediction_on_a_cluster_that_is_none(tconv: Tconv, tmp_path: Path, monk
             f"`dask worker {address}`\n",
         )  # fmt: skip
     monkeypatch.setattr(cluster, "find_spec", lambda name: None)
-    assert tconv(f"{line} {address}") == (2, "", "tconv: --dask needs distributed: pip install 'tconv[dask]'\n")
+    assert tconv(f"{line} {address}") == (2, "", f"tconv: --dask needs distributed: {extras.cure('dask')}\n")
 
 
 @pytest.mark.parametrize(

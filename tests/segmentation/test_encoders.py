@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tconv import errors, segmentation
+from tconv import errors, extras, segmentation
 from tconv.segmentation import Card, encoders, palette
 from tconv.segmentation.encoded import EncodedUNet
 from tconv.segmentation.train import Settings, train
@@ -65,7 +65,7 @@ def test_the_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(errors.TconvError) as raised:
         EncodedUNet(encoder="resnet18")
-    assert str(raised.value) == "encoder 'resnet18' needs timm: pip install 'tconv[encoders]'"
+    assert str(raised.value) == f"encoder 'resnet18' needs timm: {extras.cure('encoders')}"
 
 
 def in_cache(place: Path, repository: str, state: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch) -> Path:

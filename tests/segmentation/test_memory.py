@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -30,6 +31,11 @@ def test_sizes(text: str, size: int) -> None:
     assert budget(text) == size
 
 
+def silent(name: str) -> int:
+    """`os.sysconf` of a system that does not know the name."""
+    raise ValueError(name)
+
+
 def test_a_quarter_of_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert budget() == max(2**26, available() // 4)
     (tmp_path / "max").write_text("4294967296\n")
@@ -37,6 +43,9 @@ def test_a_quarter_of_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert available() <= 2**32 and budget() <= 2**30
     (tmp_path / "max").write_text("max\n")
     assert available() > 2**28
+    with monkeypatch.context() as unknown:
+        unknown.setattr(os, "sysconf", silent)
+        assert available() == 2**32
     for text, message in (
         ("all", "--memory 'all' is no size; write one as in 500MiB or 2GiB"),
         ("3MB", "--memory 3MB is too little for a network; give at least 64MiB"),

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from tconv import extras
+
 if TYPE_CHECKING:
     import cyclopts
 
@@ -25,7 +27,8 @@ COMMANDS = {
     "show-config": "Say what this installation runs on.",
 }
 
-EXTRAS = {"torch": "torch", "pyvips": "images", "skimage": "images"}  # that bring a package; the others: explain
+# That bring a package; the others: explain.
+EXTRAS: dict[str, extras.Extra] = {"torch": "torch", "pyvips": "images", "skimage": "images"}
 SETUP = "--install-completion"
 
 
@@ -49,7 +52,7 @@ def run(arguments: list[str]) -> int:
         import cyclopts
         import rich  # noqa: F401  # every command prints with it
     except ModuleNotFoundError as error:
-        fail(f"the command line needs {error.name}: pip install 'tconv[explain]'")
+        fail(f"the command line needs {error.name}: {extras.cure('explain')}")
     from tconv import errors
     from tconv.cli.streams import with_streams
     from tconv.cli.usage import usage
@@ -92,7 +95,7 @@ def _missing(error: ImportError) -> str:
     if isinstance(error.__cause__, errors.TconvError):  # it says itself what is missing
         return str(error)
     name = str(getattr(error.__cause__ or error, "name", None))
-    return f"this command needs {name}: pip install 'tconv[{EXTRAS.get(name, 'explain')}]'"
+    return f"this command needs {name}: {extras.cure(EXTRAS.get(name, 'explain'))}"
 
 
 def fail(message: str, status: int = 2) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tconv import errors
+from tconv import errors, extras
 from tconv.benchmark import machine, plot, process, report
 from tconv.benchmark import run as measure
 from tconv.benchmark import suite as layers
@@ -51,6 +52,8 @@ def bench(
         isa: "avx2" holds all contenders to AVX2 that can be held.
         out: Folder for the report as JSON, Markdown and, with matplotlib, a plot; made if missing.
     """
+    if not hasattr(os, "sched_setaffinity"):
+        raise errors.TconvError("the benchmark runs on Linux only: it holds each contender to processors of its own")
     for name, count in (("--repeat", repeat), ("--threads", threads)):
         if count < 1:
             raise errors.TconvError(f"{name} {count} must be at least 1")
@@ -136,7 +139,7 @@ def _save(results: Results, folder: Path, isa: str | None) -> None:
         plot.save(results, stem.with_name(f"{stem.name}.png"))
         print(f"wrote {stem}.png")
     else:
-        print("no plot: it needs matplotlib: pip install 'tconv[bench]'")
+        print(f"no plot: it needs matplotlib: {extras.cure('bench')}")
 
 
 def _write(stem: Path, suffix: str, text: str) -> None:

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from tconv import errors, outputs
+from tconv import errors, extras, outputs
 from tconv.arrays import Array
 from tconv.cli import race
 from tconv.cli.screen import show
@@ -81,7 +81,7 @@ def photographs(out: Path) -> Table:
     """Run the experiment with each photograph held out in turn; draws the first and keeps its kernel."""
     for package in ("scipy", "skimage", "PIL", "pyvips"):
         if find_spec(package) is None:
-            raise errors.TconvError(f"the demo needs {package}: pip install 'tconv[images]'")
+            raise errors.TconvError(f"the demo needs {package}: {extras.cure('images')}")
     from tconv.images import experiment
     from tconv.images.poster import poster
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tconv import errors, outputs
+from tconv import errors, extras, outputs
 from tconv.arrays import Array
 from tconv.images.pipe import RowPipe, StoredPng
 from tconv.names import shown
@@ -27,7 +27,7 @@ from tconv.names import shown
 try:
     import pyvips
 except (ModuleNotFoundError, OSError) as missing:  # OSError: the binding is there, the library is not
-    raise errors.TconvError("pictures need pyvips: pip install 'tconv[images]'") from missing
+    raise errors.TconvError(f"pictures need pyvips: {extras.cure('images')}") from missing
 
 CHANNELS = {1: "grey", 2: "grey + alpha", 3: "RGB", 4: "RGBA"}
 DTYPES: dict[str, np.dtype[Any]] = {"uchar": np.dtype(np.uint8), "ushort": np.dtype(np.uint16)}

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, library, nn
 
-from tconv import errors
+from tconv import errors, extras
 
 SMP = "smp:"
 FILES = ("model.safetensors", "pytorch_model.bin")  # of a repository of weights
@@ -157,9 +157,8 @@ def _package(package: str, encoder: str) -> Any:
         know_torchvision()
         return import_module(package)
     except ImportError as error:
-        raise errors.TconvError(
-            f"encoder {encoder!r} needs {error.name or package}: pip install 'tconv[encoders]'"
-        ) from error
+        needed = error.name or package
+        raise errors.TconvError(f"encoder {encoder!r} needs {needed}: {extras.cure('encoders')}") from error
 
 
 def know_torchvision() -> None:

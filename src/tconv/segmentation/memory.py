@@ -11,12 +11,16 @@ from tconv import errors
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 LEAST = 2**26  # bytes: no network runs in less
+UNKNOWN = 2**32
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container
 
 
 def available() -> int:
-    """Bytes of the machine, or of the container that this process is in."""
-    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Bytes of the machine, or of the container that this process is in; 4 GiB where the system does not say."""
+    try:
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        found = UNKNOWN
     for name in LIMITS:
         try:
             found = min(found, int(Path(name).read_text()))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
-from tconv import errors
+from tconv import errors, extras
 from tconv.segmentation.data.containers import PNG, without_metadata
 from tconv.segmentation.data.guard import guarded
 from tconv.segmentation.data.masks import read_mask
@@ -150,7 +150,7 @@ def test_sixteen_bits_without_a_decoder(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(errors.ImageFileError) as raised:
         read_image(tmp_path / "a.png")
     assert str(raised.value) == (
-        f"{tmp_path}/a.png is a PNG of 16 bits per channel, which needs imagecodecs: pip install 'tconv[segmentation]'"
+        f"{tmp_path}/a.png is a PNG of 16 bits per channel, which needs imagecodecs: {extras.cure('segmentation')}"
     )
 
 
@@ -177,7 +177,7 @@ def test_sixteen_bits_that_are_damaged_or_huge(tmp_path: Path) -> None:
     (OSError("decoder jpeg2k not available"), "is of a kind that cannot be read (decoder jpeg2k not available); "
      "convert it to PNG or to a plain TIFF"),
     (KeyError("<COMPRESSION.JPEG: 7> requires the 'imagecodecs' package"),
-     "is compressed in a way that needs imagecodecs: pip install 'tconv[segmentation]'"),
+     f"is compressed in a way that needs imagecodecs: {extras.cure('segmentation')}"),
     (RuntimeError("odd\x1b"), "cannot be read (RuntimeError: odd\\x1b); export it again, or convert it to PNG or to a "
      "plain TIFF"),
     (MemoryError(), "needs more memory than there is; cut it into tiles"),

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from tconv import errors
+from tconv import errors, extras
 from tconv.segmentation.data.masks import read_mask
 from tconv.segmentation.data.pixels import read_image, read_raster
 
@@ -69,7 +69,7 @@ def test_without_imagecodecs_pillow_reads_what_it_can(tmp_path: Path, monkeypatc
         file.seek(0)
         file.write(content)
     assert refusal(tmp_path / "b.tif") == (
-        "is compressed in a way that needs imagecodecs: pip install 'tconv[segmentation]'"
+        f"is compressed in a way that needs imagecodecs: {extras.cure('segmentation')}"
     )
 
 

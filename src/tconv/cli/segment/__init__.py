@@ -6,7 +6,7 @@ from typing import Any
 
 from cyclopts import App
 
-from tconv import errors
+from tconv import errors, extras
 from tconv.wholes import whole_numbers
 
 COMMANDS = {
@@ -54,5 +54,5 @@ def need_segmentation(*packages: str) -> None:
 
     for package in packages or ALL:
         if find_spec(package) is None:
-            extra = "predict" if package in MODEL else "segmentation"
-            raise errors.TconvError(f"segmentation needs {package}: pip install 'tconv[{extra}]'")
+            cure = extras.cure("predict" if package in MODEL else "segmentation")
+            raise errors.TconvError(f"segmentation needs {package}: {cure}")

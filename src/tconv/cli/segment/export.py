@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tconv import errors, outputs
+from tconv import errors, extras, outputs
 from tconv.cli.options import integers
 from tconv.cli.segment import MODEL, need_segmentation
 from tconv.names import shown
@@ -43,7 +43,7 @@ def export(
         raise errors.TconvError(f"{shown(out)}: write to a name that ends in .onnx or .pt2")
     for package in ("onnx", "onnxscript", "onnxruntime"):
         if out.suffix == ".onnx" and find_spec(package) is None:
-            raise errors.TconvError(f"export to ONNX needs {package}: pip install 'tconv[onnx]'")
+            raise errors.TconvError(f"export to ONNX needs {package}: {extras.cure('onnx')}")
     network, card = load(model)
     outputs.check_file(out, _inputs(model), again)
     sides = integers("--size", size)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from PIL import UnidentifiedImageError
 
-from tconv import errors
+from tconv import errors, extras
 from tconv.names import printable, reason, shown
 
 SYSTEM = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
@@ -30,7 +30,7 @@ SHORT = "failed to read"  # what tifffile says of a file that ends too early, fo
 
 UNKNOWN = "is no picture that can be read; convert it to PNG, JPEG or TIFF"
 DAMAGED = "is truncated or damaged; copy or export it again"
-CODEC = "is compressed in a way that needs imagecodecs: pip install 'tconv[segmentation]'"
+CODEC = "is compressed in a way that needs imagecodecs"
 
 
 class _Hush(logging.Filter):
@@ -77,7 +77,7 @@ def verdict(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return UNKNOWN
     if "imagecodecs" in said:
-        return CODEC
+        return f"{CODEC}: {extras.cure('segmentation')}"
     # A decoder that knows the format and not this kind of it says so by its class or in words. Those of a TypeError are
     # about the call.
     if isinstance(error, NotImplementedError) or (

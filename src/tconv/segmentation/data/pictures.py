@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from tconv import errors
+from tconv import errors, extras
 from tconv.arrays import Array
 from tconv.names import shown
 from tconv.segmentation.data.containers import PNG, without_metadata
@@ -110,8 +110,7 @@ def read_deep(path: Path, channels: int) -> Array:
             pixels = np.frombuffer(image.write_to_memory(), np.uint16)
         else:
             raise errors.ImageFileError(
-                f"{shown(path)} is a PNG of 16 bits per channel, which needs imagecodecs: pip install "
-                f"'tconv[segmentation]'"
+                f"{shown(path)} is a PNG of 16 bits per channel, which needs imagecodecs: {extras.cure('segmentation')}"
             )
         return np.ascontiguousarray(np.asarray(pixels, np.uint16).reshape(height, width, channels))
 

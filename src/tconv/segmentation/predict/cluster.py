@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from torch import nn
 
-from tconv import errors
+from tconv import errors, extras
 from tconv.names import shown
 from tconv.segmentation.card import Card
 from tconv.segmentation.predict.crew import J, T, Task, attempt, ready
@@ -140,7 +140,7 @@ class Cluster:
 
 def _connect(address: str) -> Client:
     if find_spec("distributed") is None:
-        raise errors.ClusterError("--dask needs distributed: pip install 'tconv[dask]'")
+        raise errors.ClusterError(f"--dask needs distributed: {extras.cure('dask')}")
     place = re.fullmatch(r"tcp://\[?([^\[\]]+)\]?:(\d{1,5})", address)
     if not place or int(place[2]) >= 2**16:
         raise errors.ClusterError(f"--dask {address!r} is no scheduler's address; write tcp://HOST:PORT")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tconv import errors
+from tconv import errors, extras
 from tconv.arrays import Array
 from tconv.names import shown
 from tconv.outputs import wholly
@@ -133,8 +133,7 @@ def by_window(path: Path, axes: str = "") -> Iterator[Chunked]:
         import zarr
     except ImportError as error:
         raise errors.ImageFileError(
-            f"{shown(path)} is large and compressed, and reading it by window needs zarr: pip install "
-            f"'tconv[segmentation]'"
+            f"{shown(path)} is large and compressed, and reading it by window needs zarr: {extras.cure('segmentation')}"
         ) from error
     with guarded(path):
         store = tifffile.imread(path, aszarr=True, series=0, level=0)
@@ -161,7 +160,7 @@ def _open_zarr(path: Path, axes: str) -> Chunked:
     try:
         import zarr
     except ImportError as error:
-        raise errors.ImageFileError(f"{shown(path)} needs zarr: pip install 'tconv[segmentation]'") from error
+        raise errors.ImageFileError(f"{shown(path)} needs zarr: {extras.cure('segmentation')}") from error
     try:
         array = zarr.open_array(path, mode="r")
     except Exception as error:  # of a store that is none, or of another version

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from tconv import errors
+from tconv import errors, extras
 from tconv.arrays import Array
 from tconv.names import shown
 from tconv.outputs import wholly
@@ -174,5 +174,5 @@ def _tensorboard(run: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise errors.TconvError("--tensorboard needs tensorboard: pip install 'tconv[tensorboard]'") from error
+        raise errors.TconvError(f"--tensorboard needs tensorboard: {extras.cure('tensorboard')}") from error
     return SummaryWriter(str(run / "tensorboard"))

@@ -1,0 +1,16 @@
+# A binary of the core holds nanobind and the hash table that comes with it; both licences ask for their notices beside
+# it. A wheel gets them where its own licence is.
+if(SKBUILD_METADATA_DIR)
+  file(GLOB notice ${nanobind_DIR}/../../nanobind-*.dist-info/licenses/LICENSE)
+  if(notice)
+    install(FILES ${notice} DESTINATION ${SKBUILD_METADATA_DIR}/licenses RENAME nanobind.txt)
+  endif()
+  set(table ${nanobind_DIR}/../ext/robin_map/include/tsl/robin_map.h)
+  if(EXISTS ${table})
+    file(READ ${table} notice)
+    string(FIND "${notice}" "*/" end)
+    string(SUBSTRING "${notice}" 0 ${end} notice)
+    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/robin-map.txt "${notice}*/\n")
+    install(FILES ${CMAKE_CURRENT_BINARY_DIR}/robin-map.txt DESTINATION ${SKBUILD_METADATA_DIR}/licenses)
+  endif()
+endif()
