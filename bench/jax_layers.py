@@ -4,9 +4,9 @@
     python bench/jax_layers.py --only U-Net --rounds 3 --dtype bfloat16 -o out/jax.md
 
 Every layer is a jitted function of input, kernel and bias, channels-last as Flax's are; layers with groups are
-`conv_general_dilated` with a dilated input, the others `conv_transpose`. With gradients: the sum of the squared results is
-differentiated for kernel, bias and input, as in training. The kernel is an argument, so that tconv looks at its numbers in
-each call. Each contender sits in a process of its own, they take turns, and times are medians over the rounds.
+`conv_general_dilated` with a dilated input, the others `conv_transpose`. With gradients: the sum of the squared results
+is differentiated for kernel, bias and input, as in training. The kernel is an argument, so that tconv looks at its
+numbers in each call. Each contender sits in a process of its own; they take turns; times are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ class Worker:
         return median(seconds_of_calls(lambda: jax.block_until_ready(self._run[what]()), 0.1))
 
 
-def race(prepare: str, what: tuple[str, ...], contestants: list[Contestant], rounds: int, case: Case | None = None) -> dict[str, Any]:
+def race(
+    prepare: str, what: tuple[str, ...], contestants: list[Contestant], rounds: int, case: Case | None = None
+) -> dict[str, Any]:
     """The answers of each contender to `prepare`, and its median seconds of each kind of turn."""
     found: dict[str, Any] = {one.name: dict(one.ask(prepare, case)) for one in contestants}
     turns: dict[tuple[str, str], list[float]] = {}
@@ -143,8 +145,15 @@ def mean(rows: dict[str, Any], kind: str) -> str:
 
 def document(layers: dict[str, Any], networks: dict[str, Any], about: dict[str, Any], failed: list[str]) -> str:
     lines = [f"# JAX, {about.pop('dtype')}", "", *(f"- {name}: {value}" for name, value in about.items()), ""]
-    lines += ["How many times as fast tconv.jax is as jax.lax:", "", *(f"- {mean(layers, k)}" for k in ("forward", "gradients"))]
-    lines += ["", "| layer | jax.lax ms | tconv.jax ms | times | with gradients: jax.lax ms | tconv.jax ms | times | errors |"]
+    lines += [
+        "How many times as fast tconv.jax is as jax.lax:",
+        "",
+        *(f"- {mean(layers, k)}" for k in ("forward", "gradients")),
+    ]
+    lines += [
+        "",
+        "| layer | jax.lax ms | tconv.jax ms | times | with gradients: jax.lax ms | tconv.jax ms | times | errors |",
+    ]
     lines.append("| --- " * 8 + "|")
     for name, found in layers.items():
         cells = [name]
@@ -179,7 +188,11 @@ def main() -> None:
             except Failed as error:
                 failed.append(f"{case.name}: {error}")
                 continue
-            print(case.name, *(f"{kind} {ratio(layers[case.name], kind):.2f}" for kind in ("forward", "gradients")), flush=True)
+            print(
+                case.name,
+                *(f"{kind} {ratio(layers[case.name], kind):.2f}" for kind in ("forward", "gradients")),
+                flush=True,
+            )
         if not options.only and options.dtype == "float32":
             from jax_networks import NETWORKS
 

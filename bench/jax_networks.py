@@ -1,4 +1,4 @@
-"""Two networks in Flax, with the layers that they are given: a U-Net, and the generator of HiFi-GAN V1 (Kong et al. 2020)."""
+"""Two networks in Flax, with the layers that they are given: a U-Net, and HiFi-GAN V1 (Kong et al. 2020)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class UNet(nn.Module):
 
 
 class Vocoder(nn.Module):
-    """Mel spectrogram to wave: four transposed convolutions of one axis, residual blocks of three kernels behind each."""
+    """Mel spectrogram to wave: four transposed convolutions of one axis, each with residual blocks of three kernels."""
 
     up: Any
     width: int = 512

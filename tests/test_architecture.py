@@ -112,7 +112,19 @@ def test_import_is_light() -> None:
     loaded = set(
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     )
-    assert not loaded & {"torch", "scipy", "matplotlib", "rich", "cyclopts", "PIL", "pyvips", "skimage", "jax", "keras", "onnx"}
+    assert not loaded & {
+        "torch",
+        "scipy",
+        "matplotlib",
+        "rich",
+        "cyclopts",
+        "PIL",
+        "pyvips",
+        "skimage",
+        "jax",
+        "keras",
+        "onnx",
+    }
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "cpp").rglob("*.*")), ids=lambda path: path.name)

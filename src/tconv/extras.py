@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 Extra: TypeAlias = Literal[
-    "bench", "dask", "encoders", "explain", "images", "jax", "keras", "onnx", "predict", "segmentation", "tensorboard", "torch"
+    "bench",
+    "dask",
+    "encoders",
+    "explain",
+    "images",
+    "jax",
+    "keras",
+    "onnx",
+    "predict",
+    "segmentation",
+    "tensorboard",
+    "torch",
 ]
 """The extras of pyproject.toml that a message may name."""
 

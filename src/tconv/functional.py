@@ -17,7 +17,6 @@ from tconv.geometry.arguments import Ints, Padding, is_sequence, per_axis
 from tconv.layer import run_once
 from tconv.signature import Signature
 
-
 # What comes in goes out: where arrays of other packages are computed. Loaded when the first one comes.
 _ELSEWHERE = {"torch": "tconv.nn.arrays", "jax": "tconv.jax.arrays", "jaxlib": "tconv.jax.arrays"}
 
@@ -38,8 +37,9 @@ def conv_transpose(
     """The transposed convolution of arrays, in as many spatial axes as the weight has.
 
     Args:
-        input: (batch, in_channels, *in_size), or (in_channels, *in_size) without a batch; never modified. All arrays are
-            of one kind: NumPy's; or PyTorch's or JAX's in up to 3 spatial axes, with their gradients and on their device.
+        input: (batch, in_channels, *in_size), or (in_channels, *in_size) without a batch; never modified. All arrays
+            are of one kind: NumPy's; or, in up to 3 spatial axes, PyTorch's or JAX's, with their gradients and on
+            their device.
         weight: (in_channels, out_channels/groups, *kernel), of the input's dtype.
         bias: (out_channels,), of the input's dtype.
         stride: distance between the stamps of neighbouring inputs; an int or one per axis, like the next three.

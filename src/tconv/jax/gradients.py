@@ -1,8 +1,7 @@
 """The gradients of the operator: for its input a strided convolution, for its weight a product over all positions.
 
-XLA's own gradient of the weight is a convolution with a kernel as large as the input, with holes, which its CPU backend
-computes by plain loops. Here the numbers of the cotangent that meet one input are brought together, tap by tap, and both
-gradients are matrix products.
+XLA's own gradient of the weight is a convolution with a kernel as large as the input, with holes. Here the numbers of
+the cotangent that meet one input are brought together, tap by tap, and the gradient is a matrix product.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from tconv.jax.setting import Setting
 def input_gradient(cotangent: Any, lhs: Any, rhs: Any, *, setting: Setting) -> jax.Array:
     """Of the input: `lhs` is known by its `aval` alone."""
     struct = jax.ShapeDtypeStruct(lhs.aval.shape, lhs.aval.dtype)
+    gradient: jax.Array
     (gradient,) = jax.linear_transpose(lambda x: setting.lax(x, rhs), struct)(cotangent)
     return gradient
 

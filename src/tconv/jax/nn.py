@@ -1,4 +1,4 @@
-"""Flax's linen layer on tconv's operator: `from tconv.jax import nn` in place of `import flax.linen as nn`, for this one."""
+"""Flax's linen layer on tconv's operator."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["ConvTranspose"]
 
 
 class ConvTranspose(flax.linen.ConvTranspose):
-    """`flax.linen.ConvTranspose`, whose arguments, parameters and results it has, computed by `tconv.jax.conv_transpose`.
+    """`flax.linen.ConvTranspose`, computed by `tconv.jax.conv_transpose`.
 
-    Variables of one are variables of the other. A layer without a name of its own is called ConvTranspose_0 and so on,
-    as Flax's.
+    Its arguments, parameters and results are those of Flax's layer: variables of one are variables of the other. A
+    layer without a name of its own is called ConvTranspose_0 and so on, as Flax's.
 
     >>> import jax, jax.numpy as jnp
     >>> layer = ConvTranspose(features=4, kernel_size=(3, 3), strides=(2, 2))

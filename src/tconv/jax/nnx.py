@@ -12,7 +12,7 @@ __all__ = ["ConvTranspose"]
 
 
 class ConvTranspose(flax.nnx.ConvTranspose):
-    """`flax.nnx.ConvTranspose`, whose arguments, state and results it has, computed by `tconv.jax.conv_transpose`.
+    """`flax.nnx.ConvTranspose` with its arguments, state and results, computed by `tconv.jax.conv_transpose`.
 
     >>> import jax.numpy as jnp
     >>> layer = ConvTranspose(3, 4, kernel_size=(3, 3), strides=(2, 2), rngs=flax.nnx.Rngs(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,7 @@ def conv_transpose(
             exchanged: (*kernel, out_channels, in_channels).
         precision: for devices other than the CPU, where sums are exact enough for all.
         preferred_element_type: dtype of the result; another one than the arrays' is computed by JAX.
-        use_consistent_padding: pairs are a crop of the full result, as PyTorch's padding, in place of what is said above.
+        use_consistent_padding: pairs crop the full result, as PyTorch's padding does, in place of what is said above.
 
     Returns:
         The array that `jax.lax.conv_transpose` returns, up to rounding.
@@ -83,7 +83,7 @@ def conv_general_dilated(
     preferred_element_type: Any = None,
     **more: Any,
 ) -> jax.Array:
-    """JAX's general convolution: with window strides of 1 and a dilated input, it is a transposed one, here with groups.
+    """JAX's general convolution: with window strides of 1 and a dilated input, it is a transposed one, with groups.
 
     Every other convolution is computed by JAX.
 
@@ -103,7 +103,7 @@ def conv_general_dilated(
     }
     transposed = any(step != 1 for step in lhs_dilation or ()) and all(step == 1 for step in window_strides)
     if not transposed or batch_group_count != 1 or any(value is not None for value in more.values()):
-        return cast("jax.Array", OWN_GENERAL(lhs, rhs, **arguments))
+        return OWN_GENERAL(lhs, rhs, **arguments)
     return _run(OWN_GENERAL, of_conv_general_dilated, lhs, rhs, arguments)
 
 
@@ -114,15 +114,27 @@ def _run(own: Callable[..., Any], make: Make, lhs: Any, rhs: Any, arguments: dic
         setting = _judged(own, make, plain(lhs.shape), plain(rhs.shape), lhs.dtype, rhs.dtype, items)
     except TypeError:  # not hashable or no whole numbers: JAX says what it thinks of them
         setting = None
-    return own(lhs, rhs, **arguments) if setting is None else conv_transpose_p.bind(lhs, rhs, setting=setting)
+    result: jax.Array
+    result = own(lhs, rhs, **arguments) if setting is None else conv_transpose_p.bind(lhs, rhs, setting=setting)
+    return result
 
 
 @lru_cache(maxsize=1024)
 def _judged(
-    own: Callable[..., Any], make: Make, lhs: Shape, rhs: Shape, left: Any, right: Any, items: tuple[tuple[str, Any], ...]
+    own: Callable[..., Any],
+    make: Make,
+    lhs: Shape,
+    rhs: Shape,
+    left: Any,
+    right: Any,
+    items: tuple[tuple[str, Any], ...],
 ) -> Setting | None:
-    """The setting of a call, or None if JAX shall compute it; or JAX's error."""
+    """The setting of a call, or None if JAX shall compute it, or refuse it in its own words."""
     arguments = dict(items)
-    result = jax.eval_shape(partial(own, **arguments), jax.ShapeDtypeStruct(lhs, left), jax.ShapeDtypeStruct(rhs, right))
+    structs = jax.ShapeDtypeStruct(lhs, left), jax.ShapeDtypeStruct(rhs, right)
+    try:
+        result = jax.eval_shape(partial(own, **arguments), *structs)
+    except (TypeError, ValueError):
+        return None
     same = left == right == result.dtype and left.name in DTYPES
     return make(lhs, rhs, arguments) if same and len(lhs) > 2 and 0 not in (*lhs, *rhs, *result.shape) else None

@@ -17,7 +17,7 @@ _blocks = 0
 
 @contextmanager
 def patched() -> Iterator[None]:
-    """Within `with patched():`, JAX's functions are `tconv.jax.conv_transpose` and `conv_general_dilated`, in all threads.
+    """Within `with patched():`, JAX's functions are those of `tconv.jax`, in all threads.
 
     What counts is where a function is traced: a function that jit has compiled before goes on as it was, and one that
     was traced within the block keeps tconv's operator. Code that took a function out of jax.lax before, by
@@ -66,5 +66,5 @@ def _put(installed: bool) -> None:
 
 def _show() -> None:
     ours = _installed or _blocks
-    jax.lax.conv_transpose = conv_transpose if ours else OWN_TRANSPOSE
-    jax.lax.conv_general_dilated = conv_general_dilated if ours else OWN_GENERAL
+    setattr(jax.lax, "conv_transpose", conv_transpose if ours else OWN_TRANSPOSE)  # noqa: B010  # for type checkers, too
+    setattr(jax.lax, "conv_general_dilated", conv_general_dilated if ours else OWN_GENERAL)  # noqa: B010

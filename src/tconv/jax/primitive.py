@@ -30,12 +30,10 @@ def _compiled(lhs: Any, rhs: Any, setting: Setting) -> Any:
     return conv_transpose_p.bind(lhs, rhs, setting=setting)
 
 
-@conv_transpose_p.def_impl
 def _called(lhs: Any, rhs: Any, *, setting: Setting) -> Any:
     return _compiled(lhs, rhs, setting=setting)
 
 
-@conv_transpose_p.def_abstract_eval
 def _shaped(lhs: Any, rhs: Any, *, setting: Setting) -> Any:
     return jax.core.ShapedArray(setting.result_shape(lhs.shape, rhs.shape), lhs.dtype)
 
@@ -93,6 +91,8 @@ def _split(array: Any, at: int, count: int) -> Any:
     return array.reshape(*shape[:at], count, shape[at] // count, *shape[at + 1 :])
 
 
+conv_transpose_p.def_impl(_called)
+conv_transpose_p.def_abstract_eval(_shaped)
 jax.ffi.register_ffi_target(NAME, _core.xla_conv_transpose(), platform="cpu")
 mlir.register_lowering(conv_transpose_p, _lowered_for_cpu, platform="cpu")
 mlir.register_lowering(conv_transpose_p, mlir.lower_fun(_by_lax, multiple_results=False))

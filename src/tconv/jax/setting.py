@@ -85,9 +85,8 @@ def of_conv_transpose(lhs: Shape, rhs: Shape, arguments: Mapping[str, Any]) -> S
     first, second, *rest = numbers.rhs_spec
     mirrored = not arguments["transpose_kernel"]
     axes = (first, second, *rest) if mirrored else (second, first, *rest)
-    return Setting(
-        strides, padding, dilation, numbers.lhs_spec, axes, numbers.out_spec, mirrored, 1, arguments["precision"]
-    )
+    lhs_axes, out_axes = tuple(numbers.lhs_spec), tuple(numbers.out_spec)
+    return Setting(strides, padding, dilation, lhs_axes, axes, out_axes, mirrored, 1, arguments["precision"])
 
 
 def of_conv_general_dilated(lhs: Shape, rhs: Shape, arguments: Mapping[str, Any]) -> Setting:
@@ -95,7 +94,7 @@ def of_conv_general_dilated(lhs: Shape, rhs: Shape, arguments: Mapping[str, Any]
     numbers = lax.conv_dimension_numbers(lhs, rhs, arguments["dimension_numbers"])
     strides, groups = arguments["lhs_dilation"], arguments["feature_group_count"]
     dilation = arguments["rhs_dilation"] or (1,) * len(strides)
-    specs = numbers.lhs_spec, numbers.rhs_spec, numbers.out_spec
+    specs = tuple(numbers.lhs_spec), tuple(numbers.rhs_spec), tuple(numbers.out_spec)
     return Setting(strides, arguments["padding"], dilation, *specs, True, groups, arguments["precision"])
 
 

@@ -1,4 +1,4 @@
-"""Keras 3: `accelerate` makes a copy of a model whose transposed convolutions are tconv's, on the PyTorch and JAX backends.
+"""Keras 3 on PyTorch or JAX: `accelerate` makes a copy of a model whose transposed convolutions are tconv's.
 
     faster = tconv.keras.accelerate(model)
 
@@ -8,13 +8,13 @@ The copy has the model's weights, is trained, saved and loaded as any model, and
 from tconv import errors
 
 try:
-    import keras  # noqa: F401  # before the modules that use it, for the sake of the message
+    import keras  # noqa: F401  # before the modules that use it: the message
 except ModuleNotFoundError as error:
-    if error.name != "tensorflow":
+    if (error.name or "").partition(".")[0] != "tensorflow":
         raise
     raise errors.TconvError(
-        "Keras looks for its default backend, TensorFlow, which is missing; set KERAS_BACKEND=torch or KERAS_BACKEND=jax "
-        "before Keras is imported"
+        "Keras looks for its default backend, TensorFlow, which is missing; set KERAS_BACKEND=torch or "
+        "KERAS_BACKEND=jax before Keras is imported"
     ) from error
 
 from tconv.keras.acceleration import accelerate

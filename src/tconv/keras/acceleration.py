@@ -16,16 +16,16 @@ def accelerate(model: Model) -> Model:
     """A copy of a model whose layers Conv1DTranspose, Conv2DTranspose and Conv3DTranspose are tconv's.
 
     Args:
-        model: functional, Sequential, or a subclass of keras.Model with a `get_config`; models within it are copied, too.
-            It is left as it was.
+        model: functional, Sequential, or a subclass of keras.Model with a `get_config`; models within it are copied,
+            too. It is left as it was.
 
     Returns:
         A model of the same kind with copies of the weights, not compiled. Subclasses of Keras's three layers, which may
         compute something else, stay what they are.
 
     Raises:
-        TconvError: Keras runs on a backend other than PyTorch and JAX; the model is not built, so that it has no weights
-            to copy; or it has no such layer.
+        TconvError: Keras runs on a backend other than PyTorch and JAX; the model is not built, so that it has no
+            weights to copy; or it has no such layer.
 
     Source: keras.models.clone_model.
     """
@@ -45,11 +45,11 @@ def accelerate(model: Model) -> Model:
         exchanged.append(layer.name)
         return ours.from_config(layer.get_config())
 
-    copy = keras.models.clone_model(model, clone_function=cloned, recursive=_is_graph(model))
+    copy: Model = keras.models.clone_model(model, clone_function=cloned, recursive=_is_graph(model))
     if not exchanged:
         raise errors.TconvError(
-            f"model {model.name!r} has no Conv1DTranspose, Conv2DTranspose or Conv3DTranspose of Keras; there is nothing "
-            "to make faster"
+            f"model {model.name!r} has no Conv1DTranspose, Conv2DTranspose or Conv3DTranspose of Keras; there is "
+            "nothing to make faster"
         )
     if not copy.built:
         copy.build(model.input_shape)

@@ -37,21 +37,21 @@ class _OnTconv:
 
 
 @keras.saving.register_keras_serializable(package="tconv")
-class Conv1DTranspose(_OnTconv, keras.layers.Conv1DTranspose):
+class Conv1DTranspose(_OnTconv, keras.layers.Conv1DTranspose):  # type: ignore[misc]  # Keras has no types
     """`keras.layers.Conv1DTranspose` on tconv's operator."""
 
 
 @keras.saving.register_keras_serializable(package="tconv")
-class Conv2DTranspose(_OnTconv, keras.layers.Conv2DTranspose):
+class Conv2DTranspose(_OnTconv, keras.layers.Conv2DTranspose):  # type: ignore[misc]  # Keras has no types
     """`keras.layers.Conv2DTranspose` on tconv's operator."""
 
 
 @keras.saving.register_keras_serializable(package="tconv")
-class Conv3DTranspose(_OnTconv, keras.layers.Conv3DTranspose):
+class Conv3DTranspose(_OnTconv, keras.layers.Conv3DTranspose):  # type: ignore[misc]  # Keras has no types
     """`keras.layers.Conv3DTranspose` on tconv's operator."""
 
 
-OURS: dict[type, type] = {
+OURS: dict[type, Any] = {
     keras.layers.Conv1DTranspose: Conv1DTranspose,
     keras.layers.Conv2DTranspose: Conv2DTranspose,
     keras.layers.Conv3DTranspose: Conv3DTranspose,

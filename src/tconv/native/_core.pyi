@@ -311,6 +311,9 @@ def lent(bytes: int) -> object:
 
 def free_memory() -> int: ...
 
+def xla_conv_transpose() -> object:
+    """The address of the operator, for jax.ffi.register_ffi_target."""
+
 def num_threads() -> int: ...
 
 def set_num_threads(count: int) -> None: ...

@@ -38,8 +38,10 @@ def conv_transpose(
     run = _FUNCTIONS[geometry.ndim]
     axes = geometry.axes
     added = [axis.crop_lo - axis.crop_hi for axis in axes]  # PyTorch's output_padding
-    plain = all(axis.crop_lo >= 0 and 0 <= n < max(axis.stride, axis.dilation) for axis, n in zip(axes, added, strict=True))
-    steps = {"stride": geometry.stride, "groups": int(groups), "dilation": geometry.dilation}
+    plain = all(
+        axis.crop_lo >= 0 and 0 <= n < max(axis.stride, axis.dilation) for axis, n in zip(axes, added, strict=True)
+    )
+    steps: dict[str, Any] = {"stride": geometry.stride, "groups": int(groups), "dilation": geometry.dilation}
     if plain:
         return run(input, weight, bias, padding=[axis.crop_lo for axis in axes], output_padding=added, **steps)
     full = run(input, weight, **steps)

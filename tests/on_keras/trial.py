@@ -6,9 +6,12 @@ Keras chooses its backend once per process: the tests start one for each.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # where pytest looks for doctests here
 
 import keras
 import numpy as np
@@ -21,7 +24,9 @@ def functional() -> keras.Model:
     x = inputs = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(x)
     x = keras.layers.Conv2DTranspose(6, 4, strides=2, padding="same", activation="relu", name="up")(x)
-    inner = keras.Sequential([keras.Input((None, None, 6)), keras.layers.Conv2DTranspose(4, 3, strides=2, output_padding=1)])
+    inner = keras.Sequential(
+        [keras.Input((None, None, 6)), keras.layers.Conv2DTranspose(4, 3, strides=2, output_padding=1)]
+    )
     x = inner(x)
     return keras.Model(inputs, keras.layers.Conv2DTranspose(2, 3, dilation_rate=2, padding="same")(x))
 
@@ -56,7 +61,9 @@ def calls(model: keras.Model) -> int:
         return seen
     import jax
 
-    variables = [[variable.value for variable in group] for group in (model.trainable_variables, model.non_trainable_variables)]
+    variables = [
+        [variable.value for variable in group] for group in (model.trainable_variables, model.non_trainable_variables)
+    ]
     x = np.zeros((1, 8, 8, 3), np.float32)
     text = jax.jit(lambda a, b, x: model.stateless_call(a, b, x)[0]).lower(*variables, x).as_text()
     return text.count("@tconv_conv_transpose")
@@ -72,7 +79,7 @@ def main(folder: Path) -> None:
             faster = tconv.keras.accelerate(model)
             x = rng.standard_normal(shape).astype(np.float32)
             a, b = (m.predict(x, verbose=0) for m in (model, faster))
-            names = [layer.name for layer in faster.layers] == [layer.name for layer in model.layers]
+            names = [layer.name for layer in faster.layers[1:]] == [layer.name for layer in model.layers[1:]]
             report[make.__name__] = [float(np.abs(a - b).max() / np.abs(a).max()), names]
         model = functional()
         faster = tconv.keras.accelerate(model)
@@ -85,7 +92,10 @@ def main(folder: Path) -> None:
         faster.save(folder / "model.keras")
         again = keras.saving.load_model(folder / "model.keras")
         report["loads"] = float(np.abs(again.predict(x, verbose=0) - faster.predict(x, verbose=0)).max())
-        for wrong in (keras.Sequential([keras.layers.Dense(2)]), keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])):
+        for wrong in (
+            keras.Sequential([keras.layers.Dense(2)]),
+            keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]),
+        ):
             try:
                 tconv.keras.accelerate(wrong)
             except errors.TconvError as error:

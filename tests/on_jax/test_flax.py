@@ -33,7 +33,9 @@ def test_linen(arguments: dict[str, Any]) -> None:
     assert NAME in jax.jit(ours.apply).lower(variables, x).as_text()
     y, want = ours.apply(variables, x), theirs.apply(variables, x)
     assert y.dtype == want.dtype
-    np.testing.assert_allclose(*(np.asarray(a, np.float32) for a in (y, want)), atol=1e-5 if y.dtype == "float32" else 0.05)
+    np.testing.assert_allclose(
+        *(np.asarray(a, np.float32) for a in (y, want)), atol=1e-5 if y.dtype == "float32" else 0.05
+    )
 
 
 def test_linen_within_a_model_that_is_trained() -> None:
@@ -61,11 +63,15 @@ def test_linen_within_a_model_that_is_trained() -> None:
 
 @pytest.mark.parametrize("arguments", ARGUMENTS)
 def test_nnx(arguments: dict[str, Any]) -> None:
-    ours, theirs = (kind(3, 5, rngs=flax.nnx.Rngs(0), **arguments) for kind in (nnx.ConvTranspose, flax.nnx.ConvTranspose))
+    ours, theirs = (
+        kind(3, 5, rngs=flax.nnx.Rngs(0), **arguments) for kind in (nnx.ConvTranspose, flax.nnx.ConvTranspose)
+    )
     x = jax.random.normal(jax.random.key(1), (2, 6, 7, 3))
     y, want = flax.nnx.jit(lambda layer, x: layer(x))(ours, x), theirs(x)
     assert y.dtype == want.dtype
-    np.testing.assert_allclose(*(np.asarray(a, np.float32) for a in (y, want)), atol=1e-5 if y.dtype == "float32" else 0.05)
+    np.testing.assert_allclose(
+        *(np.asarray(a, np.float32) for a in (y, want)), atol=1e-5 if y.dtype == "float32" else 0.05
+    )
 
 
 def test_flax_s_own_layers_within_patched() -> None:

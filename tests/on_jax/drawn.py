@@ -41,10 +41,14 @@ def call(seed: int, dtype: Any = "float32") -> tuple[Any, Any, dict[str, Any]]:
         "rhs": rng.standard_normal([of_rhs[letter] for letter in named[1]]),
     }
     lhs, rhs = (jnp.asarray(arrays[name]).astype(dtype) for name in kept)
-    return lhs, rhs, {
-        "strides": tuple(map(int, strides)),
-        "padding": padding,
-        "rhs_dilation": tuple(map(int, dilation)),
-        "dimension_numbers": layout,
-        "transpose_kernel": transposed,
-    }
+    return (
+        lhs,
+        rhs,
+        {
+            "strides": tuple(map(int, strides)),
+            "padding": padding,
+            "rhs_dilation": tuple(map(int, dilation)),
+            "dimension_numbers": layout,
+            "transpose_kernel": transposed,
+        },
+    )
