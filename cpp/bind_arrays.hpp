@@ -102,7 +102,7 @@ Exchanged<T> lent(const std::vector<std::size_t>& shape, bool last) {
     void* data = nullptr;
     nb::capsule owner;
     if (bytes < worth_lending) {
-        auto memory = std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(bytes));
+        std::unique_ptr<std::byte[]> memory(new std::byte[static_cast<std::size_t>(bytes)]);  // not cleared
         owner = nb::capsule(data = memory.get(), [](void* small) noexcept { delete[] static_cast<std::byte*>(small); });
         memory.release();
     } else {

@@ -78,7 +78,7 @@ def main(folder: Path) -> None:
             failed = True
     stable = [path for path in wheels if "-abi3-" in path.name]
     commands = [["twine", "check", "--strict", *files], ["check-wheel-contents", *wheels]]
-    commands += [["abi3audit", "--strict", "--report", path] for path in stable]
+    commands += [["abi3audit", "--strict", path] for path in stable]
     for command in commands:
         path = os.pathsep.join([str(BIN), os.environ["PATH"]])
         failed |= subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode != 0

@@ -43,10 +43,11 @@ def on_many_threads() -> None:
     elif sysconfig.get_config_var("Py_GIL_DISABLED"):
         sys.exit("this Python is free-threaded, but importing tconv turned its global lock on")
     weight = np.random.rand(16, 8, 3, 3).astype(np.float32)
-    layer = tconv.prepare(weight, stride=2)
+    geometry = tconv.Geometry((3, 3), stride=2)
+    layer = tconv.prepare(weight, geometry=geometry)
     inputs = [np.random.rand(1, 16, 4 + n % 5, 9).astype(np.float32) for n in range(200)]
     expected = [layer(x) for x in inputs]
-    again = tconv.prepare(weight, stride=2)  # its packs and plans are made by the threads
+    again = tconv.prepare(weight, geometry=geometry)  # its packs and plans are made by the threads
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(again, inputs))
     if not all(map(np.array_equal, expected, found)):
