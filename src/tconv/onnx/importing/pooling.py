@@ -1,0 +1,136 @@
+"""Operators that take one number of a window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tconv.onnx.importing.borders import Pairs, beyond, flat, pairs_of
+from tconv.onnx.importing.operators import Operator, Table, refused_values
+
+MAX: dict[int, Callable[..., Any]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+AVERAGE: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+
+
+def max_pool(
+    x: Tensor,
+    *,
+    kernel_shape: Sequence[int],
+    strides: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    dilations: Sequence[int] | None = None,
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    storage_order: int = 0,
+) -> Tensor:
+    """The largest number of each window."""
+    kernel = tuple(kernel_shape)
+    strides, dilations = tuple(strides or (1,) * len(kernel)), tuple(dilations or (1,) * len(kernel))
+    pairs = _pairs(x, kernel, strides, dilations, pads, auto_pad, ceil_mode)
+    padding = tuple(low for low, _ in pairs)
+    if any(low != high or 2 * low > k for (low, high), k in zip(pairs, kernel, strict=True)):
+        least = -math.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
+        x, padding = F.pad(x, flat(pairs), "constant", least), (0,) * len(kernel)
+    if x.is_floating_point():
+        y: Tensor = MAX[len(kernel)](x, kernel, strides, padding, dilations)
+        return y
+    whole: Tensor = MAX[len(kernel)](x.double(), kernel, strides, padding, dilations).to(x.dtype)
+    return whole
+
+
+def average_pool(
+    x: Tensor,
+    *,
+    kernel_shape: Sequence[int],
+    strides: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    dilations: Sequence[int] | None = None,
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    count_include_pad: int = 0,
+) -> Tensor:
+    """The mean of each window: of its cells of the input, or of those of the padding too."""
+    kernel = tuple(kernel_shape)
+    strides, ones = tuple(strides or (1,) * len(kernel)), (1,) * len(kernel)
+    plain = _pairs(x, kernel, strides, ones, pads, auto_pad, 0)
+    pairs = _pairs(x, kernel, strides, ones, pads, auto_pad, ceil_mode)
+    pool = AVERAGE[len(kernel)]
+    if pairs == plain and all(low == high and 2 * low <= k for (low, high), k in zip(pairs, kernel, strict=True)):
+        return pool(x, kernel, strides, tuple(low for low, _ in pairs), False, bool(count_include_pad))
+    # What a window has beyond all padding, because the last one is rounded up, never counts.
+    counted = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype)
+    more = tuple((low, high - own) for (low, high), (_, own) in zip(pairs, plain, strict=True))
+    if count_include_pad:
+        counted = F.pad(F.pad(counted, flat(plain), "constant", 1.0), flat(tuple((0, high) for _, high in more)))
+    else:
+        counted = F.pad(counted, flat(pairs))
+    return pool(F.pad(x, flat(pairs)), kernel, strides) / pool(counted, kernel, strides)
+
+
+def _pairs(
+    x: Tensor,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    pads: Sequence[int] | None,
+    auto_pad: str,
+    ceil_mode: int,
+) -> Pairs:
+    sizes = [int(size) for size in x.shape[2:]]
+    pairs = pairs_of(pads if auto_pad == "NOTSET" else None, auto_pad, kernel, strides, dilations, sizes)
+    assert pairs is not None
+    return beyond(pairs, kernel, strides, dilations, sizes) if ceil_mode and auto_pad == "NOTSET" else pairs
+
+
+def lp_pool(
+    x: Tensor,
+    *,
+    kernel_shape: Sequence[int],
+    strides: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    dilations: Sequence[int] | None = None,
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    p: int = 2,
+) -> Tensor:
+    """The p-norm of each window."""
+    kernel = tuple(kernel_shape)
+    strides, ones = tuple(strides or (1,) * len(kernel)), (1,) * len(kernel)
+    pairs = _pairs(x, kernel, strides, ones, pads, auto_pad, ceil_mode)
+    powers = AVERAGE[len(kernel)](F.pad(x.abs() ** p, flat(pairs)), kernel, strides) * math.prod(kernel)
+    return powers ** (1 / p)
+
+
+def global_average_pool(x: Tensor) -> Tensor:
+    """The mean of each channel."""
+    return x.mean(list(range(2, x.dim())), True)
+
+
+def global_max_pool(x: Tensor) -> Tensor:
+    """The largest number of each channel."""
+    return x.amax(list(range(2, x.dim())), True)
+
+
+def global_lp_pool(x: Tensor, *, p: int = 2) -> Tensor:
+    """The p-norm of each channel."""
+    return (x.abs() ** p).sum(list(range(2, x.dim())), True) ** (1 / p)
+
+
+def _undilated(attributes: Any) -> str | None:
+    dilations = attributes.get("dilations")
+    return f"dilations {list(dilations)}" if dilations and any(each != 1 for each in dilations) else None
+
+
+TABLE: Table = {
+    "AveragePool": Operator(average_pool, refuses=_undilated),
+    "GlobalAveragePool": Operator(global_average_pool),
+    "GlobalLpPool": Operator(global_lp_pool),
+    "GlobalMaxPool": Operator(global_max_pool),
+    "LpPool": Operator(lp_pool, refuses=_undilated),
+    "MaxPool": Operator(max_pool, refuses=refused_values(storage_order=0)),
+}

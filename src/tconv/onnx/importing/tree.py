@@ -1,0 +1,53 @@
+"""Where the importer's layers and weights hang: in modules called as those of the exported model, where names tell."""
+
+from __future__ import annotations
+
+import re
+from keyword import iskeyword
+
+from torch import Tensor, nn
+
+FORBIDDEN = re.compile(r"[^A-Za-z0-9_]+")
+
+
+def path_of(name: str) -> str:
+    """A value's or a node's name as a path of attributes.
+
+    >>> path_of("/up/conv/Conv"), path_of("onnx::Conv_7")
+    ('up.conv.Conv', 'onnx_Conv_7')
+    """
+    parts = [FORBIDDEN.sub("_", part).strip("_") for part in re.split(r"[/.]", name)]
+    return ".".join(part for part in parts if part) or "value"
+
+
+def attach(root: nn.Module, path: str, thing: nn.Module | nn.Parameter | Tensor) -> str:
+    """Hang a layer, a parameter or a buffer at a path below `root`; the Python expression that finds it from `self`.
+
+    Where a part of the path is taken by something else, an underscore is added.
+    """
+    *parents, last = path.split(".")
+    holder, code = root, "self"
+    for part in parents:
+        while part in names_in(holder) and not isinstance(getattr(holder, part), nn.Module):
+            part += "_"
+        if part not in names_in(holder):
+            holder.add_module(part, nn.Module())
+        holder, code = holder.get_submodule(part), _attribute(code, part)
+    while last in names_in(holder):
+        last += "_"
+    if isinstance(thing, nn.Module):
+        holder.add_module(last, thing)
+    elif isinstance(thing, nn.Parameter):
+        holder.register_parameter(last, thing)
+    else:
+        holder.register_buffer(last, thing)
+    return _attribute(code, last)
+
+
+def names_in(module: nn.Module) -> set[str]:
+    """The names that a module has already, methods among them."""
+    return set(dir(module))
+
+
+def _attribute(code: str, name: str) -> str:
+    return f"{code}.{name}" if name.isidentifier() and not iskeyword(name) else f"getattr({code}, {name!r})"
