@@ -18,7 +18,7 @@ ROWS = [
     {"cli"},
     {"benchmark"},
     {"insight"},
-    {"segmentation", "decomposition", "images"},
+    {"segmentation", "decomposition", "images", "onnx"},
     {"nn"},
     {"functional", "linear", "explorer", "config"},
     {"layer"},
@@ -42,6 +42,7 @@ HEAVY = {
     "linear": {"scipy"},
     "images": {"pyvips", "PIL", "scipy", "skimage"},
     "nn": {"torch", "ml_dtypes"},
+    "onnx": {"torch", "onnx", "google"},
     "segmentation": {"torch", "PIL", "cyclopts"},
     "insight": {"torch", "PIL"},
 }

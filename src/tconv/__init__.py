@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tconv import insight as insight
     from tconv import linear as linear
     from tconv import nn as nn
+    from tconv import onnx as onnx
     from tconv import segmentation as segmentation
     from tconv import solver as solver
 
@@ -66,6 +67,7 @@ _MODULES = {
     "insight": "segmentation",
     "linear": "explain",
     "nn": "torch",
+    "onnx": "onnx",
     "segmentation": "segmentation",
 }
 _FUNCTIONS = {

@@ -14,13 +14,17 @@ from tconv.onnx.model import Port, check_shape
 Array: TypeAlias = np.ndarray[Any, Any]
 
 
-def example_for(inputs: Sequence[Port], given: Any = None) -> dict[str, Array]:
+CURE = "as in example={'NAME': array}"
+
+
+def example_for(inputs: Sequence[Port], given: Any = None, cure: str = CURE) -> dict[str, Array]:
     """An array for each input, by name.
 
     Args:
         inputs: of the model.
         given: an array; several in the inputs' order; or a dict of arrays by name. Default: normal random numbers of
             the shapes that the file declares.
+        cure: how an example is given, for messages; NAME stands for the input's.
 
     Raises:
         OnnxError: an input is missing, unknown or of another shape or dtype; or nothing is given, and the file leaves
@@ -28,27 +32,19 @@ def example_for(inputs: Sequence[Port], given: Any = None) -> dict[str, Array]:
     """
     if given is None:
         rng = np.random.default_rng(0)
-        return {port.name: _made(port, rng) for port in inputs}
+        return {port.name: _made(port, rng, f"give an example, {cure.replace('NAME', port.name)}") for port in inputs}
     named = _named(inputs, given)
     return {port.name: _fitting(port, named[port.name]) for port in inputs}
 
 
-def _made(port: Port, rng: np.random.Generator) -> Array:
+def _made(port: Port, rng: np.random.Generator, cure: str) -> Array:
     if port.shape is None:
-        raise errors.OnnxError(
-            f"input {port.name!r} may have any shape; give an example, as in example={{{port.name!r}: array}}"
-        )
+        raise errors.OnnxError(f"input {port.name!r} may have any shape; {cure}")
     for axis, size in enumerate(port.shape):
         if isinstance(size, str):
-            raise errors.OnnxError(
-                f"axis {axis} of input {port} has no fixed size; give an example, as in "
-                f"example={{{port.name!r}: array}}"
-            )
+            raise errors.OnnxError(f"axis {axis} of input {port} has no fixed size; {cure}")
     if not port.dtype.is_floating_point:
-        raise errors.OnnxError(
-            f"input {port} takes whole numbers, and the file does not say which; give an example, as in "
-            f"example={{{port.name!r}: array}}"
-        )
+        raise errors.OnnxError(f"input {port} takes whole numbers, and the file does not say which; {cure}")
     return rng.standard_normal([int(size) for size in port.shape]).astype(_numpy(port.dtype))
 
 

@@ -26,6 +26,7 @@ OLDEST = 11
 """The first opset whose Resize, Clip and Pad are those of today; older models are converted to the next after it."""
 
 CONVERTED = 13
+UNSHAPED = "Field 'shape'"  # how onnx's checker speaks of an input or output without a shape
 LARGEST = 2**31 - 1  # bytes of a protobuf message
 
 DOMAINS = ("", "ai.onnx")
@@ -48,11 +49,10 @@ def read_model(source: Source) -> ModelProto:
     try:
         if model.ByteSize() <= LARGEST:
             onnx.checker.check_model(model)
-        if model.functions:
-            model = onnx.inliner.inline_local_functions(model)
-    except (onnx.checker.ValidationError, RuntimeError, ValueError) as error:
-        raise errors.OnnxError(f"{name} is no valid ONNX model: {first_line(error)}; export it anew") from error
-    return model
+    except onnx.checker.ValidationError as error:
+        if UNSHAPED not in str(error):  # which the standard asks for, and no runtime does
+            raise errors.OnnxError(f"{name} is no valid ONNX model: {first_line(error)}; export it anew") from error
+    return onnx.inliner.inline_local_functions(model) if model.functions else model
 
 
 def _loaded(source: Any) -> tuple[ModelProto, str]:
@@ -78,6 +78,17 @@ def _loaded(source: Any) -> tuple[ModelProto, str]:
         raise errors.OnnxError(
             f"{name} keeps weights in another file that cannot be read: {first_line(error)}; copy it beside the model"
         ) from error
+
+
+def external_files(path: str | Path) -> list[Path]:
+    """The files beside a model that hold weights of it; none where it is no model."""
+    try:
+        model = onnx.load_model(str(path), load_external_data=False)
+    except DecodeError:
+        return []
+    tensors = [tensor for tensor in model.graph.initializer if tensor.external_data]
+    places = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
+    return [Path(path).parent / place for place in sorted(places)]
 
 
 def opset_of(model: ModelProto) -> int:

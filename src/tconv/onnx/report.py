@@ -52,9 +52,8 @@ class Report:
         if not self.rows:
             return "tconv: the model stays as it was: nothing in it folds"
         if self.whole is None:
-            return (
-                f"tconv: the model stays as it was: of {_count(len(self.rows), 'place')} none is faster in another way"
-            )
+            tried = _count(len(self.rows), "place")
+            return f"tconv: the model stays as it was: of {tried} none is clearly faster in another way"
         if not self.changed:
             return f"tconv: the model stays as it was: {self.rows[-1].text}"
         folded = sum(row.action == "folded" for row in self.rows)

@@ -66,11 +66,14 @@ def chain_from(graph: Graph, node: NodeProto) -> Chain | None:
         if begun is None:
             return None
         nodes, layer = begun
-        while (norm := graph.next(nodes[-1], "BatchNormalization")) is not None:
-            layer = laws.norm_after(layer, _norm(graph, norm))
-            nodes.append(norm)
     except (NoFoldError, errors.TconvError):
         return None
+    while (norm := graph.next(nodes[-1], "BatchNormalization")) is not None:
+        try:
+            layer = laws.norm_after(layer, _norm(graph, norm))
+        except NoFoldError:
+            break
+        nodes.append(norm)
     last = graph.next(nodes[-1], *ACTIVATIONS)
     if last is not None and not all(graph.leaves_out(last, n) or last.input[n] in graph.constants for n in (1, 2)):
         last = None

@@ -183,8 +183,9 @@ def _of_slice(ranks: list[Rank], attributes: dict[str, Any], constants: list[Any
 _PLACEWISE: dict[str, Callable[..., Any]] = {
     "Abs": abs, "Add": operator.add, "And": lambda a, b: a and b, "Ceil": lambda v: float(math.ceil(v)), "Div": _div,
     "Equal": operator.eq, "Floor": lambda v: float(math.floor(v)), "Greater": operator.gt,
-    "GreaterOrEqual": operator.ge, "Less": operator.lt, "LessOrEqual": operator.le, 
-    "Max": lambda *v: max(v), "Min": lambda *v: min(v), "Mul": operator.mul, "Neg": operator.neg, "Not": operator.not_, "Or": lambda a, b: a or b,
+    "GreaterOrEqual": operator.ge, "Less": operator.lt, "LessOrEqual": operator.le,
+    "Max": lambda *v: max(v), "Min": lambda *v: min(v), "Mul": operator.mul, "Neg": operator.neg,
+    "Not": operator.not_, "Or": lambda a, b: a or b,
     "Round": _nearest, "Sqrt": math.sqrt, "Sub": operator.sub, "Sum": lambda *v: sum(v),
 }  # fmt: skip
 

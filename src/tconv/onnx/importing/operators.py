@@ -61,18 +61,15 @@ DTYPES = {
     1: torch.float32,
     2: torch.uint8,
     3: torch.int8,
-    4: torch.uint16,
     5: torch.int16,
     6: torch.int32,
     7: torch.int64,
     9: torch.bool,
     10: torch.float16,
     11: torch.float64,
-    12: torch.uint32,
-    13: torch.uint64,
     16: torch.bfloat16,
 }
-"""ONNX's numbers of element types that PyTorch has."""
+"""ONNX's numbers of the element types that PyTorch computes in; it only stores unsigned numbers of 16 bits and more."""
 
 
 def as_tensor(value: Any) -> Tensor:

@@ -127,6 +127,6 @@ TABLE: Table = {
             "ReduceProd": _prod,
             "ReduceSum": _sum,
             "ReduceSumSquare": _sum_square,
-        }.items()  # fmt: skip
+        }.items()
     },
 }
