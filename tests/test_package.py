@@ -10,7 +10,7 @@ import pytest
 
 import tconv
 
-MODULES = ["decomposition", "explorer", "images", "insight", "linear", "nn", "segmentation", "solver"]
+MODULES = ["decomposition", "explorer", "images", "insight", "linear", "nn", "onnx", "segmentation", "solver"]
 
 
 def python(code: str) -> str:
@@ -44,6 +44,7 @@ def test_dir_loads_nothing_and_names_what_there_is() -> None:
         ("operator", "scipy", "tconv.operator needs scipy: pip install 'tconv[explain]'"),
         ("images", "pyvips", "pictures need pyvips: pip install 'tconv[images]'"),
         ("insight", "torch", "tconv.insight needs torch: pip install 'tconv[segmentation]'"),
+        ("onnx", "onnx", "tconv.onnx needs onnx: pip install 'tconv[onnx]'"),
         ("segmentation", "torch", "tconv.segmentation needs torch: pip install 'tconv[segmentation]'"),
     ],
 )

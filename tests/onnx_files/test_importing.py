@@ -94,7 +94,7 @@ def test_shape_arithmetic_stays_python() -> None:
         x = floats(*shape)
         np.testing.assert_array_equal(module(x), runtime(made, {"x0": x})[0])
     torch._dynamo.reset()
-    explained = torch._dynamo.explain(module)(torch.randn(1, 4, 3, 5))
+    explained = torch._dynamo.explain(module.forward)(torch.randn(1, 4, 3, 5))
     assert explained.graph_break_count == 0
 
 
@@ -282,3 +282,48 @@ def test_every_way_to_pad_a_convolution(attributes: dict[str, Any], fixed: bool)
     made = model([node("Conv", "x w", **attributes)], {"x": [2, 4, *sizes]}, {"w": w})
     x = floats(2, 4, 7, 8)
     close(loaded(made)(x), runtime(made, {"x": x})[0])
+
+
+class Spelled(nn.Module):
+    """Operators that exporters write as several."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3), nn.GroupNorm(4, 8)
+        nn.init.uniform_(self.norm.weight, 0.5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.gelu(F.silu(self.norm(self.conv(x)))) + 0.5 * x[:, :1, 1:-1, 1:-1]
+
+
+@pytest.mark.parametrize("axes", [None, AXES])
+def test_operators_that_exporters_write_as_several(axes: Any) -> None:
+    x = torch.randn(2, 3, 7, 7)
+    network = Spelled()
+    made = exported(network, x, dynamic_axes=axes)
+    module = loaded(made)
+    for name in ("GroupNorm(", "Silu(", "Gelu("):
+        assert name in module.code
+    assert "Erf" not in module.code and "InstanceNormalization" not in module.code
+    close(module(x.numpy()), network(x).detach().numpy())
+
+
+def test_what_only_looks_like_several_stays() -> None:
+    weights = {"half": np.float32(0.5), "one": np.float32(1), "root": np.float32(2**0.5), "two": np.float32(2)}
+    near = [node("Div", "x root", "d"), node("Erf", "d", "e"), node("Add", "e one", "p"), node("Mul", "x p", "m")]
+    cases = [
+        ([node("Sigmoid", "x", "s"), node("Mul", "z s")], ["y"]),
+        ([node("Sigmoid", "x", "s"), node("Mul", "x s")], ["y", "s"]),
+        ([*near, node("Mul", "m two")], ["y"]),
+        ([*near, node("Mul", "m half")], ["y", "e"]),
+        ([*near, node("Mul", "m half")], ["y", "d"]),
+        ([node("Mul", "z half", "h"), *near[:3], node("Mul", "h p")], ["y"]),
+    ]
+    x, z = floats(2, 3), floats(2, 3)
+    for nodes, outputs in cases:
+        made = model(nodes, {"x": [2, 3], "z": [2, 3]}, weights, outputs)
+        module = loaded(made)
+        assert "Silu" not in module.code and "Gelu" not in module.code
+        found = module(x, z)
+        for y, wanted in zip(found if len(outputs) > 1 else [found], runtime(made, {"x": x, "z": z}), strict=True):
+            close(y, wanted)

@@ -17,7 +17,7 @@ from tconv.onnx.importing.program import imported, unsupported
 from tconv.onnx.importing.table import OPERATORS
 
 # Operators of the table that are none of the standard, or that it has no examples for.
-WITHOUT = {"Silu"}
+WITHOUT = {"GroupNorm", "Silu"}
 
 # Examples that leave their result open, or whose result is another one.
 OPEN = {

@@ -32,6 +32,7 @@ class Graph:
         given = {value.name for value in model.graph.input}
         self.constants = {name: array for name, array in constants_of(model.graph).items() if name not in given}
         self._shapes = shapes_of(model)
+        self._makers = {name: node for node in self.nodes for name in node.output}
         self._readers: dict[str, list[NodeProto]] = defaultdict(list)
         for node in self.nodes:
             for name in dict.fromkeys(names_read(node)):
@@ -50,18 +51,25 @@ class Graph:
         """Whether a node does without one of its inputs."""
         return position >= len(node.input) or not node.input[position]
 
+    def maker(self, name: str) -> NodeProto | None:
+        """The node that computes a value; None of an input or a constant."""
+        return self._makers.get(name)
+
+    def reader(self, name: str) -> NodeProto | None:
+        """The node that reads a value, if there is one that reads it once, and it is no output of the graph."""
+        readers = self._readers[name]
+        if len(readers) != 1 or name in self.outputs or list(readers[0].input).count(name) != 1:
+            return None
+        return readers[0]
+
     def next(self, node: NodeProto, *kinds: str) -> NodeProto | None:
         """The only reader of a node's result, if there is one of these kinds, reads it once and first, and no output
         of the graph is the same.
         """
-        if len(node.output) != 1 or node.output[0] in self.outputs:
+        found = self.reader(node.output[0]) if len(node.output) == 1 else None
+        if found is None or not is_standard(found, *kinds):
             return None
-        readers = self._readers[node.output[0]]
-        if len(readers) != 1 or not is_standard(readers[0], *kinds):
-            return None
-        found = readers[0]
-        alone = list(found.input).count(node.output[0]) == 1 and found.input[0] == node.output[0]
-        return found if alone else None
+        return found if found.input[0] == node.output[0] else None
 
 
 def is_standard(node: NodeProto, *kinds: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from tconv import nn
@@ -39,7 +40,7 @@ def load(source: Source, *, accelerate: bool = True, example: Any = None, **sett
     Source: the operators' specification of ONNX, opset 11 and later; the tests hold each to its published examples.
     """
     model = with_known_opset(read_model(source))
-    name = "the model" if isinstance(source, bytes) or not isinstance(source, str) else shown(source)
+    name = shown(source) if isinstance(source, str | Path) else "the model"
     module = imported(model, name)
     if accelerate:
         arrays = example_for(module.inputs, example)

@@ -26,7 +26,6 @@ OLDEST = 11
 """The first opset whose Resize, Clip and Pad are those of today; older models are converted to the next after it."""
 
 CONVERTED = 13
-UNSHAPED = "Field 'shape'"  # how onnx's checker speaks of an input or output without a shape
 LARGEST = 2**31 - 1  # bytes of a protobuf message
 
 DOMAINS = ("", "ai.onnx")
@@ -48,11 +47,26 @@ def read_model(source: Source) -> ModelProto:
         raise errors.OnnxError(f"{name} is no ONNX model; give a file that an exporter to ONNX wrote")
     try:
         if model.ByteSize() <= LARGEST:
-            onnx.checker.check_model(model)
+            onnx.checker.check_model(_with_shapes(model))
     except onnx.checker.ValidationError as error:
-        if UNSHAPED not in str(error):  # which the standard asks for, and no runtime does
-            raise errors.OnnxError(f"{name} is no valid ONNX model: {first_line(error)}; export it anew") from error
+        raise errors.OnnxError(f"{name} is no valid ONNX model: {first_line(error)}; export it anew") from error
     return onnx.inliner.inline_local_functions(model) if model.functions else model
+
+
+def _with_shapes(model: ModelProto) -> ModelProto:
+    """The model, or a copy whose inputs and outputs all have some shape: the checker asks for one, no runtime does."""
+
+    def open_ones(graph: GraphProto) -> list[onnx.ValueInfoProto]:
+        tensors = [value for value in (*graph.input, *graph.output) if value.type.HasField("tensor_type")]
+        return [value for value in tensors if not value.type.tensor_type.HasField("shape")]
+
+    if not open_ones(model.graph):
+        return model
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    for value in open_ones(copy.graph):
+        value.type.tensor_type.shape.SetInParent()
+    return copy
 
 
 def _loaded(source: Any) -> tuple[ModelProto, str]:

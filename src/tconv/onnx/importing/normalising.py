@@ -114,6 +114,7 @@ def hardmax(x: Tensor, *, axis: int = -1) -> Tensor:
 
 TABLE: Table = {
     "BatchNormalization": Operator(batch_norm, refuses=refused_values(training_mode=0, spatial=1)),
+    "GroupNorm": Operator(group_norm),
     "GroupNormalization": (Operator(group_norm_by_group, since=18), Operator(group_norm, since=21)),
     "Hardmax": Operator(hardmax, since=13),
     "InstanceNormalization": Operator(instance_norm),

@@ -14,13 +14,15 @@ from torch import Tensor, nn
 
 from tconv import errors
 from tconv.names import printable
+from tconv.onnx.graph import Graph
 from tconv.onnx.importing.layers import LAYERS, fill, layer_of
 from tconv.onnx.importing.numbers import ON_NUMBERS, Rank
 from tconv.onnx.importing.operators import DTYPES, Operator, version_of
+from tconv.onnx.importing.patterns import recognised
 from tconv.onnx.importing.table import OPERATORS, name_of, on_numbers
-from tconv.onnx.importing.tree import attach, path_of
+from tconv.onnx.importing.tree import attach, layer_path, path_of
 from tconv.onnx.model import OnnxModel, Port, as_torch
-from tconv.onnx.reading import attributes_of, constants_of, live, opset_of, shapes_of, title
+from tconv.onnx.reading import attributes_of, constants_of, live, opset_of, title
 
 MOST_NUMBERS = 1000  # in a constant that is taken for sizes
 
@@ -70,9 +72,10 @@ class Program:
 
     def __init__(self, model: ModelProto, inputs: tuple[Port, ...], outputs: tuple[Port, ...]):
         self.module = OnnxModel(inputs, outputs)
-        self._graph = model.graph
-        self._opset = opset_of(model)
-        self._shapes = shapes_of(model)
+        graph = Graph(model)
+        self._nodes, self._more = recognised(graph)
+        self._constants = constants_of(model.graph)
+        self._opset, self._shape = graph.opset, graph.shape
         self._values: dict[str, Value] = {}
         self._lines: list[Line] = []
         self._counts: Counter[str] = Counter()
@@ -83,9 +86,10 @@ class Program:
         """The module, in evaluation mode."""
         names = [port.name for port in self.module.inputs]
         arguments = [f"x{n}" for n in range(len(names))]
-        self._values = {name: Constant(name, as_torch(array)) for name, array in constants_of(self._graph).items()}
+        arrays = self._constants | self._more
+        self._values = {name: Constant(name, as_torch(array)) for name, array in arrays.items()}
         self._values |= {name: Variable(code) for name, code in zip(names, arguments, strict=True)}
-        for node in live(self._graph.node, [port.name for port in self.module.outputs]):
+        for node in live(self._nodes, [port.name for port in self.module.outputs]):
             if node.op_type != "Constant":
                 self._add(node)
         results = [self._result(port.name) for port in self.module.outputs]
@@ -166,13 +170,11 @@ class Program:
             return False
         constants: list[Any] = [None, *others]
         tensors = [None if each is None else each.tensor for each in constants]
-        layer = layer_of(node.op_type, tensors, attributes, self._shapes.get(node.input[0]))
+        layer = layer_of(node.op_type, tensors, attributes, self._shape(node.input[0]))
         if layer is None:
             return False
         module = fill(layer, lambda n, change: self._parameter(constants[n], layer.module, change))
-        weight = constants[1].name
-        path = weight.removesuffix(".weight") if weight.endswith(".weight") else title(node)
-        code = attach(self.module, path_of(path), module)
+        code = attach(self.module, layer_path(constants[1].name, title(node), node.op_type), module)
         given = f"zero_pad({first.code}, {list(layer.pad)})" if layer.pad else first.code
         text = f"{code}({given})"
         self._set(node, f"trimmed({text}, {layer.cuts})" if layer.cuts else text, {first.code})

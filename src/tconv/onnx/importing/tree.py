@@ -20,6 +20,17 @@ def path_of(name: str) -> str:
     return ".".join(part for part in parts if part) or "value"
 
 
+def layer_path(weight: str, node: str, kind: str) -> str:
+    """The path of a layer: that of its weight, if it is called so, else that of the module that the node is named after.
+
+    >>> layer_path("up.0.weight", "/up/up.0/Conv", "Conv"), layer_path("onnx::PRelu_7", "/up/act/PRelu_1", "PRelu")
+    ('up.0', 'up.act')
+    """
+    if weight.endswith(".weight"):
+        return path_of(weight.removesuffix(".weight"))
+    return path_of(re.sub(rf"(?<=.)/{kind}(_\d+)?$", "", node))
+
+
 def attach(root: nn.Module, path: str, thing: nn.Module | nn.Parameter | Tensor) -> str:
     """Hang a layer, a parameter or a buffer at a path below `root`; the Python expression that finds it from `self`.
 
