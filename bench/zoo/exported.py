@@ -118,7 +118,8 @@ class Speech(nn.Module):
         x = self.first(x)
         for up, blocks in zip(self.ups, self.blocks, strict=True):
             x = up(F.leaky_relu(x, 0.1))
-            x = sum(self._residual(x, block) for block in blocks) / len(blocks)
+            first, *others = (self._residual(x, block) for block in blocks)
+            x = sum(others, first) / len(blocks)
         return torch.tanh(self.last(F.leaky_relu(x)))
 
     @staticmethod

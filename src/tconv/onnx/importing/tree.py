@@ -21,7 +21,7 @@ def path_of(name: str) -> str:
 
 
 def layer_path(weight: str, node: str, kind: str) -> str:
-    """The path of a layer: that of its weight, if it is called so, else that of the module that the node is named after.
+    """The path of a layer: that of its weight, if this is called so, else that of the module that the node is in.
 
     >>> layer_path("up.0.weight", "/up/up.0/Conv", "Conv"), layer_path("onnx::PRelu_7", "/up/act/PRelu_1", "PRelu")
     ('up.0', 'up.act')
