@@ -27,6 +27,8 @@ def batch_norm(
 
 def instance_norm(x: Tensor, scale: Tensor, bias: Tensor, *, epsilon: float = 1e-5) -> Tensor:
     """Each channel of each image to mean 0 and variance 1, then scaled and shifted."""
+    if x.shape[2:].numel() == 1:  # which PyTorch refuses: a number less itself is zero
+        return (x * 0 + bias.reshape([-1] + [1] * (x.dim() - 2))).to(x.dtype)
     return F.instance_norm(x, None, None, scale, bias, True, 0.0, epsilon)
 
 
@@ -48,16 +50,24 @@ def layer_norm(
     scale: Tensor,
     bias: Tensor | None = None,
     *,
+    outputs: int,
     axis: int = -1,
     epsilon: float = 1e-5,
     stash_type: int = 1,
-) -> Tensor:
-    """The axes from `axis` on to mean 0 and variance 1, then scaled and shifted."""
+) -> tuple[Tensor, ...]:
+    """The axes from `axis` on to mean 0 and variance 1, then scaled and shifted; the mean; one over the deviation."""
     shape = x.shape[axis:]
     if scale.shape == shape and (bias is None or bias.shape == shape):
-        return F.layer_norm(x, shape, scale, bias, epsilon)
-    y = F.layer_norm(x, shape, None, None, epsilon) * scale
-    return y if bias is None else y + bias
+        y = F.layer_norm(x, shape, scale, bias, epsilon)
+    else:
+        y = F.layer_norm(x, shape, None, None, epsilon) * scale
+        y = y if bias is None else y + bias
+    if outputs == 1:
+        return (y,)
+    axes = list(range(axis % x.dim(), x.dim()))
+    mean = x.float().mean(axes, keepdim=True)
+    variance = (x.float() - mean).square().mean(axes, keepdim=True)
+    return (y, mean, (variance + epsilon).rsqrt())[:outputs]
 
 
 def rms_norm(x: Tensor, scale: Tensor, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1) -> Tensor:
@@ -93,7 +103,7 @@ def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
 
 def softmax_from(x: Tensor, *, axis: int = 1) -> Tensor:
     """exp(x), over its sum along all axes from `axis` on, as before opset 13."""
-    return torch.softmax(x.flatten(axis), axis).reshape(x.shape)
+    return torch.softmax(x.flatten(axis), -1).reshape(x.shape)
 
 
 def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
@@ -103,7 +113,7 @@ def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
 
 def log_softmax_from(x: Tensor, *, axis: int = 1) -> Tensor:
     """The logarithm of softmax along all axes from `axis` on, as before opset 13."""
-    return torch.log_softmax(x.flatten(axis), axis).reshape(x.shape)
+    return torch.log_softmax(x.flatten(axis), -1).reshape(x.shape)
 
 
 def hardmax(x: Tensor, *, axis: int = -1) -> Tensor:
@@ -119,7 +129,7 @@ TABLE: Table = {
     "Hardmax": Operator(hardmax, since=13),
     "InstanceNormalization": Operator(instance_norm),
     "LRN": Operator(local_response_norm),
-    "LayerNormalization": Operator(layer_norm),
+    "LayerNormalization": Operator(layer_norm, several=True),
     "LogSoftmax": (Operator(log_softmax_from), Operator(log_softmax, since=13)),
     "LpNormalization": Operator(lp_norm),
     "MeanVarianceNormalization": Operator(mean_variance_norm),

@@ -31,14 +31,14 @@ def _each(function: Callable[..., Any]) -> Callable[..., Number]:
     """The function place by place; a number, and a list of one, goes with every place."""
 
     def applied(*values: Number) -> Number:
-        size = max((len(v) for v in values if isinstance(v, list)), default=-1)
-        if size < 0:
+        sizes = [len(v) for v in values if isinstance(v, list)]
+        if not sizes:
             return _single(function(*values))
-        if any(isinstance(v, list) and len(v) == 0 for v in values):
-            return []
-        lists = [v if isinstance(v, list) else [v] for v in values]
-        places = zip(*(v * size if len(v) == 1 else v for v in lists), strict=True)
-        return [_single(function(*place)) for place in places]
+        results = []
+        for n in range(max(sizes) if min(sizes) else 0):
+            place = [v[n if len(v) > 1 else 0] if isinstance(v, list) else v for v in values]
+            results.append(_single(function(*place)))
+        return results
 
     return applied
 

@@ -31,16 +31,20 @@ def max_pool(
     """The largest number of each window."""
     kernel = tuple(kernel_shape)
     strides, dilations = tuple(strides or (1,) * len(kernel)), tuple(dilations or (1,) * len(kernel))
-    pairs = _pairs(x, kernel, strides, dilations, pads, auto_pad, ceil_mode)
-    padding = tuple(low for low, _ in pairs)
-    if any(low != high or 2 * low > k for (low, high), k in zip(pairs, kernel, strict=True)):
+    pairs = _pairs(x, kernel, strides, dilations, pads, auto_pad, 0)
+    padding, up = tuple(low for low, _ in pairs), bool(ceil_mode) and auto_pad == "NOTSET"
+    if not _are_pytorchs(pairs, kernel):
+        pairs = _pairs(x, kernel, strides, dilations, pads, auto_pad, ceil_mode)
         least = -math.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
-        x, padding = F.pad(x, flat(pairs), "constant", least), (0,) * len(kernel)
-    if x.is_floating_point():
-        y: Tensor = MAX[len(kernel)](x, kernel, strides, padding, dilations)
-        return y
-    whole: Tensor = MAX[len(kernel)](x.double(), kernel, strides, padding, dilations).to(x.dtype)
-    return whole
+        x, padding, up = F.pad(x, flat(pairs), "constant", least), (0,) * len(kernel), False
+    values = x if x.is_floating_point() else x.double()
+    y: Tensor = MAX[len(kernel)](values, kernel, strides, padding, dilations, up)
+    return y.to(x.dtype)
+
+
+def _are_pytorchs(pairs: Pairs, kernel: Sequence[int]) -> bool:
+    """Whether PyTorch's pools pad so: the same at both ends, and at most half a window."""
+    return all(low == high and 2 * low <= k for (low, high), k in zip(pairs, kernel, strict=True))
 
 
 def average_pool(
@@ -58,10 +62,11 @@ def average_pool(
     kernel = tuple(kernel_shape)
     strides, ones = tuple(strides or (1,) * len(kernel)), (1,) * len(kernel)
     plain = _pairs(x, kernel, strides, ones, pads, auto_pad, 0)
-    pairs = _pairs(x, kernel, strides, ones, pads, auto_pad, ceil_mode)
     pool = AVERAGE[len(kernel)]
-    if pairs == plain and all(low == high and 2 * low <= k for (low, high), k in zip(pairs, kernel, strict=True)):
-        return pool(x, kernel, strides, tuple(low for low, _ in pairs), False, bool(count_include_pad))
+    if _are_pytorchs(plain, kernel):
+        up = bool(ceil_mode) and auto_pad == "NOTSET"
+        return pool(x, kernel, strides, tuple(low for low, _ in plain), up, bool(count_include_pad))
+    pairs = _pairs(x, kernel, strides, ones, pads, auto_pad, ceil_mode)
     # What a window has beyond all padding, because the last one is rounded up, never counts.
     counted = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype)
     more = tuple((low, high - own) for (low, high), (_, own) in zip(pairs, plain, strict=True))
@@ -81,7 +86,7 @@ def _pairs(
     auto_pad: str,
     ceil_mode: int,
 ) -> Pairs:
-    sizes = [int(size) for size in x.shape[2:]]
+    sizes = list(x.shape[2:])
     pairs = pairs_of(pads if auto_pad == "NOTSET" else None, auto_pad, kernel, strides, dilations, sizes)
     assert pairs is not None
     return beyond(pairs, kernel, strides, dilations, sizes) if ceil_mode and auto_pad == "NOTSET" else pairs

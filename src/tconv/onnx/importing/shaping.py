@@ -210,7 +210,7 @@ def trilu(x: Tensor, k: int = 0, *, upper: int = 1) -> Tensor:
 
 def one_hot(index: Tensor, depth: int | list[int], values: Tensor, *, axis: int = -1) -> Tensor:
     """The second value where an axis's number is the index, else the first."""
-    depth = depth[0] if isinstance(depth, list) else depth
+    depth = int(depth[0] if isinstance(depth, list) else depth)
     index = torch.where(index < 0, index + depth, index).unsqueeze(axis)
     places = torch.arange(depth).reshape([-1] + [1] * (index.dim() - 1 - axis % index.dim()))
     return torch.where(index == places, values[1], values[0])
