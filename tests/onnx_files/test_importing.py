@@ -228,6 +228,7 @@ UNSUPPORTED = [
      "Resize with coordinate_transformation_mode 'tf_crop_and_resize'"),
     ([node("MaxPool", "x", "y z", kernel_shape=[2, 2]), ], "MaxPool with 2 outputs"),
     ([node("Cast", "x", to=TensorProto.STRING)], f"Cast with to {TensorProto.STRING}"),
+    ([node("Dropout", "x - true")], "Dropout with training_mode"),
     ([node("Gelu", "x", domain="com.microsoft")], "com.microsoft.Gelu"),
     ([node("Det", "x", "a"), node("Unique", "x", "b"), node("Add", "a b")], "Det, Unique"),
 ]  # fmt: skip
@@ -238,7 +239,7 @@ def test_what_is_not_computed_is_named_before_anything_runs(nodes: Any, named: s
     from tconv.onnx.importing.program import imported
 
     outputs = ["y", "z"] if nodes[0].op_type == "MaxPool" else ["y"]
-    weights = {"s": np.ones(4, np.float32), "r": np.ones(8, np.float32)}
+    weights = {"s": np.ones(4, np.float32), "r": np.ones(8, np.float32), "true": np.array(True)}
     made = model(nodes, {"x": [1, 1, 4, 4]}, weights, outputs, 20)
     with pytest.raises(errors.UnsupportedOperatorError) as caught:
         imported(made)
@@ -327,3 +328,11 @@ def test_what_only_looks_like_several_stays() -> None:
         found = module(x, z)
         for y, wanted in zip(found if len(outputs) > 1 else [found], runtime(made, {"x": x, "z": z}), strict=True):
             close(y, wanted)
+
+
+def test_operators_that_the_standard_has_no_example_for() -> None:
+    x = np.abs(floats(2, 3, 4, 5))
+    aligned = {"coordinate_transformation_mode": "align_corners", "mode": "linear"}
+    for each in (node("GlobalLpPool", "x", p=3), node("Resize", "x - scales", **aligned)):
+        made = model([each], {"x": [2, 3, 4, 5]}, {"scales": np.float32([1, 1, 0.6, 0.7])})
+        close(loaded(made)(x), runtime(made, {"x": x})[0])

@@ -255,8 +255,9 @@ def unsupported(model: ModelProto) -> list[str]:
     outputs = {value.name for value in graph.output}
     nodes = live(graph.node, outputs)
     read = {name for node in nodes for name in node.input} | outputs
+    off = {"", *(name for name, array in constants_of(graph).items() if array.size == 1 and not array.any())}
     for node in nodes:
-        if (what := _unsupported(node, opset, read)) is not None:
+        if (what := _unsupported(node, opset, read, off)) is not None:
             found[what] += 1
     for value in graph.input:
         if value.type.tensor_type.elem_type not in DTYPES:
@@ -268,7 +269,15 @@ def unsupported(model: ModelProto) -> list[str]:
     return [f"{what} ({count} times)" if count > 1 else what for what, count in sorted(found.items())]
 
 
-def _unsupported(node: NodeProto, opset: int, read: set[str]) -> str | None:
+def _unsupported(node: NodeProto, opset: int, read: set[str], off: set[str]) -> str | None:
+    """What of a node is not computed.
+
+    Args:
+        node: of the graph.
+        opset: of the model.
+        read: the values that somebody reads.
+        off: those that are known to be false or left out.
+    """
     if node.domain not in ("", "ai.onnx"):
         return f"{node.domain}.{node.op_type}"
     attributes = attributes_of(node)
@@ -279,6 +288,8 @@ def _unsupported(node: NodeProto, opset: int, read: set[str]) -> str | None:
     if operator is None:
         return node.op_type
     refused = operator.unknown(attributes)
+    if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2] not in off:
+        refused = "training_mode"
     if refused is not None:
         return f"{node.op_type} with {refused}"
     more = [name for name in node.output[1:] if name in read]

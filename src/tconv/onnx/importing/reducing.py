@@ -50,11 +50,22 @@ def _prod(x: Tensor, axes: list[int], keep: bool) -> Tensor:
 
 
 def _max(x: Tensor, axes: list[int], keep: bool) -> Tensor:
-    return x.amax(axes, keep)
+    return x.amax(axes, keep) if x.numel() else _of_nothing(x, axes, keep, largest=False)
 
 
 def _min(x: Tensor, axes: list[int], keep: bool) -> Tensor:
-    return x.amin(axes, keep)
+    return x.amin(axes, keep) if x.numel() else _of_nothing(x, axes, keep, largest=True)
+
+
+def _of_nothing(x: Tensor, axes: list[int], keep: bool, largest: bool) -> Tensor:
+    """The extremum of no numbers: the number of the dtype that gives way to every other."""
+    shape = x.sum(axes, keep).shape
+    if x.dtype == torch.bool:
+        return torch.full(shape, largest)
+    if x.is_floating_point():
+        return torch.full(shape, torch.inf if largest else -torch.inf, dtype=x.dtype)
+    limits = torch.iinfo(x.dtype)
+    return torch.full(shape, limits.max if largest else limits.min, dtype=x.dtype)
 
 
 def _l1(x: Tensor, axes: list[int], keep: bool) -> Tensor:

@@ -184,8 +184,10 @@ def depth_to_space(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
     return blocks.permute(0, 3, 4, 1, 5, 2).reshape(batch, -1, height * blocksize, width * blocksize)
 
 
-def space_to_depth(x: Tensor, *, blocksize: int) -> Tensor:
-    """Pixels of blocks as channels, the place in the block slowest."""
+def space_to_depth(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    """Pixels of blocks as channels; CRD is PyTorch's pixel unshuffle, in DCR the place in the block changes slowest."""
+    if mode == "CRD":
+        return F.pixel_unshuffle(x, blocksize)
     batch, channels, height, width = x.shape
     blocks = x.reshape(batch, channels, height // blocksize, blocksize, width // blocksize, blocksize)
     return blocks.permute(0, 3, 5, 1, 2, 4).reshape(batch, -1, height // blocksize, width // blocksize)
