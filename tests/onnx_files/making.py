@@ -38,7 +38,8 @@ def model(
         [onnx.helper.make_empty_tensor_value_info(name) for name in outputs],
         [from_array(np.asarray(array), name) for name, array in weights.items()],
     )
-    made = onnx.shape_inference.infer_shapes(make_model(graph, opset_imports=[make_opsetid("", opset)], ir_version=9))
+    opsets = [make_opsetid("", opset), *(make_opsetid(name, 1) for name in {each.domain for each in nodes} - {""})]
+    made = onnx.shape_inference.infer_shapes(make_model(graph, opset_imports=opsets, ir_version=9))
     for value in made.graph.output:
         if not value.type.tensor_type.elem_type:
             value.type.tensor_type.elem_type = kind

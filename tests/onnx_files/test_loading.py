@@ -39,6 +39,20 @@ def test_a_file_on_the_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert any("interpolate" in name for name in folds) and any(name.startswith("_2") for name in folds)
 
 
+def test_a_file_of_the_exporter_that_captures(tmp_path: Path) -> None:
+    from tconv.segmentation import UNet, export_onnx
+
+    torch.manual_seed(0)
+    network, x = UNet(in_channels=3, out_channels=2, features=[4, 8]), torch.randn(1, 3, 32, 32)
+    export_onnx(network, x, tmp_path / "unet.onnx")
+    module = load(tmp_path / "unet.onnx", accelerate=False)
+    with torch.no_grad():
+        close(module(x.numpy()), network(x).numpy())
+    assert (
+        not load(tmp_path / "unet.onnx", accelerate=False).load_state_dict(network.state_dict(), False).unexpected_keys
+    )
+
+
 def test_the_example_where_sizes_are_open() -> None:
     made = exported(network(), torch.randn(1, 3, 8, 8), dynamic_axes={"x0": {0: "n", 2: "h", 3: "w"}})
     with pytest.raises(errors.OnnxError) as caught:
