@@ -208,6 +208,25 @@ def test_weights_that_layers_share() -> None:
     close(module(x), runtime(made, {"x": x})[0])
 
 
+def test_a_weight_of_a_layer_and_of_an_operator() -> None:
+    w = floats(4, 4, 1, 1)
+    made = model([node("Conv", "x w", "c"), node("Mul", "c w")], {"x": [1, 4, 5, 5]}, {"w": w})
+    module = loaded(made)
+    assert len(list(module.parameters())) == 1
+    x = floats(1, 4, 5, 5)
+    close(module(x), runtime(made, {"x": x})[0])
+
+
+def test_an_operator_that_makes_no_sense_is_named() -> None:
+    made = model(
+        [node("Reshape", "w shape", "r"), node("Add", "x r")], {"x": [6]}, {"w": floats(6), "shape": np.array([4])}
+    )
+    with pytest.raises(
+        errors.OnnxError, match=r"^Reshape 'r_node' of the model cannot be computed: .*; export it anew$"
+    ):
+        loaded(made)
+
+
 def test_names_that_attributes_cannot_have() -> None:
     names = {"type": 2, "forward": 3, "a.weight": 3, "a": 3, "a.weight.b": 3, "class": 3, "1.0": 3, "::": 3}
     nodes, last = [], "x"

@@ -19,6 +19,7 @@ from tconv.onnx.reading import LARGEST, first_line
 Array: TypeAlias = np.ndarray[Any, Any]
 
 LEAST = 3  # turns, whatever they take
+SPELL = 0.01  # seconds of a turn, at least one call
 QUIET = 3  # ONNX Runtime's severity from which it speaks: errors
 
 
@@ -74,17 +75,28 @@ def save_large(model: ModelProto, path: Path, beside: Path) -> None:
 
 
 def seconds_in_turns(runs: Sequence[Callable[[], object]], seconds: float) -> list[float]:
-    """The median time of each of several runs, which take turns for so long, and are first made once uncounted."""
-    for run in runs:
-        run()
+    """The median time of each of several runs, which take turns for so long.
+
+    The first run of a turn is not counted: the threads of the others may still wait for work, and caches hold theirs.
+    """
     times: list[list[float]] = [[] for _ in runs]
     end = time.perf_counter() + seconds
     turn = 0
-    while len(times[0]) < LEAST or time.perf_counter() < end:
+    while turn < LEAST or time.perf_counter() < end:
         for n in range(len(runs)):  # another one begins each turn
             at = (n + turn) % len(runs)
-            start = time.perf_counter()
             runs[at]()
-            times[at].append(time.perf_counter() - start)
+            times[at] += _spell(runs[at])
         turn += 1
     return [median(each) for each in times]
+
+
+def _spell(run: Callable[[], object]) -> list[float]:
+    """The times of a run's calls, one after the other for a while."""
+    begin = time.perf_counter()
+    found: list[float] = []
+    while not found or time.perf_counter() < begin + SPELL:
+        start = time.perf_counter()
+        run()
+        found.append(time.perf_counter() - start)
+    return found

@@ -69,7 +69,10 @@ def _arrays(path: Path) -> Any:
 
     try:
         loaded = np.load(path, allow_pickle=False)
-        return dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else loaded
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            return dict(loaded)
     except (ValueError, EOFError) as error:
         raise errors.ArgumentTypeError(
             f"--example {shown(path)} holds no arrays: {error}; save them with numpy.savez"

@@ -22,7 +22,7 @@ from tconv.onnx.importing.patterns import recognised
 from tconv.onnx.importing.table import OPERATORS, name_of, on_numbers
 from tconv.onnx.importing.tree import attach, layer_path, path_of
 from tconv.onnx.model import OnnxModel, Port, as_torch
-from tconv.onnx.reading import attributes_of, constants_of, live, opset_of, title
+from tconv.onnx.reading import attributes_of, constants_of, first_line, live, opset_of, title
 
 MOST_NUMBERS = 1000  # in a constant that is taken for sizes
 
@@ -91,25 +91,23 @@ class Program:
         self._values |= {name: Variable(code) for name, code in zip(names, arguments, strict=True)}
         for node in live(self._nodes, [port.name for port in self.module.outputs]):
             if node.op_type != "Constant":
-                self._add(node)
+                self._try(node)
         results = [self._result(port.name) for port in self.module.outputs]
         given = results[0] if len(results) == 1 else f"({', '.join(results)})"
         head = f"def run({', '.join(['self', *arguments])}):"
-        self.module.runs("\n".join([head, *self._body(results, arguments), f"    return {given}", ""]))
+        self.module.runs("\n".join([head, *self._body(results), f"    return {given}", ""]))
         return self.module.eval()
 
-    def _body(self, results: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    def _body(self, results: Sequence[str]) -> list[str]:
         """The lines, each of which lets go of the memory that nobody reads after it."""
-        last: dict[str, int] = {}
-        for number, line in enumerate(self._lines):
-            last |= dict.fromkeys([*line.reads, *line.sets], number)
-        kept = {word for result in results for word in result.replace("(", " ").replace(")", " ").split()}
-        text = []
-        for number, line in enumerate(self._lines):
-            text.append(f"    {line.text}")
-            done = sorted(name for name, at in last.items() if at == number and name not in kept)
+        seen = {word for result in results for word in result.replace("(", " ").replace(")", " ").split()}
+        text: list[str] = []
+        for line in reversed(self._lines):
+            done = sorted({*line.reads, *line.sets} - seen)
+            seen |= {*done}
             text += [f"    del {', '.join(done)}"] if done else []
-        return text
+            text.append(f"    {line.text}")
+        return text[::-1]
 
     def _result(self, name: str) -> str:
         """An output's code; a constant is copied, so that nobody writes to it."""
@@ -117,6 +115,17 @@ class Program:
         if isinstance(value, Constant):
             return f"{self._weight(value)}.clone()"
         return value.code if value.rank is None else f"as_tensor({value.code})"
+
+    def _try(self, node: NodeProto) -> None:
+        """Write a node, or say which one it is that makes no sense."""
+        try:
+            self._add(node)
+        except errors.TconvError:
+            raise
+        except Exception as error:  # of PyTorch, on shapes and attributes that do not fit
+            raise errors.OnnxError(
+                f"{node.op_type} {title(node)!r} of the model cannot be computed: {first_line(error)}; export it anew"
+            ) from error
 
     def _add(self, node: NodeProto) -> None:
         operator = version_of(OPERATORS[node.op_type], self._opset)
@@ -173,14 +182,14 @@ class Program:
         layer = layer_of(node.op_type, tensors, attributes, self._shape(node.input[0]))
         if layer is None:
             return False
-        module = fill(layer, lambda n, change: self._parameter(constants[n], layer.module, change))
+        module = fill(layer, lambda n, change: self._parameter(constants[n], change))
         code = attach(self.module, layer_path(constants[1].name, title(node), node.op_type), module)
         given = f"zero_pad({first.code}, {list(layer.pad)})" if layer.pad else first.code
         text = f"{code}({given})"
         self._set(node, f"trimmed({text}, {layer.cuts})" if layer.cuts else text, {first.code})
         return True
 
-    def _parameter(self, constant: Constant, of: nn.Module, change: Callable[[Tensor], Tensor]) -> nn.Parameter:
+    def _parameter(self, constant: Constant, change: Callable[[Tensor], Tensor]) -> nn.Parameter:
         """A weight of a layer: layers that share it in the file share it here, if they use it in one way."""
         tensor = change(constant.tensor)
         key = constant.name, str(tuple(tensor.stride()) + tuple(tensor.shape))
@@ -207,7 +216,9 @@ class Program:
             tensor = constant.tensor
             learned = tensor.is_floating_point() and tensor.dim() > 0
             key = constant.name, str(tuple(tensor.stride()) + tuple(tensor.shape))
-            held = self._parameters.get(key) or (nn.Parameter(tensor, requires_grad=False) if learned else tensor)
+            held = self._parameters.get(key)
+            if held is None:
+                held = nn.Parameter(tensor, requires_grad=False) if learned else tensor
             self._codes[constant.name] = attach(self.module, path_of(constant.name), held)
         return self._codes[constant.name]
 
