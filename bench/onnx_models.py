@@ -1,6 +1,6 @@
 """Models in ONNX files: ONNX Runtime, the file that `tconv.onnx.optimize` makes for it, and `tconv.onnx.load`.
 
-    python bench/onnx_models.py                          all models; writes bench/results/onnx-CPU-DATE.md
+    make bench-onnx                                      all models; writes bench/results/onnx-CPU-DATE.md
     python bench/onnx_models.py --models unet --rounds 3 -o out/onnx.md
 
 The models are written from their papers, with random weights, and exported by PyTorch; all contenders get the same
