@@ -79,8 +79,8 @@ class Writer:
 
     def then(self, kind: str, *constants: str, **attributes: Any) -> None:
         """A node behind the last one, with these further inputs."""
-        value = f"{self._prefix}.value_{len(self._candidate.nodes)}"
-        name = f"{self._prefix}.{kind}"
+        number = len(self._candidate.nodes)
+        value, name = f"{self._prefix}.value_{number}", f"{self._prefix}.{kind}_{number}"
         node = onnx.helper.make_node(kind, [self._value, *constants], [value], name, **attributes)
         self._candidate.nodes.append(node)
         self._value = value
