@@ -128,7 +128,7 @@ def test_nearest_upsampling_and_a_convolution(attributes: dict[str, Any], scales
 
 def test_nearest_upsampling_to_sizes() -> None:
     how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    nodes = [node("Resize", "x - - sizes", "u", **how), node("Conv", "u w", auto_pad="SAME_UPPER", dilations=[2, 2])]
+    nodes = [node("Resize", "x - - sizes", "u", **how), node("Conv", "u w", pads=[2, 2, 2, 2], dilations=[2, 2])]
     weights = {"sizes": np.array([1, 4, 10, 18]), "w": floats(3, 4, 3, 3)}
     agree(model(nodes, {"x": [1, 4, 5, 6]}, weights), {"x": floats(1, 4, 5, 6)}, "Resize + Conv")
     assert found(model(nodes, {"x": [1, 4, "h", "w"]}, weights)) == []

@@ -45,12 +45,12 @@ class Place:
     @property
     def input(self) -> str:
         """The value that is computed with."""
-        return self.nodes[0].input[0]
+        return str(self.nodes[0].input[0])
 
     @property
     def output(self) -> str:
         """The value that is computed."""
-        return self.nodes[-1].output[0]
+        return str(self.nodes[-1].output[0])
 
     @property
     def kinds(self) -> str:

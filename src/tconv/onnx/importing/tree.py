@@ -39,12 +39,12 @@ def attach(root: nn.Module, path: str, thing: nn.Module | nn.Parameter | Tensor)
     *parents, last = path.split(".")
     holder, code = root, "self"
     for part in parents:
-        while part in names_in(holder) and not isinstance(getattr(holder, part), nn.Module):
+        while not isinstance(getattr(holder, part, holder), nn.Module):
             part += "_"
-        if part not in names_in(holder):
+        if not hasattr(holder, part):
             holder.add_module(part, nn.Module())
         holder, code = holder.get_submodule(part), _attribute(code, part)
-    while last in names_in(holder):
+    while hasattr(holder, last):
         last += "_"
     if isinstance(thing, nn.Module):
         holder.add_module(last, thing)
@@ -53,11 +53,6 @@ def attach(root: nn.Module, path: str, thing: nn.Module | nn.Parameter | Tensor)
     else:
         holder.register_buffer(last, thing)
     return _attribute(code, last)
-
-
-def names_in(module: nn.Module) -> set[str]:
-    """The names that a module has already, methods among them."""
-    return set(dir(module))
 
 
 def _attribute(code: str, name: str) -> str:
