@@ -228,7 +228,7 @@ def test_an_operator_that_makes_no_sense_is_named() -> None:
 
 
 def test_names_that_attributes_cannot_have() -> None:
-    names = {"type": 2, "forward": 3, "a.weight": 3, "a": 3, "a.weight.b": 3, "class": 3, "1.0": 3, "::": 3}
+    names = {"type": 2, "forward": 3, "a.weight": 3, "a": 3, "a.weight.b": 3, "class": 3, "1.0": 3, "1.1": 3, "::": 3}
     nodes, last = [], "x"
     for n, name in enumerate(names):
         nodes.append(node("Add", f"{last} {name}", f"s{n}"))

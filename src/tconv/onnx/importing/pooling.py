@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tconv.geometry import Forward, Geometry
 from tconv.onnx.importing.borders import Pairs, beyond, flat, pairs_of
 from tconv.onnx.importing.operators import Operator, Table, refused_values
 
@@ -60,13 +62,13 @@ def average_pool(
 ) -> Tensor:
     """The mean of each window: of its cells of the input, or of those of the padding too."""
     kernel = tuple(kernel_shape)
-    strides, ones = tuple(strides or (1,) * len(kernel)), (1,) * len(kernel)
-    plain = _pairs(x, kernel, strides, ones, pads, auto_pad, 0)
-    pool = AVERAGE[len(kernel)]
-    if _are_pytorchs(plain, kernel):
+    strides, dilations = tuple(strides or (1,) * len(kernel)), tuple(dilations or (1,) * len(kernel))
+    plain = _pairs(x, kernel, strides, dilations, pads, auto_pad, 0)
+    if _are_pytorchs(plain, kernel) and set(dilations) == {1}:
         up = bool(ceil_mode) and auto_pad == "NOTSET"
-        return pool(x, kernel, strides, tuple(low for low, _ in plain), up, bool(count_include_pad))
-    pairs = _pairs(x, kernel, strides, ones, pads, auto_pad, ceil_mode)
+        padding = tuple(low for low, _ in plain)
+        return AVERAGE[len(kernel)](x, kernel, strides, padding, up, bool(count_include_pad))
+    pairs = _pairs(x, kernel, strides, dilations, pads, auto_pad, ceil_mode)
     # What a window has beyond all padding, because the last one is rounded up, never counts.
     counted = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype)
     more = tuple((low, high - own) for (low, high), (_, own) in zip(pairs, plain, strict=True))
@@ -74,7 +76,20 @@ def average_pool(
         counted = F.pad(F.pad(counted, flat(plain), "constant", 1.0), flat(tuple((0, high) for _, high in more)))
     else:
         counted = F.pad(counted, flat(pairs))
-    return pool(F.pad(x, flat(pairs)), kernel, strides) / pool(counted, kernel, strides)
+    sums = (_sums(each, kernel, strides, dilations) for each in (F.pad(x, flat(pairs)), counted))
+    return next(sums) / next(sums)
+
+
+def _sums(x: Tensor, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Tensor:
+    """The sum of each window, tap by tap."""
+    sizes = Forward(Geometry(tuple(kernel), tuple(strides), tuple(dilations))).output_size(tuple(x.shape[2:]))
+    total: Any = 0
+    for taps in product(*map(range, kernel)):
+        first = [tap * dilation for tap, dilation in zip(taps, dilations, strict=True)]
+        along = zip(first, sizes, strides, strict=True)
+        total = total + x[(..., *(slice(low, low + (size - 1) * step + 1, step) for low, size, step in along))]
+    result: Tensor = total
+    return result
 
 
 def _pairs(
@@ -105,10 +120,9 @@ def lp_pool(
 ) -> Tensor:
     """The p-norm of each window."""
     kernel = tuple(kernel_shape)
-    strides, ones = tuple(strides or (1,) * len(kernel)), (1,) * len(kernel)
-    pairs = _pairs(x, kernel, strides, ones, pads, auto_pad, ceil_mode)
-    powers = AVERAGE[len(kernel)](F.pad(x.abs() ** p, flat(pairs)), kernel, strides) * math.prod(kernel)
-    return powers ** (1 / p)
+    strides, dilations = tuple(strides or (1,) * len(kernel)), tuple(dilations or (1,) * len(kernel))
+    pairs = _pairs(x, kernel, strides, dilations, pads, auto_pad, ceil_mode)
+    return _sums(F.pad(x.abs() ** p, flat(pairs)), kernel, strides, dilations) ** (1 / p)
 
 
 def global_average_pool(x: Tensor) -> Tensor:
@@ -126,16 +140,11 @@ def global_lp_pool(x: Tensor, *, p: int = 2) -> Tensor:
     return (x.abs() ** p).sum(list(range(2, x.dim())), True) ** (1 / p)
 
 
-def _undilated(attributes: Any) -> str | None:
-    dilations = attributes.get("dilations")
-    return f"dilations {list(dilations)}" if dilations and any(each != 1 for each in dilations) else None
-
-
 TABLE: Table = {
-    "AveragePool": Operator(average_pool, refuses=_undilated),
+    "AveragePool": Operator(average_pool),
     "GlobalAveragePool": Operator(global_average_pool),
     "GlobalLpPool": Operator(global_lp_pool),
     "GlobalMaxPool": Operator(global_max_pool),
-    "LpPool": Operator(lp_pool, refuses=_undilated),
+    "LpPool": Operator(lp_pool),
     "MaxPool": Operator(max_pool, refuses=refused_values(storage_order=0)),
 }
