@@ -233,3 +233,22 @@ def test_errors_between_arrays() -> None:
 
 def test_a_report_without_places() -> None:
     assert str(Report()) == "tconv: the model stays as it was: nothing in it folds"
+
+
+def test_turns_begin_with_another_one_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tconv.onnx import runtime as sessions
+
+    monkeypatch.setattr(sessions, "SPELL", 0.0)
+    calls: list[str] = []
+    times = sessions.seconds_in_turns([lambda: calls.append("a"), lambda: calls.append("b")], 0.0)
+    assert "".join(calls) == "aabb" + "bbaa" + "aabb" and len(times) == 2 and min(times) >= 0
+
+
+def test_a_place_that_the_runtime_refuses_alone_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object) -> None:
+        raise errors.OnnxError("no")
+
+    monkeypatch.setattr(trial, "Session", refuses)
+    new, report = optimization(network())
+    assert kinds(new) == kinds(network())
+    assert str(report.rows[1]) == "kept    y_node  ConvTranspose: it cannot be measured alone: no"
