@@ -69,8 +69,10 @@ def test_the_example_where_sizes_are_open() -> None:
 
 def test_settings_are_those_of_accelerate() -> None:
     made = exported(network(), torch.randn(1, 3, 8, 8))
-    with pytest.raises(ValueError, match="rest 'nobody' is unknown"):
-        load(made, rest="nobody")
+    with pytest.raises(ValueError, match="^tolerance 0 must be greater than 0$"):
+        load(made, tolerance=0)
+    with pytest.raises(TypeError, match="^winograd 1 must be True or False$"):
+        load(made, winograd=1)  # type: ignore[arg-type]
 
 
 def test_what_is_not_computed_is_named_with_the_file(tmp_path: Path) -> None:

@@ -13,7 +13,15 @@ from tconv.onnx.model import OnnxModel, as_torch
 from tconv.onnx.reading import Source, read_model, with_known_opset
 
 
-def load(source: Source, *, accelerate: bool = True, example: Any = None, **settings: Any) -> OnnxModel:
+def load(
+    source: Source,
+    *,
+    accelerate: bool = True,
+    example: Any = None,
+    winograd: bool = True,
+    tolerance: float = 1e-3,
+    seconds: float = 30.0,
+) -> OnnxModel:
     """A model that was exported to ONNX as a PyTorch module, with NumPy arrays or tensors in and out.
 
     Its convolutions, norms and linear layers are PyTorch's, called as in the exported model where the file keeps the
@@ -27,7 +35,7 @@ def load(source: Source, *, accelerate: bool = True, example: Any = None, **sett
         accelerate: fold the model and keep what is measured to be faster, as `tconv.nn.accelerate` does.
         example: what to measure with: an array, several in the order of the inputs, or a dict by name. Default: random
             numbers of the shapes in the file; needed where it leaves a size open, or an input takes whole numbers.
-        settings: of `tconv.nn.accelerate`, such as winograd, tolerance and seconds.
+        winograd, tolerance, seconds: as for `tconv.nn.accelerate`; defaults yes, 1e-3 and 30.
 
     Returns:
         The module; `model(array)` or `model(**{name: array})` gives an array, or a tuple of several in their order.
@@ -35,6 +43,7 @@ def load(source: Source, *, accelerate: bool = True, example: Any = None, **sett
     Raises:
         UnsupportedOperatorError: it holds operators that are not computed here; all are named, and nothing has run.
         OnnxError: it is no valid ONNX model; or an example is needed, or does not fit.
+        ValueError: a limit is not positive.
         OSError: the file cannot be read.
 
     Source: the operators' specification of ONNX, opset 11 and later; the tests hold each to its published examples.
@@ -45,5 +54,5 @@ def load(source: Source, *, accelerate: bool = True, example: Any = None, **sett
     if accelerate:
         arrays = example_for(module.inputs, example)
         tensors = tuple(as_torch(array) for array in arrays.values())
-        nn.accelerate(module, (tensors, {}), **settings)
+        nn.accelerate(module, (tensors, {}), winograd=winograd, tolerance=tolerance, seconds=seconds)
     return module
