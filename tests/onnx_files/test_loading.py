@@ -69,9 +69,9 @@ def test_the_example_where_sizes_are_open() -> None:
 
 def test_settings_are_those_of_accelerate() -> None:
     made = exported(network(), torch.randn(1, 3, 8, 8))
-    with pytest.raises(ValueError, match="^tolerance 0 must be greater than 0$"):
+    with pytest.raises(ValueError, match=r"^tolerance 0 must be greater than 0$"):
         load(made, tolerance=0)
-    with pytest.raises(TypeError, match="^winograd 1 must be True or False$"):
+    with pytest.raises(TypeError, match=r"^winograd 1 must be True or False$"):
         load(made, winograd=1)  # type: ignore[arg-type]
 
 
