@@ -17,6 +17,8 @@ from zoo import Entry, Example
 
 import tconv.nn
 
+SECONDS = 15.0  # of measuring, for what is made of an ONNX file
+
 Run: TypeAlias = Callable[[], Any]
 Way: TypeAlias = Callable[[Entry, nn.Module, Example], Run]
 
@@ -77,7 +79,8 @@ def onnx_optimized(entry: Entry, model: nn.Module, example: Example) -> Run:
     flat = calling.Flat(entry, model, example).eval()
     content = onnx_bytes(flat)
     names = [port.name for port in tconv.onnx.load(content, accelerate=False).inputs]
-    faster, report = tconv.onnx.optimization(content, arrays(flat, names), threads=torch.get_num_threads())
+    feed, threads = arrays(flat, names), torch.get_num_threads()
+    faster, report = tconv.onnx.optimization(content, feed, threads=threads, seconds=SECONDS)
     print(report)
     return in_session(faster.SerializeToString(), flat)
 
@@ -90,7 +93,7 @@ def onnx_loaded(entry: Entry, model: nn.Module, example: Example) -> Run:
     content = onnx_bytes(flat)
     names = [port.name for port in tconv.onnx.load(content, accelerate=False).inputs]
     feed = arrays(flat, names)
-    loaded = tconv.onnx.load(content, example=feed)
+    loaded = tconv.onnx.load(content, example=feed, seconds=SECONDS)
     print(tconv.nn.report(loaded))
 
     def run() -> Any:
