@@ -33,7 +33,7 @@ def squeeze(x: Tensor, more: list[int] | None = None, *, axes: list[int] | None 
     return x.squeeze(tuple(chosen)) if chosen else x
 
 
-def unsqueeze(x: Tensor, more: list[int] | int | None = None, *, axes: list[int] | None = None) -> Tensor:
+def unsqueeze(x: Tensor, more: list[int] | int = 0, *, axes: list[int] | None = None) -> Tensor:
     """With axes of size 1 at these places of the result."""
     chosen = axes if axes is not None else more if isinstance(more, list) else [more]
     ndim = x.dim() + len(chosen)
