@@ -78,5 +78,6 @@ def _numpy(dtype: torch.dtype) -> np.dtype[Any]:
     if dtype == torch.bfloat16:
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        half: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return half
     return np.dtype(str(dtype).removeprefix("torch."))

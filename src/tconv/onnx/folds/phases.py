@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -153,5 +154,6 @@ def phase_weight(layer: Transposed, axes: list[Cells]) -> Tensor:
     for tap in product(*(range(len(each.places)) for each in axes)):
         where = [axis.places[m] for axis, m in zip(axes, tap, strict=True)]
         phase, at = tuple(r for r, _ in where), tuple(t for _, t in where)
-        result[(slice(None), slice(None), *phase, slice(None), *at)] = kernel[(..., *tap)]
+        into_place: Any = (slice(None), slice(None), *phase, slice(None), *at)
+        result[into_place] = kernel[(..., *tap)]
     return result.reshape(groups * out * prod(strides), into, *taps)

@@ -48,6 +48,9 @@ def _as_it_is(tensor: Tensor) -> Tensor:
     return tensor
 
 
+Weights: TypeAlias = dict[str, tuple[int, Callable[[Tensor], Tensor]]]
+
+
 def conv(weights: Sequence[Tensor | None], attributes: Mapping[str, Any], shape: Shape) -> Layer | None:
     """A convolution whose padding does not depend on the size of its input, or whose input's size is known."""
     weight, bias = weights[1], weights[2]
@@ -94,8 +97,11 @@ def _known(shape: Shape) -> tuple[int, ...] | None:
     return tuple(sizes) if shape is not None and sizes is not None and len(sizes) == len(shape) - 2 else None
 
 
-def _weight_and_bias(bias: Tensor | None) -> dict[str, tuple[int, Callable[[Tensor], Tensor]]]:
-    return {"weight": (1, _as_it_is)} | ({} if bias is None else {"bias": (2, _as_it_is)})
+def _weight_and_bias(bias: Tensor | None) -> Weights:
+    weights: Weights = {"weight": (1, _as_it_is)}
+    if bias is not None:
+        weights["bias"] = (2, _as_it_is)
+    return weights
 
 
 def gemm(weights: Sequence[Tensor | None], attributes: Mapping[str, Any], shape: Shape) -> Layer | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx.helper
@@ -63,7 +63,7 @@ def _is(graph: Graph, name: str, value: float) -> bool:
     return array is not None and array.size == 1 and abs(float(array.reshape(-1)[0]) - value) <= 1e-3 * value
 
 
-def _one(kind: str, old: list[NodeProto], inputs: list[str], **attributes: object) -> NodeProto:
+def _one(kind: str, old: list[NodeProto], inputs: list[str], **attributes: Any) -> NodeProto:
     return onnx.helper.make_node(kind, inputs, [old[-1].output[0]], title(old[-1]), **attributes)
 
 

@@ -216,9 +216,9 @@ class Program:
             tensor = constant.tensor
             learned = tensor.is_floating_point() and tensor.dim() > 0
             key = constant.name, str(tuple(tensor.stride()) + tuple(tensor.shape))
-            held = self._parameters.get(key)
-            if held is None:
-                held = nn.Parameter(tensor, requires_grad=False) if learned else tensor
+            shared = self._parameters.get(key)
+            held = nn.Parameter(tensor, requires_grad=False) if learned and shared is None else tensor
+            held = held if shared is None else shared
             self._codes[constant.name] = attach(self.module, path_of(constant.name), held)
         return self._codes[constant.name]
 
