@@ -155,5 +155,6 @@ def phase_weight(layer: Transposed, axes: list[Cells]) -> Tensor:
         where = [axis.places[m] for axis, m in zip(axes, tap, strict=True)]
         phase, at = tuple(r for r, _ in where), tuple(t for _, t in where)
         into_place: Any = (slice(None), slice(None), *phase, slice(None), *at)
-        result[into_place] = kernel[(..., *tap)]
+        read: Any = (..., *tap)
+        result[into_place] = kernel[read]
     return result.reshape(groups * out * prod(strides), into, *taps)

@@ -87,7 +87,8 @@ def _sums(x: Tensor, kernel: Sequence[int], strides: Sequence[int], dilations: S
     for taps in product(*map(range, kernel)):
         first = [tap * dilation for tap, dilation in zip(taps, dilations, strict=True)]
         along = zip(first, sizes, strides, strict=True)
-        total = total + x[(..., *(slice(low, low + (size - 1) * step + 1, step) for low, size, step in along))]
+        at: Any = (..., *(slice(low, low + (size - 1) * step + 1, step) for low, size, step in along))
+        total = total + x[at]
     result: Tensor = total
     return result
 
