@@ -129,6 +129,42 @@ class Speech(nn.Module):
         return x
 
 
+def fcn() -> Made:
+    """All 21 classes of PASCAL VOC, and weights between classes, as Caffe's layers had them."""
+    from tconv.segmentation import FCN8s
+
+    model = FCN8s(3, 21)
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, nn.ConvTranspose2d):
+            whole = nn.ConvTranspose2d(21, 21, layer.kernel_size, layer.stride, layer.padding, bias=False)
+            model.set_submodule(name, whole)
+    return model, torch.randn(1, 3, 256, 256)
+
+
+class Generator(nn.Module):
+    """Nearest neighbours before convolutions (Odena et al. 2016), as in the second half of many a generator."""
+
+    def __init__(self, width: int = 128) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(3, width, 3, padding=1)]
+        for n in (width, width // 2):
+            layers += [
+                nn.Upsample(scale_factor=2),
+                nn.Conv2d(n, n // 2, 3, padding=1),
+                nn.BatchNorm2d(n // 2),
+                nn.ReLU(),
+            ]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width // 4, 3, 7, padding=3), nn.Tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layers(x)
+        return y
+
+
+def generator() -> Made:
+    return Generator(), torch.randn(1, 3, 64, 64)
+
+
 def unet() -> Made:
     return UNet(), torch.randn(1, 3, 256, 256)
 
@@ -145,5 +181,7 @@ EXPORTED = {
     "unet": Entry("", "Ronneberger et al. 2015, 32 to 512 channels, batch norms; 1 x 3 x 256 x 256", unet),
     "fsrcnn": Entry("", "Dong et al. 2016, three times; 1 x 1 x 240 x 320", fsrcnn),
     "dbnet": Entry("", "Liao et al. 2020 on ResNet-18; 1 x 3 x 320 x 320", dbnet),
+    "fcn8s": Entry("", "Long et al. 2015, 21 classes, learned k4 s2 and k16 s8; 1 x 3 x 256 x 256", fcn),
+    "resize_conv": Entry("", "Odena et al. 2016, 128 to 32 channels, four times; 1 x 3 x 64 x 64", generator),
     "vits_decoder": Entry("", "Kim et al. 2021, 8,192 samples; 1 x 192 x 32", speech),
 }

@@ -14,7 +14,7 @@ from onnx_files.making import close, floats, model, node, runtime
 from tconv.geometry import Axis
 from tconv.onnx.folds import Place, places
 from tconv.onnx.folds.phases import cells_of
-from tconv.onnx.graph import Graph, replaced
+from tconv.onnx.graph import Graph, piece, replaced
 
 
 def found(made: ModelProto) -> list[Place]:
@@ -195,6 +195,18 @@ def test_what_others_read_too_stays() -> None:
     both = onnx.helper.make_node("If", ["yes"], ["z"], then_branch=inner, else_branch=inner)
     made = model([T, NORM, both], {"x": [1, 4, 5, 5]}, W | {"yes": np.array(True)}, ["y", "z"])
     assert [place.kinds for place in found(made)] == ["ConvTranspose"]
+
+
+def test_weights_that_are_copies_of_others() -> None:
+    """PyTorch's exporter keeps equal weights once."""
+    copies = [node("Identity", "scale", "same"), node("Identity", "same", "again")]
+    norm = node("BatchNormalization", "t same b again var")
+    made = model([*copies, T, norm], {"x": [1, 4, 5, 5]}, W | {"scale": np.float32([1, 2, 3, 4])})
+    assert "ConvTranspose" in agree(made, {"x": floats(1, 4, 5, 5)}, "ConvTranspose + BatchNormalization")
+    (place,) = found(made)
+    small = piece(made, place.nodes, (), (1, 4, 5, 5))
+    x = floats(1, 4, 5, 5)
+    np.testing.assert_array_equal(runtime(small, {"x": x})[0], runtime(made, {"x": x})[0])
 
 
 def test_weights_that_may_change_are_not_folded() -> None:

@@ -48,9 +48,8 @@ def test_a_file_of_the_exporter_that_captures(tmp_path: Path) -> None:
     module = load(tmp_path / "unet.onnx", accelerate=False)
     with torch.no_grad():
         close(module(x.numpy()), network(x).numpy())
-    assert (
-        not load(tmp_path / "unet.onnx", accelerate=False).load_state_dict(network.state_dict(), False).unexpected_keys
-    )
+    # Its batch norms are folded by the exporter; all other layers are called as they were.
+    assert module.load_state_dict(network.state_dict(), strict=False).missing_keys == []
 
 
 def test_the_example_where_sizes_are_open() -> None:

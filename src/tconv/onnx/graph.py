@@ -11,7 +11,7 @@ import onnx.helper
 import onnx.numpy_helper
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from tconv.onnx.reading import DOMAINS, constants_of, names_read, opset_of, shapes_of
+from tconv.onnx.reading import DOMAINS, constants_of, is_copy, live, names_read, opset_of, shapes_of
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -92,6 +92,7 @@ def replaced(
             nodes += new
         elif not node.output or node.output[0] not in gone:
             nodes.append(node)
+    nodes = live(nodes, [value.name for value in graph.output])
     made = {name for node in new for name in node.output}
     read = {name for node in nodes for name in names_read(node)} | {value.name for value in graph.output}
     result = ModelProto()
@@ -131,10 +132,14 @@ def piece(
     Its constants are those of the model that the nodes read, and `weights`.
     """
     graph = model.graph
-    read = {name for node in nodes for name in names_read(node)}
+    read = {name for node in nodes for name in names_read(node)} - {nodes[0].input[0]}
+    made: list[NodeProto] = []
+    for node in reversed(graph.node):  # of which copies may read constants, too
+        if (is_standard(node, "Constant") or is_copy(node)) and node.output[0] in read:
+            made.insert(0, node)
+            read.update(node.input)
     own = {each.name for each in weights}
     held = [each for each in graph.initializer if each.name in read and each.name not in own]
-    made = [n for n in graph.node if is_standard(n, "Constant") and n.output[0] in read]
     source, target = nodes[0].input[0], nodes[-1].output[0]
     kind = element_type(model, nodes)
     values: list[ValueInfoProto] = [

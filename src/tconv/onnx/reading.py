@@ -142,14 +142,24 @@ def _plain(value: Any) -> Any:
 
 
 def constants_of(graph: GraphProto) -> dict[str, np.ndarray[Any, Any]]:
-    """The graph's initializers, and the values of its Constant nodes, as arrays by name."""
+    """The graph's initializers, the values of its Constant nodes, and copies of these, as arrays by name.
+
+    PyTorch's exporter keeps equal weights once, and lets the others be copies by Identity.
+    """
     found = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant" and node.domain in DOMAINS:
             value = constant_value(attributes_of(node))
             if value is not None:
                 found[node.output[0]] = value
+        elif is_copy(node) and node.input[0] in found:
+            found[node.output[0]] = found[node.input[0]]
     return found
+
+
+def is_copy(node: NodeProto) -> bool:
+    """Whether a node hands its input on."""
+    return node.op_type == "Identity" and node.domain in DOMAINS
 
 
 def constant_value(attributes: dict[str, Any]) -> np.ndarray[Any, Any] | None:
