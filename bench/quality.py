@@ -6,8 +6,9 @@
 `tconv segment train DATA -o RUN --minutes M`, with nothing else said, against a plain loop (AdamW, flips,
 cross-entropy; U-Net of the same widths, crops and batch) and, where segmentation-models-pytorch is installed, its
 Unet(resnet18) without weights in the same loop. Each runs alone, one after the other, on as many threads;
-the wall time is that of the training, reading of the data included. The mean IoU is that of images which none of them
-has seen (`make-data --part test`), predicted as `tconv segment predict` does.
+the wall time is that of the training, reading of the data included, and the seconds of tconv are those of the whole command
+with its start. The mean IoU is that of images which none of them has seen (`make-data --part test`), predicted as `tconv
+segment predict` does; "network alone" is the same run without what it chose at its end: flips, the smallest piece, holes.
 """
 
 from __future__ import annotations
