@@ -1,6 +1,6 @@
 # Each target sets up what it needs: a virtual environment in .venv, the compiled core, the packages of one extra.
 .DEFAULT_GOAL := help
-.PHONY: help demo gallery docs docs-models bench bench-models test coverage test-slow test-tensorflow test-oldest test-newest sanitize sanitize-threads cross-aarch64 lint wheels check-dist clean
+.PHONY: help demo gallery docs docs-models bench bench-models bench-onnx test coverage test-slow test-tensorflow test-oldest test-newest sanitize sanitize-threads cross-aarch64 lint wheels check-dist clean
 
 PYTHON ?= python3
 PYTHONS ?= $(PYTHON)
@@ -37,6 +37,9 @@ bench: .venv/bench.stamp  ## time tconv and its peers on 61 published layers; wr
 
 bench-models: .venv/models.stamp  ## time tconv and its peers on released models (in .venv-models); writes bench/results
 	.venv-models/bin/python bench/models.py
+
+bench-onnx: .venv/bench.stamp  ## time models in ONNX files: ONNX Runtime, optimized files, the engine; writes bench/results
+	$(BIN)/python bench/onnx_models.py
 
 test: .venv/test.stamp lint  ## linter, type check and all fast tests, in two processes
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,6 +16,8 @@ from torch import nn
 from zoo import Entry, Example
 
 import tconv.nn
+
+SECONDS = 15.0  # of measuring, for what is made of an ONNX file
 
 Run: TypeAlias = Callable[[], Any]
 Way: TypeAlias = Callable[[Entry, nn.Module, Example], Run]
@@ -50,15 +52,55 @@ def onnx_bytes(flat: calling.Flat) -> bytes:
 
 
 def onnx_runtime(entry: Entry, model: nn.Module, example: Example) -> Run:
+    flat = calling.Flat(entry, model, example).eval()
+    return in_session(onnx_bytes(flat), flat)
+
+
+def in_session(content: bytes, flat: calling.Flat) -> Run:
+    """A model in ONNX Runtime, with NumPy arrays that are made into tensors."""
     import onnxruntime
 
-    flat = calling.Flat(entry, model, example).eval()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(onnx_bytes(flat), options)
-    wanted = {node.name for node in session.get_inputs()}
-    feed = {f"x{n}": x.numpy() for n, x in enumerate(flat.inputs) if f"x{n}" in wanted}
+    session = onnxruntime.InferenceSession(content, options)
+    feed = arrays(flat, [node.name for node in session.get_inputs()])
     return lambda: [torch.from_numpy(y) for y in session.run(None, feed)]
+
+
+def arrays(flat: calling.Flat, wanted: Sequence[str]) -> dict[str, Any]:
+    """The example's tensors as arrays by the names of the exported inputs, of which those are left that are read."""
+    return {f"x{n}": x.numpy() for n, x in enumerate(flat.inputs) if f"x{n}" in wanted}
+
+
+def onnx_optimized(entry: Entry, model: nn.Module, example: Example) -> Run:
+    """The file that tconv.onnx makes for ONNX Runtime."""
+    import tconv.onnx
+
+    flat = calling.Flat(entry, model, example).eval()
+    content = onnx_bytes(flat)
+    names = [port.name for port in tconv.onnx.load(content, accelerate=False).inputs]
+    feed, threads = arrays(flat, names), torch.get_num_threads()
+    faster, report = tconv.onnx.optimization(content, feed, threads=threads, seconds=SECONDS)
+    print(report)
+    return in_session(faster.SerializeToString(), flat)
+
+
+def onnx_loaded(entry: Entry, model: nn.Module, example: Example) -> Run:
+    """The file as a module on the engine, called with NumPy arrays."""
+    import tconv.onnx
+
+    flat = calling.Flat(entry, model, example).eval()
+    content = onnx_bytes(flat)
+    names = [port.name for port in tconv.onnx.load(content, accelerate=False).inputs]
+    feed = arrays(flat, names)
+    loaded = tconv.onnx.load(content, example=feed, seconds=SECONDS)
+    print(tconv.nn.report(loaded))
+
+    def run() -> Any:
+        found = loaded(**feed)
+        return [torch.from_numpy(y) for y in (found if isinstance(found, tuple) else (found,))]
+
+    return run
 
 
 def openvino(entry: Entry, model: nn.Module, example: Example) -> Run:
@@ -107,6 +149,8 @@ CONTENDERS: dict[str, Way] = {
     "torch_cl": channels_last,
     "compile": compiled,
     "onnxruntime": onnx_runtime,
+    "onnx_optimized": onnx_optimized,
+    "onnx_loaded": onnx_loaded,
     "openvino": openvino,
     "swapped": swapped,
     "folded": folded,

@@ -33,7 +33,7 @@ from tconv.benchmark import machine
 from tconv.benchmark.process import Failed, serve
 
 PROGRAM = (str(Path(__file__).resolve()), "--serve")
-EXTRA = ("swapped", "folded")  # which bench/folds.py races
+EXTRA = ("swapped", "folded", "onnx_optimized", "onnx_loaded")  # which bench/folds.py and bench/onnx_models.py race
 DEFAULT = [name for name in CONTENDERS if name not in (*EXTRA, "tconv_direct")]
 WITHOUT_HALF = ("onnxruntime",)
 

@@ -18,7 +18,7 @@ ROWS = [
     {"cli"},
     {"benchmark"},
     {"insight"},
-    {"segmentation", "decomposition", "images", "keras"},
+    {"segmentation", "decomposition", "images", "keras", "onnx"},
     {"nn", "jax"},
     {"functional", "linear", "explorer", "config"},
     {"layer"},
@@ -44,6 +44,7 @@ HEAVY = {
     "nn": {"torch", "ml_dtypes"},
     "jax": {"jax", "flax"},
     "keras": {"keras"},
+    "onnx": {"torch", "onnx", "google"},
     "segmentation": {"torch", "PIL", "cyclopts"},
     "insight": {"torch", "PIL"},
 }

@@ -15,7 +15,9 @@ from tconv.extras import Extra, cure
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # TensorFlow, its default, is none of tconv's
 
-MODULES = ["decomposition", "explorer", "images", "insight", "jax", "keras", "linear", "nn", "segmentation", "solver"]
+MODULES = [
+    "decomposition", "explorer", "images", "insight", "jax", "keras", "linear", "nn", "onnx", "segmentation", "solver",
+]  # fmt: skip
 PUBLIC = [
     "tconv",
     *(f"tconv.{name}" for name in ("dialects", "errors", "forms", "geometry", "kernels", "native", *MODULES)),
@@ -67,6 +69,7 @@ def test_dir_loads_nothing_and_names_what_there_is() -> None:
         ("operator", "scipy", "tconv.operator needs scipy", "explain"),
         ("images", "pyvips", "pictures need pyvips", "images"),
         ("insight", "torch", "tconv.insight needs torch", "segmentation"),
+        ("onnx", "onnx", "tconv.onnx needs onnx", "onnx"),
         ("segmentation", "torch", "tconv.segmentation needs torch", "segmentation"),
         ("jax", "jax", "tconv.jax needs jax", "jax"),
         ("keras", "keras", "tconv.keras needs keras", "keras"),

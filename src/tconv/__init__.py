@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tconv import keras as keras
     from tconv import linear as linear
     from tconv import nn as nn
+    from tconv import onnx as onnx
     from tconv import segmentation as segmentation
     from tconv import solver as solver
 
@@ -70,6 +71,7 @@ _MODULES: dict[str, extras.Extra] = {
     "keras": "keras",
     "linear": "explain",
     "nn": "torch",
+    "onnx": "onnx",
     "segmentation": "segmentation",
 }
 _FUNCTIONS = {

@@ -130,3 +130,11 @@ class LayerError(TconvError, LookupError):
 
 class ProjectionError(TconvError):
     """A model cannot be run on an image, or nothing can be sent back from a layer to it."""
+
+
+class OnnxError(TconvError):
+    """An ONNX model cannot be read, run or rewritten, or an array is not what one of its inputs takes."""
+
+
+class UnsupportedOperatorError(OnnxError):
+    """An ONNX model holds operators that are not computed here; the message names all of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tconv import extras
 
@@ -22,13 +22,22 @@ COMMANDS = {
     "decompose": "Learn what pictures are made of, rebuild them from few parts, fill what is missing.",
     "segment": "Train networks that find what is where in images, and use them.",
     "see": "Draw what a network sees: features, and what in images sets them off.",
+    "onnx": "Make ONNX models faster for ONNX Runtime.",
     "demo": "Show on a photograph what tconv does.",
     "bench": "Time tconv and its peers on the layers of published models.",
     "show-config": "Say what this installation runs on.",
 }
 
+GROUPS = ("segment", "onnx")  # commands that have commands themselves
+
 # That bring a package; the others: explain.
-EXTRAS: dict[str, extras.Extra] = {"torch": "torch", "pyvips": "images", "skimage": "images"}
+EXTRAS: dict[str, extras.Extra] = {
+    "torch": "torch",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "pyvips": "images",
+    "skimage": "images",
+}
 SETUP = "--install-completion"
 
 
@@ -81,11 +90,17 @@ def run(arguments: list[str]) -> int:
 
 def _commands(arguments: list[str]) -> dict[str, str]:
     """Of tconv, or of the command that has commands itself."""
-    if arguments[:1] != ["segment"]:
+    if not arguments or arguments[0] not in GROUPS:
         return COMMANDS
-    from tconv.cli import segment
+    found: dict[str, str] = _group(arguments[0]).COMMANDS
+    return found
 
-    return segment.COMMANDS
+
+def _group(name: str) -> Any:
+    """The module of a command that has commands itself."""
+    from importlib import import_module
+
+    return import_module(f"tconv.cli.{name}")
 
 
 def _missing(error: ImportError) -> str:
@@ -125,10 +140,8 @@ def _app(arguments: list[str]) -> cyclopts.App:
     for place, (name, summary) in enumerate(COMMANDS.items()):
         module = name.replace("-", "_")
         called = name in arguments[:1] or arguments[:1] == [SETUP]  # which completes the options of all
-        if called and name == "segment":
-            from tconv.cli.segment import segment
-
-            app.command(segment(arguments[1:]))
+        if called and name in GROUPS:
+            app.command(getattr(_group(name), name)(arguments[1:]))
             continue
         app.command(f"tconv.cli.{module}:{module}", name=name, help=None if called else summary, sort_key=place)
     if not arguments or arguments[0] in (SETUP, "--help", "-h"):
