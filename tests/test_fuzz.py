@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import tconv
 from tconv import Geometry, errors
 from tconv.forms import FORMS
-from tconv.functional import _geometry
+from tconv.functional import geometry_of
 from tconv.geometry import Axis
 
 SIZES = st.one_of(st.integers(0, 4), st.integers(0, 4), st.sampled_from([-1, 7]))
@@ -57,7 +57,7 @@ def test_random_arguments(data: st.DataObject) -> None:
     if y.size > 500:  # the definition, in Python, would take too long
         return
     numbers = [arguments.get(name) for name in ("stride", "padding", "output_padding", "dilation", "output_size")]
-    geometry = _geometry(w.shape[2:], x.shape[-w.ndim + 2 :], *numbers)
+    geometry = geometry_of(w.shape[2:], x.shape[-w.ndim + 2 :], *numbers)
     batched = x if x.ndim == w.ndim else x[None]
     expected = FORMS["gather"](geometry, batched, w, arguments["bias"], arguments["groups"])
     assert (y == expected.reshape(y.shape)).all()
@@ -79,7 +79,7 @@ def test_nearly_valid_arguments(data: st.DataObject) -> None:
         y = tconv.conv_transpose(x, w, None, stride, padding, output_padding, groups, dilation)
     except (errors.EmptyOutputError, errors.OutputPaddingError):
         return
-    geometry = _geometry(w.shape[2:], x.shape[2:], *arguments)
+    geometry = geometry_of(w.shape[2:], x.shape[2:], *arguments)
     assert (y == FORMS["gather"](geometry, x, w, groups=groups)).all()
 
 

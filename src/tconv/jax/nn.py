@@ -20,8 +20,10 @@ class ConvTranspose(flax.linen.ConvTranspose):
     >>> import jax, jax.numpy as jnp
     >>> layer = ConvTranspose(features=4, kernel_size=(3, 3), strides=(2, 2))
     >>> y, variables = layer.init_with_output(jax.random.key(0), jnp.ones((1, 8, 8, 3)))
-    >>> y.shape, variables["params"]["kernel"].shape
-    ((1, 16, 16, 4), (3, 3, 3, 4))
+    >>> y.shape
+    (1, 16, 16, 4)
+    >>> jax.tree.map(jnp.shape, variables)
+    {'params': {'bias': (4,), 'kernel': (3, 3, 3, 4)}}
     """
 
     def __call__(self, inputs: Any) -> Any:
