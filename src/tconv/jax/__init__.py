@@ -35,7 +35,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "flax":
             raise
-        raise ImportError(f"tconv.jax.{name} has layers for Flax, which is missing: install the package flax") from error
+        raise ImportError(f"tconv.jax.{name} has layers for Flax; install the package flax for them") from error
 
 
 def __dir__() -> list[str]:
