@@ -4,6 +4,7 @@ tensors of PyTorch and arrays of JAX by what is beside this module for them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, cast
@@ -133,6 +134,47 @@ def _run(
     shapes = input_shape, weight.shape, None if bias is None else bias.shape
     judge = _known_signature if _are_plain((groups, *geometry_arguments)) else _signature
     return run_once(judge(ndim, *shapes, weight.dtype.type, groups, *geometry_arguments), weight, bias, x, out)
+
+
+def judged_elsewhere(
+    kind: str,
+    cure: str,
+    is_one: Callable[[Any], bool],
+    ndim: int | None,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    groups: int,
+    out: Any,
+    *geometry_arguments: Any,
+) -> Geometry:
+    """What a call on arrays of another package says, judged: the geometry.
+
+    Args:
+        kind: what such an array is called.
+        cure: the function that makes one.
+        is_one: whether something is one.
+
+    Raises:
+        TconvError: as `conv_transpose`, and where weight and bias are of another kind or there is an `out`.
+    """
+    for name, array in (("weight", weight), ("bias", bias)):
+        if not is_one(array) and not (name == "bias" and array is None):
+            raise errors.ArgumentTypeError(
+                f"{name} is a {type(array).__name__}, the input a {kind}; pass arrays of one kind: {cure}({name})"
+            )
+    if out is not None:
+        raise errors.OutError(f"out is for NumPy arrays; leave it out for a {kind}, whose memory is not tconv's")
+    shape, biases = tuple(weight.shape), None if bias is None else tuple(bias.shape)
+    check_weight(shape, biases, groups, ndim)
+    if len(shape) > 5:
+        raise errors.RankError(
+            f"weight has shape {shape}; of a {kind} 1 to 3 spatial axes are computed: pass NumPy arrays for more"
+        )
+    in_size = layout(tuple(input.shape), shape, biases, groups).in_size
+    geometry = geometry_of(shape[2:], in_size, *geometry_arguments)
+    geometry.output_size(in_size)
+    return geometry
 
 
 def _signature(

@@ -64,13 +64,13 @@ X, W = torch.ones(1, 2, 4), torch.ones(2, 3, 2)
         (
             {"weight": W, "out": np.ones((1, 3, 5))},
             errors.OutError,
-            "out is for NumPy arrays; leave it out for tensors, whose memory is PyTorch's",
+            "out is for NumPy arrays; leave it out for a torch.Tensor, whose memory is not tconv's",
         ),
         (
             {"weight": torch.ones(2, 3, 2, 2, 2, 2)},
             errors.RankError,
-            "weight has shape (2, 3, 2, 2, 2, 2); on tensors 1 to 3 spatial axes are computed: pass NumPy arrays for "
-            "more",
+            "weight has shape (2, 3, 2, 2, 2, 2); of a torch.Tensor 1 to 3 spatial axes are computed: pass NumPy "
+            "arrays for more",
         ),
         (
             {"weight": W, "padding": 4},

@@ -21,6 +21,7 @@ CALLS: list[dict[str, Any]] = [
     {"stride": 2, "padding": [(1, 0), (-1, 2)]},
     {"stride": 2, "dilation": (1, 2), "output_size": (12, 14)},
     {"groups": 2, "stride": 2, "padding": [(-2, -1), (0, 1)]},
+    {"groups": 2, "output_size": (7, 7)},
 ]
 
 
@@ -63,12 +64,12 @@ X, W = jnp.ones((1, 2, 4)), jnp.ones((2, 3, 2))
         (
             {"weight": W, "out": np.ones((1, 3, 5))},
             errors.OutError,
-            "out is for NumPy arrays; leave it out for JAX's, which cannot be written to",
+            "out is for NumPy arrays; leave it out for a jax.Array, whose memory is not tconv's",
         ),
         (
             {"weight": jnp.ones((2, 3, 2, 2, 2, 2))},
             errors.RankError,
-            "weight has shape (2, 3, 2, 2, 2, 2); on JAX's arrays 1 to 3 spatial axes are computed: pass NumPy arrays "
+            "weight has shape (2, 3, 2, 2, 2, 2); of a jax.Array 1 to 3 spatial axes are computed: pass NumPy arrays "
             "for more",
         ),
     ],

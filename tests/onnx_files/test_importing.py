@@ -180,7 +180,7 @@ def test_half_precision_double_precision_and_training(decoder: Decoder) -> None:
     assert torch.allclose(copy.deepcopy(module).double()(x.double())[0].float(), expected[0], atol=1e-5)
     module.requires_grad_(True)
     module(x)[1].sum().backward()
-    assert all(p.grad is not None for p in module.up.parameters())  # type: ignore[union-attr]
+    assert all(p.grad is not None for p in module.get_submodule("up").parameters())
 
 
 def test_bfloat16_arrays() -> None:

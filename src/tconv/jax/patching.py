@@ -10,6 +10,11 @@ import jax
 
 from tconv.jax.operator import OWN_GENERAL, OWN_TRANSPOSE, conv_general_dilated, conv_transpose
 
+_NAMES = (
+    ("conv_transpose", conv_transpose, OWN_TRANSPOSE),
+    ("conv_general_dilated", conv_general_dilated, OWN_GENERAL),
+)
+
 _lock = Lock()
 _installed = False
 _blocks = 0
@@ -66,5 +71,5 @@ def _put(installed: bool) -> None:
 
 def _show() -> None:
     ours = _installed or _blocks
-    setattr(jax.lax, "conv_transpose", conv_transpose if ours else OWN_TRANSPOSE)  # noqa: B010  # for type checkers, too
-    setattr(jax.lax, "conv_general_dilated", conv_general_dilated if ours else OWN_GENERAL)  # noqa: B010
+    for name, function, own in _NAMES:
+        setattr(jax.lax, name, function if ours else own)

@@ -8,7 +8,8 @@ The copy has the model's weights, is trained, saved and loaded as any model, and
 from tconv import errors
 
 try:
-    import keras  # noqa: F401  # before the modules that use it: the message
+    from tconv.keras.acceleration import accelerate
+    from tconv.keras.layers import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "tensorflow":
         raise
@@ -16,8 +17,5 @@ except ModuleNotFoundError as error:
         "Keras looks for its default backend, TensorFlow, which is missing; set KERAS_BACKEND=torch or "
         "KERAS_BACKEND=jax before Keras is imported"
     ) from error
-
-from tconv.keras.acceleration import accelerate
-from tconv.keras.layers import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 
 __all__ = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "accelerate"]

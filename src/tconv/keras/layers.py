@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import wraps
 from importlib import import_module
 from typing import Any
 
@@ -29,26 +31,36 @@ def patched() -> AbstractContextManager[Any]:
     return block
 
 
-class _OnTconv:
-    def call(self, inputs: Any) -> Any:
-        """The layer's result, computed by tconv."""
+def _on_tconv(call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A layer's `call`, within `patched`."""
+
+    @wraps(call)
+    def within(self: Any, inputs: Any) -> Any:
         with patched():
-            return super().call(inputs)  # type: ignore[misc]  # of the Keras layer beside it
+            return call(self, inputs)
+
+    return within
 
 
 @keras.saving.register_keras_serializable(package="tconv")
-class Conv1DTranspose(_OnTconv, keras.layers.Conv1DTranspose):  # type: ignore[misc]  # Keras has no types
+class Conv1DTranspose(keras.layers.Conv1DTranspose):
     """`keras.layers.Conv1DTranspose` on tconv's operator."""
 
+    call = _on_tconv(keras.layers.Conv1DTranspose.call)
+
 
 @keras.saving.register_keras_serializable(package="tconv")
-class Conv2DTranspose(_OnTconv, keras.layers.Conv2DTranspose):  # type: ignore[misc]  # Keras has no types
+class Conv2DTranspose(keras.layers.Conv2DTranspose):
     """`keras.layers.Conv2DTranspose` on tconv's operator."""
 
+    call = _on_tconv(keras.layers.Conv2DTranspose.call)
+
 
 @keras.saving.register_keras_serializable(package="tconv")
-class Conv3DTranspose(_OnTconv, keras.layers.Conv3DTranspose):  # type: ignore[misc]  # Keras has no types
+class Conv3DTranspose(keras.layers.Conv3DTranspose):
     """`keras.layers.Conv3DTranspose` on tconv's operator."""
+
+    call = _on_tconv(keras.layers.Conv3DTranspose.call)
 
 
 OURS: dict[type, Any] = {

@@ -102,11 +102,11 @@ class OnnxModel(nn.Module):
         return tuple(given[name] for name in names)
 
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        state: dict[str, Any] = nn.Module.__getstate__(self)
         return {name: value for name, value in state.items() if name != "_run"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        nn.Module.__setstate__(self, state)
         self.runs(self.code)
 
     def extra_repr(self) -> str:

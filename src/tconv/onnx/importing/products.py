@@ -104,8 +104,8 @@ def gemm(
     *,
     alpha: float = 1.0,
     beta: float = 1.0,
-    transA: int = 0,  # noqa: N803  # the standard's names
-    transB: int = 0,  # noqa: N803
+    transA: int = 0,
+    transB: int = 0,
 ) -> Tensor:
     """alpha * a @ b + beta * c, with either matrix transposed first if that is asked for."""
     y = (a.T if transA else a) @ (b.T if transB else b)
