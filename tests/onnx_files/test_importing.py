@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from onnx import TensorProto
+from onnx.helper import make_node
 from onnx_files.making import close, exported, floats, model, node, runtime
 from torch import Tensor, nn
 
@@ -355,3 +356,32 @@ def test_operators_that_the_standard_has_no_example_for() -> None:
     for each in (node("GlobalLpPool", "x", p=3), node("Resize", "x - scales", **aligned)):
         made = model([each], {"x": [2, 3, 4, 5]}, {"scales": np.float32([1, 1, 0.6, 0.7])})
         close(loaded(made)(x), runtime(made, {"x": x})[0])
+
+
+NAMES = [
+    "a\n    raise SystemExit\n    #",
+    "a\r    raise SystemExit",
+    "a\u2028b",
+    "a\\",
+    "a'b\"c",
+    "class",
+    "self.forward",
+    "run",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_never_code(name: str) -> None:
+    """The model becomes Python; what a file calls its nodes and weights must not become a part of that."""
+    layer = make_node("ConvTranspose", ["x", f"{name}.weight"], ["y"], name=name, strides=[2, 2])
+    weight = np.ones((2, 3, 2, 2), np.float32)
+    y = loaded(model([layer], {"x": [1, 2, 4, 4]}, {f"{name}.weight": weight}))(np.ones((1, 2, 4, 4), np.float32))
+    np.testing.assert_array_equal(y, np.full((1, 3, 8, 8), 2, np.float32))
+
+
+def test_what_is_not_computed_reaches_no_terminal_raw() -> None:
+    odd = make_node("Odd\x1b[31m", ["x"], ["y"], domain="some\x1bwhere")
+    with pytest.raises(errors.UnsupportedOperatorError) as raised:
+        load(model([odd], {"x": [1]}, {}))
+    assert "\x1b" not in str(raised.value)

@@ -277,7 +277,7 @@ def unsupported(model: ModelProto) -> list[str]:
     for array in (constants_of(graph) if not found else {}).items():
         if array[1].dtype.kind not in "fiub" and array[1].dtype.name != "bfloat16":
             found[f"weight {printable(array[0])} of dtype {array[1].dtype}"] += 1
-    return [f"{what} ({count} times)" if count > 1 else what for what, count in sorted(found.items())]
+    return [printable(f"{what} ({count} times)" if count > 1 else what) for what, count in sorted(found.items())]
 
 
 def _unsupported(node: NodeProto, opset: int, read: set[str], off: set[str]) -> str | None:
