@@ -83,6 +83,34 @@ def test_two_annotators(tmp_path: Path, ones: int, full: int) -> None:
     assert not check(folder).conflict and len(check(folder).items) == 6
 
 
+@pytest.mark.parametrize("greys", [(127, 254), (128, 255)])
+def test_two_annotators_of_several_classes(tmp_path: Path, greys: tuple[int, int]) -> None:
+    masks = [drawn(n) for n in range(5)]
+    for mask in masks:
+        mask[mask > 1] = 2
+        mask[-3:, -3:] = 2
+    spread = np.array([0, *greys], np.uint8)
+    found = check(folder_of(tmp_path, [spread[mask] if n > 2 else mask for n, mask in enumerate(masks)]))
+    a, b = greys
+    assert [(p.path.name, p.message) for p in found.problems] == [
+        (f"a{n}.png", f"holds 0, {a} and {b}, and 3 other masks 0, 1 and 2 (a0.png, a1.png, a2.png); write all alike, "
+                      f"or say in classes.txt what 0, 1, 2, {a} and {b} mean")
+        for n in (3, 4)
+    ]  # fmt: skip
+    assert found.legend is not None and found.legend.values == (0, 1, 2)
+
+
+def test_greys_that_are_not_evenly_spread_are_classes(tmp_path: Path) -> None:
+    masks = [drawn(n) for n in range(4)]
+    for mask in masks:
+        mask[mask > 1] = 2
+        mask[-3:, -3:] = 2
+    odd = np.array([0, 60, 254], np.uint8)
+    found = check(folder_of(tmp_path, [odd[mask] if n > 1 else mask for n, mask in enumerate(masks)]))
+    assert not found.problems
+    assert found.legend is not None and found.legend.values == (0, 1, 2, 60, 254)
+
+
 def test_255_is_never_ignored_in_silence(tmp_path: Path) -> None:
     masks = [drawn(n) for n in range(3)]
     for mask in masks:

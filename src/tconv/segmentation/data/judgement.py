@@ -144,29 +144,50 @@ def _strays(found: Found, seen: list[Seen]) -> list[Seen]:
 
 
 def _mixed(found: Found, seen: list[Seen]) -> list[Seen]:
-    """Without the fewer of masks that say 0 and 1 and masks that say 0 and 255: one of both is another's foreground."""
-    present = {value for each in seen for value in each.item.counts}
-    high = max(present, default=0)
-    if present - {0} != {1, high} or high < WHITE:
-        return seen
-    ones = [each for each in seen if each.item.counts.keys() <= {0, 1} and 1 in each.item.counts]
-    full = [each for each in seen if each.item.counts.keys() <= {0, high} and high in each.item.counts]
+    """Without the fewer of masks that count classes, 0, 1, 2, and masks that spread them over the greys, 0, 127, 254.
+
+    Two annotators or two tools wrote them: what is a class in the ones is another class in the others.
+    """
+    low, high = _scales({value for each in seen for value in each.item.counts} - {0})
+    ones, full = ([each for each in seen if _says(each, values)] for values in (low, high))
     if not ones or not full or len(ones) + len(full) < _filled(seen):
         return seen
     fewer, more = sorted((full, ones), key=len)
-    said = {id(ones): "0 and 1", id(full): f"0 and {high}"}
+    said = {id(ones): _joined([0, *low]), id(full): _joined([0, *high])}
+    cure = f"write all alike, or say in classes.txt what {_joined([0, *low, *high])} mean"
     found.conflict = (
         f"{len(more)} masks hold {said[id(more)]} ({_listed(more)}) and {len(fewer)} hold {said[id(fewer)]} "
-        f"({_listed(fewer)}); write all alike, or say in classes.txt what 0, 1 and {high} mean"
+        f"({_listed(fewer)}); {cure}"
     )
     for each in fewer:
         found.problems.append(Problem(
             each.item.pair.mask_file,
-            f"holds {said[id(fewer)]}, and {len(more)} other masks {said[id(more)]} ({_listed(more)}); write all "
-            f"alike, or say in classes.txt what 0, 1 and {high} mean",
+            f"holds {said[id(fewer)]}, and {len(more)} other masks {said[id(more)]} ({_listed(more)}); {cure}",
         ))  # fmt: skip
     left_out = {id(each) for each in fewer}
     return [each for each in seen if id(each) not in left_out]
+
+
+def _scales(values: set[int]) -> tuple[list[int], list[int]]:
+    """The values as 1 to k, and as k greys evenly up to white; two empty lists if they are not both."""
+    ordered = sorted(values)
+    k = len(ordered) // 2
+    low, high = ordered[:k], ordered[k:]
+    counts = len(high) == k > 0 and low == list(range(1, k + 1)) and high[-1] >= WHITE
+    if not counts or any(abs(value - high[-1] * n / k) > 1 for n, value in zip(low, high, strict=True)):
+        return [], []
+    return low, high
+
+
+def _says(each: Seen, values: list[int]) -> bool:
+    """Whether a mask holds some of these values, and beside 0 no other."""
+    own = each.item.counts.keys() - {0}
+    return bool(own) and own <= set(values)
+
+
+def _joined(values: list[int]) -> str:
+    *first, last = map(str, values)
+    return f"{', '.join(first)} and {last}"
 
 
 def _filled(seen: list[Seen]) -> int:
