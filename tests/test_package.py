@@ -52,6 +52,11 @@ def test_what_is_public_is_listed_and_documented(name: str) -> None:
             assert found.__doc__, f"{name}.{member} has no docstring"
 
 
+def test_every_error_is_public() -> None:
+    classes = [name for name, found in vars(tconv.errors).items() if isinstance(found, type)]
+    assert sorted(tconv.errors.__all__) == sorted(classes)
+
+
 def test_a_layer_without_a_further_import() -> None:
     assert python("import tconv; print(tconv.nn.ConvTranspose2d(1, 2, 3).weight.shape)") == "torch.Size([1, 2, 3, 3])"
 

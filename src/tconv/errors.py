@@ -18,6 +18,7 @@ __all__ = [
     "KernelError",
     "LayerError",
     "LengthError",
+    "OnnxError",
     "OutError",
     "OutputPaddingError",
     "OutputSizeError",
@@ -29,6 +30,7 @@ __all__ = [
     "StrideError",
     "TconvError",
     "TooLargeError",
+    "UnsupportedOperatorError",
 ]
 
 
