@@ -29,6 +29,7 @@ def weight_gradient(cotangent: Any, lhs: Any, rhs: Any, *, setting: Setting) -> 
     """Of the weight: `rhs` is known by its `aval` alone."""
     if len(setting.strides) < 3 and all(step == 1 for step in setting.strides):
         struct = jax.ShapeDtypeStruct(rhs.aval.shape, rhs.aval.dtype)
+        gradient: jax.Array
         (gradient,) = jax.linear_transpose(lambda w: setting.lax(lhs, w), struct)(cotangent)
         return gradient
     geometry, groups = setting.geometry(rhs.aval.shape), setting.groups
