@@ -1,6 +1,7 @@
 """What an engine is to PyTorch's tensors, and the one decision who computes a call.
 
-An engine computes transposed convolutions of one kind of device: `tconv.nn.engines.cpu` is the compiled core.
+An engine computes transposed convolutions of one kind of device: `tconv.nn.engines.cpu` is the compiled core,
+`tconv.nn.engines.triton` has kernels for GPUs.
 Functions, layers, folds and `explain` ask `route`, which names the engine or says why PyTorch's own operator runs;
 nothing else decides. Only `RefusedError` sends a call back to PyTorch: any other exception is an engine's fault, and
 surfaces.
@@ -79,8 +80,12 @@ class Engine(Protocol):
 
     name: str
 
-    def refusal(self, tensor: Tensor) -> str | None:
-        """Why the engine takes no plain, strided tensor like this one of its device; None if it does."""
+    def refusal(self, tensor: Tensor, dtype: torch.dtype | None = None) -> str | None:
+        """Why the engine takes no plain, strided tensor like this one of its device; None if it does.
+
+        `dtype`: what the tensor is rounded to first; default: it stays as it is. Graphs are captured through this
+        function, with tensors that have no memory.
+        """
 
     def prepare(
         self,
@@ -116,12 +121,19 @@ class Engine(Protocol):
     def empty(self, shape: Sequence[int], like: Tensor, last: bool) -> Tensor:
         """Memory for a result (batch, channels, *size) of the dtype and device of `like`; channels-last with `last`."""
 
-    def synchronise(self) -> None:
-        """Wait until all that was started has been computed: for a clock."""
+    def seconds(self, run: Callable[[], object], device: torch.device) -> float:
+        """How long the device takes for what `run` starts on it."""
+
+    def active(self) -> str:
+        """What computes, as `explain` calls it."""
+
+    def others(self) -> dict[str, str]:
+        """What the engine could compute with besides, by name, and why it does not."""
 
 
-# By the type of the device: where the engine is, and the engine once a tensor of that device was met.
-_ENGINES = {"cpu": "tconv.nn.engines.cpu"}
+# By the type of the device: where the engine is, and the engine once a tensor of that device was met. PyTorch calls
+# AMD's GPUs "cuda", too.
+_ENGINES = {"cpu": "tconv.nn.engines.cpu", "cuda": "tconv.nn.engines.triton.engine"}
 _loaded: dict[str, Engine] = {}
 
 
@@ -148,7 +160,7 @@ def route(call: Call) -> Route:
     reason = refusal(**tensors) or circumstance()
     if reason is not None:
         return Route(None, reason)
-    if (dtype := autocast_dtype(call)) is not None:
+    if private.autocast() and (dtype := autocast_dtype(call)) is not None:
         return _under_autocast(call, dtype)
     if call.input.dtype != call.weight.dtype or call.input.device != call.weight.device:
         kinds = [f"{str(t.dtype).removeprefix('torch.')} on {t.device}" for t in (call.input, call.weight)]
@@ -163,8 +175,8 @@ def route(call: Call) -> Route:
 
 def autocast_dtype(call: Call) -> torch.dtype | None:
     """What autocast rounds the tensors of a call to; None if it is off, or leaves one as it is, as it does float64."""
-    dtype = private.autocast_dtype()
-    if dtype is None or call.input.device.type != "cpu":
+    dtype = private.autocast_dtype(call.input.device.type)
+    if dtype is None:
         return None
     tensors = (call.input, call.weight, call.bias)
     return None if any(t is not None and t.dtype is torch.float64 for t in tensors) else dtype
@@ -174,7 +186,7 @@ def _under_autocast(call: Call, dtype: torch.dtype) -> Route:
     """Who computes a call whose tensors autocast rounds to `dtype`."""
     engine = engine_for(call.input.device.type)
     assert engine is not None
-    reason = engine.refusal(torch.empty(0, dtype=dtype))
+    reason = engine.refusal(call.input, dtype)
     if reason is not None:
         return Route(None, f"autocast makes the input one that {reason}")
     if call.needs_gradients:
@@ -199,7 +211,7 @@ def _refusal(tensor: Tensor) -> str | None:
         return f"has layout {tensor.layout}; engines take strided tensors"
     engine = engine_for(tensor.device.type)
     if engine is None:
-        return f"is on {tensor.device}; there is an engine for {', '.join(_ENGINES)}"
+        return f"is on {tensor.device}; there are engines for {' and '.join(_ENGINES)}"
     if not torch.compiler.is_compiling() and private.let_go(tensor):  # in a graph, no tensor has memory
         return "has no memory now"
     return engine.refusal(tensor)

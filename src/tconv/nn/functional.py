@@ -1,10 +1,10 @@
-"""torch.nn.functional.conv_transpose1d, 2d and 3d on the compiled core.
+"""torch.nn.functional.conv_transpose1d, 2d and 3d on tconv's engines.
 
-Same arguments, results and errors. What the engine does not take goes to PyTorch's own operator: tensors that are not
-dense float32, float64, bfloat16 or float16 on the CPU, subclasses, forward-mode differentiation and torch.func
-transforms, calls with gradients under autocast or that it would not make faster, and whatever PyTorch refuses: the
-error is its. Under autocast tensors are rounded first, as they are for PyTorch's operator; weights once, as long as
-they stay.
+Same arguments, results and errors. What no engine takes goes to PyTorch's own operator: tensors that are not dense, of
+another dtype, or on a device without an engine (the compiled core takes float32, float64, bfloat16 and float16 on the
+CPU; that for GPUs see `tconv.nn.engines.triton`), subclasses, forward-mode differentiation and torch.func transforms,
+calls with gradients under autocast or that it would not make faster, and whatever PyTorch refuses: the error is its.
+Under autocast tensors are rounded first, as they are for PyTorch's operator; weights once, as long as they stay.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from tconv.nn.engine import PLAIN, Call, Ints, RefusedError, Settings, engine_fo
 from tconv.nn.operator import OPERATOR, OWN, ConvTranspose, by_pytorch, computed, own
 from tconv.nn.private import profiling, taken, watched
 
-engine_for("cpu")  # now, for TorchDynamo captures no import
+for _device in ("cpu", "cuda"):
+    engine_for(_device)  # now, for TorchDynamo captures no import
 
 _INT, _SEQUENCES = frozenset({int}), (tuple, list)
 
@@ -152,7 +153,7 @@ def _routed(call: Call, seen: bool) -> Tensor:
 
 def _traced(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
     """The call in a graph. A graph that is exported shall run without tconv, and so holds PyTorch's operator."""
-    theirs = torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu")
+    theirs = torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
     if not theirs and refusal(input=input, weight=weight, bias=bias) is None:
         y: Tensor = OPERATOR(input, weight, bias, *settings)
         return y

@@ -11,10 +11,9 @@ from torch import Tensor, library
 from torch.utils.flop_counter import conv_flop_count, register_flop_formula
 
 from tconv.geometry.countable import check_countable
-from tconv.nn import packing
+from tconv.nn import packing, private
 from tconv.nn.engine import Call, RefusedError, Settings, StrictError, engine_for, refusal, strict
 from tconv.nn.engines.layouts import by_channels
-from tconv.nn.private import without_autocast
 
 # PyTorch's own operators, by spatial axes.
 OWN: dict[int, Callable[..., Tensor]] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -25,7 +24,7 @@ LIBRARY = library.Library("tconv", "DEF")
 LIBRARY.define(
     "conv_transpose(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding,"
     " SymInt[] output_padding, SymInt groups, SymInt[] dilation) -> Tensor",
-    tags=(torch.Tag.pt2_compliant_tag,),
+    tags=(torch.Tag.pt2_compliant_tag, *private.LEFT_OUT_OF_GRAPHS),
 )
 
 
@@ -118,17 +117,21 @@ def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return of_input, of_weight, of_bias, None, None, None, None, None
 
 
-def _autocast(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> Tensor:
+def _autocast_on(device: str) -> Callable[..., Tensor]:
     """Under autocast: tensors rounded first, as it does for PyTorch's convolutions; float64 stays."""
-    dtype = torch.get_autocast_dtype("cpu")
 
-    def rounded(tensor: Tensor) -> Tensor:
-        eligible = tensor.is_floating_point() and tensor.device.type == "cpu" and tensor.dtype is not torch.float64
-        return tensor.to(dtype) if eligible else tensor
+    def autocast(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> Tensor:
+        dtype = torch.get_autocast_dtype(device)
 
-    with without_autocast():
-        y: Tensor = OPERATOR(rounded(input), rounded(weight), None if bias is None else rounded(bias), *numbers)
-    return y
+        def rounded(tensor: Tensor) -> Tensor:
+            eligible = tensor.is_floating_point() and tensor.device.type == device and tensor.dtype is not torch.float64
+            return tensor.to(dtype) if eligible else tensor
+
+        with torch.autocast(device, enabled=False):
+            y: Tensor = OPERATOR(rounded(input), rounded(weight), None if bias is None else rounded(bias), *numbers)
+        return y
+
+    return autocast
 
 
 def _vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Tensor, int]:
@@ -168,8 +171,9 @@ def _flops(input: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -
     return int(conv_flop_count(list(input), list(weight), list(out_shape), transposed=True))
 
 
-LIBRARY.impl("conv_transpose", _run, "CPU")
-LIBRARY.impl("conv_transpose", _autocast, "AutocastCPU")
+for _key, _device in (("CPU", "cpu"), ("CUDA", "cuda")):
+    LIBRARY.impl("conv_transpose", _run, _key)
+    LIBRARY.impl("conv_transpose", _autocast_on(_device), f"Autocast{_key}")
 library.register_fake("tconv::conv_transpose", _fake, lib=LIBRARY)
 library.register_autograd("tconv::conv_transpose", backward, setup_context=setup_context, lib=LIBRARY)
 library.register_vmap("tconv::conv_transpose", _vmap, lib=LIBRARY)

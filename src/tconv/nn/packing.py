@@ -31,16 +31,38 @@ class Stamps:
     """What some tensors were when they were last looked at; `fit` says whether they still are.
 
     PyTorch counts the writes to a tensor, but not those through `tensor.data` or a NumPy array that shares its memory:
-    so values are compared as well, all or some.
+    so values are compared as well, all or some. Not so on a GPU, whose memory cannot be read without waiting for it.
     """
 
     def __init__(self, tensors: Sequence[Tensor | None], forget: Callable[[object], object] | None = None):
         """`forget` is called when the memory of one of the tensors goes."""
-        self._native = _core.Stamps(list(tensors), private.to_dlpack)
+        native = all(tensor is None or tensor.is_cpu for tensor in tensors)
+        stamps = _core.Stamps(list(tensors), private.to_dlpack) if native else Places(tensors)
         # References to the memory, not to the tensors: torch.utils.swap_tensors refuses tensors with weak references.
         held = [t.untyped_storage() for t in tensors if t is not None] if forget is not None else []
         self._memory = [weakref.ref(storage, forget) for storage in held]
-        self.fit: Callable[[tuple[Tensor | None, ...], bool], bool] = self._native.fit
+        self.fit: Callable[[tuple[Tensor | None, ...], bool], bool] = stamps.fit
+
+
+class Places:
+    """Where some tensors were, and how many writes to them PyTorch had counted."""
+
+    def __init__(self, tensors: Sequence[Tensor | None]):
+        self._places = [None if tensor is None else _place(tensor) for tensor in tensors]
+
+    def fit(self, tensors: tuple[Tensor | None, ...], all: bool = False) -> bool:
+        """Whether they still are there, unwritten; `all` means nothing here."""
+        if len(tensors) != len(self._places):
+            return False
+        for tensor, place in zip(tensors, self._places, strict=True):
+            if (place is not None) if tensor is None else (_place(tensor) != place):
+                return False
+        return True
+
+
+def _place(tensor: Tensor) -> tuple[object, ...]:
+    lies = tensor.data_ptr(), tensor.shape, tensor.stride()
+    return tensor._version, tensor.dtype, tensor.get_device(), tensor.is_neg(), *lies
 
 
 # The numbers of a call; with the dtype that its tensors are rounded to first, where autocast is on.

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tconv.errors import TconvError
+from tconv.nn import private
 from tconv.nn.engine import Engine, Prepared, RefusedError, refusal
 from tconv.nn.folding import laws
 from tconv.nn.folding.extract import code_of
@@ -61,6 +62,8 @@ class Derivation:
         pixels = x.numel() // max(1, x.shape[1])
         if derived is not None and derived.stamps.fit(sources, pixels >= PIXELS_FOR_FULL_CHECK):
             return None if derived.prepared is None and derived.conv is None else derived
+        if private.capturing():  # to derive means to wait for the device; a CUDA graph holds the steps then
+            return None
         if self._met and not (self._seen is not None and self._seen.fit(sources, False)):
             self._seen = Stamps(sources) if refusal(**_named_weights(sources)) is None else None
             return None

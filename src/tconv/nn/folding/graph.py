@@ -49,7 +49,7 @@ class Folding:
         wanted: whether a convolution may be folded, by its node.
         winograd: whether Winograd's algorithm may be used; see `tconv.prepare`.
         alone: try every single convolution of stride 1 on the engine, not only those that gain by a rule.
-        autocast: whether the graph was captured under autocast, and runs under it.
+        autocast: the types of devices on which autocast was on when the graph was captured, and is when it runs.
         folds: what was folded, by name.
         skipped: what was not folded, with the reason.
     """
@@ -58,7 +58,7 @@ class Folding:
     wanted: Callable[[Node], bool] = lambda node: True
     winograd: bool = True
     alone: bool = False
-    autocast: bool = False
+    autocast: tuple[str, ...] = ()
     folds: dict[str, Fold] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     _met: Counter[str] = field(default_factory=Counter)
@@ -192,7 +192,7 @@ class Graph:
         autocast a convolution may have its input so, too, and rounds them all first.
         """
         kinds = {y.dtype, torch.float32} if y.dtype in HALF else {y.dtype}
-        rounds = self._folding.autocast and isinstance(step.part, Convolution | TransposedConvolution)
+        rounds = x.device.type in self._folding.autocast and isinstance(step.part, Convolution | TransposedConvolution)
         return all(t.device == x.device and t.dtype in kinds for t in (x, y, *tensors)) and (
             rounds or x.dtype == y.dtype
         )
