@@ -150,6 +150,6 @@ def test_float32_on_a_gpu_is_held_to_double_where_it_may_be_rounded(monkeypatch:
             monkeypatch.setattr(private, "tf32", lambda allowed=allowed: allowed)
             assert coarseness([on_gpu]) == (2.0**-10 if allowed else 0)
             assert finer([on_gpu]) is (torch.float64 if allowed else torch.float32)
-            assert coarseness([T.double(), on_gpu.half()]) == 2.0**-10
-        monkeypatch.setattr(private, "tf32", lambda: True)
-        assert coarseness([T]) == 0 and finer([T]) is torch.float32
+            assert coarseness([on_gpu.double(), on_gpu.half()]) == 2.0**-10
+    monkeypatch.setattr(private, "tf32", lambda: True)
+    assert coarseness([T]) == 0 and finer([T]) is torch.float32

@@ -76,9 +76,16 @@ class Prepared(Protocol):
 
 
 class Engine(Protocol):
-    """The contract. An engine is a value, imported when the first tensor of its device is met."""
+    """The contract. An engine is a value, imported when the first tensor of its device is met.
+
+    Attributes:
+        name: what it is called.
+        convolves: whether it computes convolutions of stride 1, as the transposed ones that they are, faster than
+            PyTorch by rule. Where it does not, they are folded by rule only where PyTorch's own can run them.
+    """
 
     name: str
+    convolves: bool
 
     def refusal(self, tensor: Tensor, dtype: torch.dtype | None = None) -> str | None:
         """Why the engine takes no plain, strided tensor like this one of its device; None if it does.

@@ -128,7 +128,7 @@ raw_stream: Callable[[int], int] = getattr(_C, "_cuda_getCurrentRawStream", _raw
 
 def capturing() -> bool:
     """Whether a CUDA graph is being captured on the current stream, where nothing may wait and nothing be derived."""
-    return _HAS_GPU and torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+    return _HAS_GPU and torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
 
 
 def profiling() -> bool:

@@ -112,7 +112,7 @@ class Derivation:
         except TconvError as error:  # numbers that are no transposed convolution
             raise NoFoldError(str(error)) from error
         linear, dtype = joined.linear, self.dtype
-        if isinstance(linear, Conv) and set(linear.stride) == {1}:
+        if isinstance(linear, Conv) and set(linear.stride) == {1} and self._engine.convolves:
             linear = laws.turned(linear)  # which the engine runs
         weight = linear.weight.to(dtype)
         if isinstance(linear, Conv):  # which PyTorch runs, with a weight laid out as the model's

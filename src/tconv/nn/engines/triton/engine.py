@@ -39,6 +39,7 @@ class Triton:
     """See `tconv.nn.engine.Engine`."""
 
     name = "tconv's kernels for GPUs"
+    convolves = False  # PyTorch's are at the limit of the tensor cores
 
     def __init__(
         self,

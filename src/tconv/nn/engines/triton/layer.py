@@ -38,10 +38,11 @@ class Form:
     Attributes:
         geometry, groups, activation, slope: as `tconv.prepare` takes them.
         in_channels, out_channels: of all groups.
-        dtype, device: of all tensors.
+        dtype, device: of all tensors; `index` is the device's, -1 for the CPU.
         bias: whether there is one.
         last: whether the weight is channels-last, so that results are.
         card: what is known of the device.
+        rounds: whether the device multiplies these numbers as TF32, where PyTorch's switches let it.
     """
 
     geometry: Geometry
@@ -55,6 +56,12 @@ class Form:
     bias: bool
     last: bool
     card: Card
+    index: int = field(init=False)
+    rounds: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", self.device.index if self.device.type == "cuda" else -1)
+        object.__setattr__(self, "rounds", self.dtype is torch.float32 and self.card.capability >= 80)
 
     def task(self, shape: Sequence[int], input_last: bool, output_last: bool, tf32: bool) -> Task:
         """The task of a call with an input of this shape, (batch, in_channels, *in_size)."""
@@ -104,9 +111,9 @@ class GpuLayer:
         form = self.form
         if input.dim() != form.geometry.ndim + 2:
             return self._without_batch(input, source, last)
-        tf32 = form.dtype is torch.float32 and private.tf32()
+        tf32 = form.rounds and private.tf32()
         ready = self._ready.get((input.shape, input.stride(), last, tf32))
-        if ready is None or input.dtype is not form.dtype or input.device != form.device or input.is_neg():
+        if ready is None or input.dtype is not form.dtype or input.get_device() != form.index or input.is_neg():
             ready = self._met(input, source, last, tf32)
         y = torch.empty_strided(ready.shape, ready.strides, dtype=form.dtype, device=form.device)
         self._launch(ready, input, y)
@@ -121,11 +128,11 @@ class GpuLayer:
     def run_into(self, input: Tensor, out: Tensor, source: Source) -> None:
         """See `tconv.nn.engine.Prepared`."""
         form = self.form
-        tf32 = form.dtype is torch.float32 and private.tf32()
+        tf32 = form.rounds and private.tf32()
         ready = self._ready.get((input.shape, input.stride(), out.stride(), tf32))
-        if ready is None or input.dtype is not form.dtype or input.device != form.device or input.is_neg():
+        if ready is None or input.dtype is not form.dtype or input.get_device() != form.index or input.is_neg():
             ready = self._met(input, source, out.stride(), tf32)
-        if out.shape != ready.shape or out.dtype is not form.dtype or out.device != form.device:
+        if out.shape != ready.shape or out.dtype is not form.dtype or out.get_device() != form.index:
             raise RefusedError(f"a result of shape {ready.shape} does not fit memory of shape {tuple(out.shape)}")
         self._launch(ready, input, out)
 
@@ -133,12 +140,12 @@ class GpuLayer:
         """See `tconv.nn.engine.Prepared`."""
         shape = input_shape if len(input_shape) == self.form.geometry.ndim + 2 else (1, *input_shape)
         output_last = last or self.form.last
-        found = self._planned(shape, last, output_last, self.form.dtype is torch.float32 and private.tf32())
+        found = self._planned(shape, last, output_last, self.form.rounds and private.tf32())
         return f"{found.describe()}, channels-{'last' if output_last else 'first'}"
 
     def _launch(self, ready: Ready, input: Tensor, y: Tensor) -> None:
         ready.readers.meet()
-        if self.form.device.type == "cuda" and torch.cuda.current_device() != self.form.device.index:
+        if self.form.index >= 0 and torch.cuda.current_device() != self.form.index:
             with torch.cuda.device(self.form.device):
                 self._enqueue(ready, input, y)
         else:
@@ -180,7 +187,7 @@ class GpuLayer:
         except TconvError as error:  # there is no output
             raise RefusedError(str(error)) from error
         if isinstance(found, Refusal):
-            raise RefusedError(found.reason)
+            raise RefusedError(f"the engine does not take {found.reason}")
         return found
 
     def _packed(self, found: Plan, source: Source) -> tuple[Packed, Shared | Alone]:

@@ -208,9 +208,7 @@ def _cells(task: Task, choice: Choice) -> Plan:
         task.dtype,
         task.tf32 and task.dtype == "float32",
     )
-    made = Plan(
-        task, choice, axes, joined, rows, columns, tiles, blocks * choice.split, layout, repacked, workspace=0
-    )
+    made = Plan(task, choice, axes, joined, rows, columns, tiles, blocks * choice.split, layout, repacked, workspace=0)
     partial = made.programs * choice.cells * choice.columns * 4 * (2 if pair else 1) if choice.split > 1 else 0
     return replace(made, workspace=made.repacked_bytes + partial)
 

@@ -32,18 +32,20 @@ class Shared:
 
     def meet(self) -> None:
         """Let the current stream read from here on."""
-        if private.capturing() and not self._held:
+        capturing = private.capturing()
+        if capturing and not self._held:
             _captured.append(self._tensors)
             self._held = True
         reader = private.raw_stream(self._index)
         if reader in self._readers:
             return
         stream = torch.cuda.current_stream(self._index)
-        if not private.capturing():  # a graph that is captured cannot wait; torch.cuda.graph has waited before
-            stream.wait_event(self._written)
-            self._readers.add(reader)
+        if capturing:  # a graph cannot wait for what is outside of it; torch.cuda.graph waited before it began
+            return
+        stream.wait_event(self._written)
         for tensor in self._tensors:
             tensor.record_stream(stream)
+        self._readers.add(reader)
 
 
 class Alone:
