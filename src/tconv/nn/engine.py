@@ -152,6 +152,11 @@ def engine_for(device_type: str) -> Engine | None:
     return engine
 
 
+def use(device_type: str, engine: Engine) -> None:
+    """Let an engine compute all tensors of a type of devices from now on, as tests and dry runs do."""
+    _loaded[device_type] = engine
+
+
 class Route(NamedTuple):
     """Who computes a call: an engine; or, because of `reason`, PyTorch's own operator."""
 
