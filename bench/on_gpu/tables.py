@@ -54,8 +54,8 @@ def summary(rows: Sequence[Row]) -> str:
 def _limits(limits: Ceilings) -> str:
     rates = ", ".join(f"{name} {rate / 1e12:.0f}" for name, rate in limits.multiply.items())
     return (
-        f"A kernel that copies moves {limits.copy / 1e12:.2f} TB/s, a matrix product computes (TFLOP/s) {rates}, and the "
-        f"smallest kernel takes {limits.smallest * 1e6:.1f} us. The floor of a layer is the longest of the three times."
+        f"A kernel that copies moves {limits.copy / 1e12:.2f} TB/s, a matrix product computes (TFLOP/s) {rates}, and "
+        f"the smallest kernel takes {limits.smallest * 1e6:.1f} us. A layer's floor is the longest of the three times."
     )
 
 
@@ -67,9 +67,8 @@ def _layers(rows: Sequence[Row], dtype: str) -> str:
     own = [row for row in rows if row.dtype == dtype]
     names = [name for name in (*THEIRS, "compiled", *OURS) if any(name in row.device for row in own)]
     lines = [f"## Layers in {dtype}", "", summary(own), ""]
-    lines.append(
-        f"| layer, x batch | floor | {' | '.join(names)} | floors | x PyTorch | enqueue: PyTorch, tconv | error |"
-    )
+    heads = ["layer, x batch", "floor", *names, "floors", "x PyTorch", "enqueue: PyTorch, tconv", "error"]
+    lines.append(f"| {' | '.join(heads)} |")
     lines.append("| --- " + "| ---: " * (len(names) + 5) + "|")
     for row in own:
         best, speed = row.best(OURS), row.speed()
