@@ -10,6 +10,8 @@ import triton.language as tl
 from tconv.nn.engines.triton.kernels.finishing import activated, outputs_of, within
 from tconv.nn.engines.triton.kernels.placing import cells_of, phase_of, tile_of
 
+UNROLLED = tl.constexpr(8)  # taps
+
 
 @triton.jit
 def across(places, ROWS: tl.constexpr):
@@ -30,6 +32,32 @@ def along(channels, ROWS: tl.constexpr):
 
 
 @triton.jit
+def tap(
+    acc, images, over, sources, inside, w, channel, exists, i2, t2, taps2, size, ins, total, line, strides,
+    A: tl.constexpr, ROWS: tl.constexpr, ROWS_OF_ALL: tl.constexpr,
+):  # fmt: skip
+    """The sums with one more tap. In rows of all phases a lane has taps of its own, and may have fewer than others."""
+    h = i2 - t2 * A.step
+    reads = inside
+    if ROWS_OF_ALL:
+        reads = reads & (taps2 > t2)
+    if not A.inside:
+        reads = reads & (h >= 0) & (h < size)
+    places = images + (across(tl.where(reads, over + h * strides[4], 0), ROWS) + sources)
+    mask = across(reads, ROWS) & along(exists, ROWS)
+    for j in range(ins):
+        v = tl.load(places + j * strides[1], mask=mask, other=0.0).to(tl.float32)
+        if ROWS_OF_ALL:
+            weights = w + (along(channel, ROWS) + across((line * ins + j) * total, ROWS))
+            f = tl.load(weights, mask=mask, other=0.0).to(tl.float32)
+        else:
+            weights = w + (along(channel, ROWS) + (line * ins + j) * total)
+            f = tl.load(weights, mask=along(exists, ROWS), other=0.0).to(tl.float32)
+        acc = tl.where(mask, acc + v * f, acc)
+    return acc
+
+
+@triton.jit
 def tapped(
     x, w, ins, outs, total, size, own, shifts, tile_m, tile_n, q, batch, strides,
     A0: tl.constexpr, A1: tl.constexpr, A2: tl.constexpr, NDIM: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
@@ -37,10 +65,11 @@ def tapped(
 ):  # fmt: skip
     """The sums of one tile: (channels, places) in rows and pairs, else (places, channels)."""
     ROWS: tl.constexpr = STORE != "columns"
+    ROWS_OF_ALL: tl.constexpr = STORE == "rows"
     image, c0, c1, c2, live = cells_of(tile_m, BM, 1, 0, q[0], q[1], q[2], batch, NDIM)
     start0, first0, taps0 = phase_of(own[0], shifts[0], A0)
     start1, first1, taps1 = phase_of(own[1], shifts[1], A1)
-    if STORE == "rows":
+    if ROWS_OF_ALL:
         start2, first2, taps2 = phase_of(c2 % A2.stride, shifts[2], A2)
         i2 = c2 // A2.stride + start2
     else:
@@ -73,23 +102,18 @@ def tapped(
                 inside = inside & (h0 >= 0) & (h0 < size[0])
             if not A1.inside:
                 inside = inside & (h1 >= 0) & (h1 < size[1])
-            for t2 in range(A2.most):
-                h2 = i2 - t2 * A2.step
-                reads = inside & (t2 < taps2)
-                if not A2.inside:
-                    reads = reads & (h2 >= 0) & (h2 < size[2])
-                places = images + (across(tl.where(reads, over + h2 * strides[4], 0), ROWS) + sources)
-                mask = across(reads, ROWS) & along(exists, ROWS)
-                tap = plane * A2.kernel + first2 + t2 * A2.every
-                for j in range(ins):
-                    v = tl.load(places + j * strides[1], mask=mask, other=0.0).to(tl.float32)
-                    line = (tap * ins + j) * total
-                    if STORE == "rows":
-                        f = tl.load(w + (along(channel, ROWS) + across(line, ROWS)), mask=mask, other=0.0)
-                    else:
-                        known = (along(exists, ROWS)) & (t2 < taps2)
-                        f = tl.load(w + (along(channel, ROWS) + line), mask=known, other=0.0)
-                    acc = tl.where(mask, acc + v * f.to(tl.float32), acc)
+            if A2.most <= UNROLLED and (ROWS_OF_ALL or A2.kernel % A2.every == 0 and A2.common == 1):
+                for t2 in tl.static_range(A2.most):
+                    acc = tap(
+                        acc, images, over, sources, inside, w, channel, exists, i2, t2, taps2, size[2], ins, total,
+                        plane * A2.kernel + first2 + t2 * A2.every, strides, A2, ROWS, ROWS_OF_ALL,
+                    )  # fmt: skip
+            else:
+                for t2 in range(A2.most if ROWS_OF_ALL else taps2):
+                    acc = tap(
+                        acc, images, over, sources, inside, w, channel, exists, i2, t2, taps2, size[2], ins, total,
+                        plane * A2.kernel + first2 + t2 * A2.every, strides, A2, ROWS, ROWS_OF_ALL,
+                    )  # fmt: skip
     return acc
 
 
