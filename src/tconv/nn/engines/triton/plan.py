@@ -101,8 +101,14 @@ class Plan:
     @property
     def own_phases(self) -> int:
         """Phases with blocks of their own; the two of a pair share theirs."""
-        phases = prod(axis.own_phases for axis in self.axes)
-        return phases // 2 if self.choice.store == "pair" else phases
+        outer = self.axes[0].own_phases * self.axes[1].own_phases
+        last = 1 if self.choice.store == "pair" or self.lanes_are_outputs else self.axes[2].own_phases
+        return outer * last
+
+    @property
+    def lanes_are_outputs(self) -> bool:
+        """Whether lanes of a tile are all outputs of the last axis, instead of cells of a phase."""
+        return self.layout.depthwise and self.choice.store == "rows"
 
     @property
     def repacked_bytes(self) -> int:

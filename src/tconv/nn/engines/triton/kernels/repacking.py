@@ -1,0 +1,36 @@
+"""The channels of each place brought together, so that the kernel that follows reads 16 bytes at a time."""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit(do_not_specialize=["batch", "channels", "n0", "n1", "n2", "pitch_units", "xb", "xc", "x0", "x1", "x2"])
+def repacking(
+    x, z, batch, channels, n0, n1, n2, pitch_units, xb, xc, x0, x1, x2,
+    BP: tl.constexpr, BC: tl.constexpr, PITCH: tl.constexpr, X: tl.constexpr, XNEAR: tl.constexpr, N: tl.constexpr,
+    WIDE: tl.constexpr,
+):  # fmt: skip
+    """A tile of `BP` places by `BC` channels, from an input of any strides to (batch, places, pitch).
+
+    What lies between the channels and the pitch is not written, and not read later. `n2` comes in units of `N`.
+    """
+    pitch = pitch_units * PITCH
+    last = n2 * N
+    near = 1 if XNEAR == "place" else x2 * X
+    size = n0 * n1 * last
+    tiles = tl.cdiv(size, BP)
+    block = tl.program_id(0)
+    image = block // tiles
+    place = block % tiles * BP + tl.arange(0, BP)
+    channel = tl.program_id(1) * BC + tl.arange(0, BC)
+    i2, i1, i0 = place % last, place // last % n1, place // last // n1
+    step = channel
+    if WIDE:
+        i2, i1, i0, step = i2.to(tl.int64), i1.to(tl.int64), i0.to(tl.int64), channel.to(tl.int64)
+    far = x + image.to(tl.int64) * xb * X
+    mask = (channel < channels)[:, None] & (place < size)[None, :]
+    places = i2 * near + i1 * (x1 * X) + i0 * (x0 * X)
+    v = tl.load(far + (places[None, :] + (step * (xc * X))[:, None]), mask=mask, other=0.0)
+    base = z + image.to(tl.int64) * size * pitch
+    to = place.to(tl.int64) if WIDE else place
+    tl.store(base + (to[:, None] * pitch + channel[None, :]), tl.trans(v), mask=tl.trans(mask))
