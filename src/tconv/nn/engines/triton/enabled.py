@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -116,3 +116,11 @@ def with_gradients(architecture: str, triton: str | None, known: Mapping[tuple[s
     """Whether calls that need gradients run on the engine: where that was measured to be faster."""
     pair = known.get((architecture, triton or ""))
     return pair is not None and pair.gradients
+
+
+def add(pair: Pair, path: Path = PAIRS) -> Path:
+    """List a pair, in place of an older entry for the same; returns where."""
+    others = [asdict(each) for key, each in pairs(path).items() if key != (pair.architecture, pair.triton)]
+    path.write_text(json.dumps({"pairs": [*others, asdict(pair)]}, indent=2) + "\n")
+    pairs.cache_clear()
+    return path

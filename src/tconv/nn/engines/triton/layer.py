@@ -16,7 +16,7 @@ from tconv.nn.engine import Ints, RefusedError, Source
 from tconv.nn.engines.layouts import by_channels
 from tconv.nn.engines.triton.cards import Card
 from tconv.nn.engines.triton.launch import Launcher, launcher
-from tconv.nn.engines.triton.packing import Packed, pack
+from tconv.nn.engines.triton.packing import Packed, finite, pack
 from tconv.nn.engines.triton.plan import Layout, Plan, Refusal, plan
 from tconv.nn.engines.triton.streams import Alone, Shared
 from tconv.nn.engines.triton.task import Task
@@ -193,8 +193,9 @@ class GpuLayer:
     def _packed(self, found: Plan, source: Source) -> tuple[Packed, Shared | Alone]:
         kept = self._packs.get(found.layout)
         if kept is None:
-            with torch.no_grad():
-                packed = pack(found.layout, *source())
+            packed = pack(found.layout, *source())
+            if not finite(packed):  # PyTorch's may be NaN in other places than the definition says, but is PyTorch's
+                raise RefusedError("a weight is NaN or Inf, which products with zeros at the border would spread")
             tensors = [packed.weight] if packed.bias is None else [packed.weight, packed.bias]
             kept = packed, Shared(tensors) if packed.weight.is_cuda else Alone()
             self._packs[found.layout] = kept
