@@ -75,7 +75,7 @@ def _cells(plan: Plan, x: Lying, y: Lying) -> Launch:
     ins, pitch, outs, q2 = unit(task.ins), unit(plan.layout.pitch), unit(task.outs), unit(axes[2].cells)
     numbers = (task.batch, task.groups, *plan.tiles, task.ins // ins, plan.layout.pitch // pitch, task.outs // outs)
     sizes = [axis.in_size for axis in axes] + [axis.out_size for axis in axes]
-    cells = (axes[0].cells, axes[1].cells, axes[2].cells // q2, *(axis.shift for axis in axes))
+    cells = (axes[0].cells, axes[1].cells, axes[2].cells // q2)
     own = {"EVEN": task.ins % choice.depth == 0, "PRECISION": "tf32" if plan.layout.rounded else "ieee"}
     units = {"INS": ins, "PITCH": pitch, "OUTS": outs, "Q": q2, "X": x.unit, "Y": y.unit}
     near = {"XNEAR": x.near, "YNEAR": y.near, "WIDE": x.far or y.far}
@@ -118,9 +118,14 @@ def _repacked(plan: Plan) -> Lying:
 
 def _repacking(plan: Plan, x: Lying) -> Launch:
     task, (n0, n1, n2) = plan.task, (axis.in_size for axis in plan.axes)
+    x = x.in_ones() if x.near == "channel" else x  # between places then lies what no vector could read anyway
+    if x.near == "place" and all(
+        size == 1 or stride * x.unit == dense
+        for size, stride, dense in ((n1, x.strides[3], n2), (n0, x.strides[2], n1 * n2))
+    ):
+        n0, n1, n2 = 1, 1, n0 * n1 * n2  # one axis, whose size is more often a multiple of a vector's
     n, pitch = unit(n2), unit(plan.repacked)
     tiles = -(-(n0 * n1 * n2) // PLACES)
-    x = x.in_ones() if x.near == "channel" else x  # between places then lies what no vector could read anyway
     constants = {"BP": PLACES, "BC": CHANNELS, "PITCH": pitch, "X": x.unit, "XNEAR": x.near, "N": n, "WIDE": x.far}
     return Launch(
         "repacking",
@@ -139,7 +144,7 @@ def _depthwise(plan: Plan, x: Lying, y: Lying) -> Launch:
     total, q2 = unit(task.out_channels), unit(last)
     numbers = (task.batch, *plan.tiles, task.ins, task.outs, task.out_channels // total)
     sizes = [axis.in_size for axis in axes] + [axis.out_size for axis in axes]
-    cells = (axes[0].cells, axes[1].cells, last // q2, *(axis.shift for axis in axes))
+    cells = (axes[0].cells, axes[1].cells, last // q2)
     tile = {"BM": choice.cells, "BN": choice.columns, "STORE": choice.store}
     multiplied = {"MULTIPLIED": task.ins > 1 or task.outs > 1}
     units = {"TOTAL": total, "Q": q2, "X": x.unit, "Y": y.unit}

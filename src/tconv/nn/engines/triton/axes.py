@@ -25,11 +25,12 @@ class Constants(NamedTuple):
 
     Attributes:
         kernel, stride, dilation: of the axis.
-        rest: crop_lo modulo stride.
+        shift, rest: crop_lo divided by stride, rounded down, and what is left.
         common: the greatest common divisor of stride and dilation: only its multiples are residues with taps.
         every: taps of one phase lie so many apart: stride / common.
         step: and the inputs that they read so many: dilation / common.
         inverse: of `step`, modulo `every`.
+        most: the most taps that a phase has.
         together: whether the phases of a cell are computed together.
         inside: no tap of any cell meets a place beyond the input.
         full: no cell has an output beyond the window.
@@ -38,19 +39,16 @@ class Constants(NamedTuple):
     kernel: int
     stride: int
     dilation: int
+    shift: int
     rest: int
     common: int
     every: int
     step: int
     inverse: int
+    most: int
     together: bool
     inside: bool
     full: bool
-
-    @property
-    def most(self) -> int:
-        """The most taps that a phase has."""
-        return -(-self.kernel // self.every)
 
 
 class OwnPhase(NamedTuple):
@@ -69,14 +67,12 @@ class AxisPlan:
         constants: see there.
         in_size, out_size: of input and output.
         cells: how many there are.
-        shift: crop_lo divided by stride, rounded down.
     """
 
     constants: Constants
     in_size: int
     out_size: int
     cells: int
-    shift: int
 
     @property
     def own_phases(self) -> int:
@@ -89,7 +85,7 @@ class AxisPlan:
         return self.constants.stride if self.constants.together else 1
 
 
-def own_phase(constants: Constants, shift: int, phase: int) -> OwnPhase:
+def own_phase(constants: Constants, phase: int) -> OwnPhase:
     """The phase of the outputs stride*q + phase.
 
     The residue (phase + rest) mod stride has taps if `common` divides it; the first is the k with dilation*k = residue
@@ -98,7 +94,7 @@ def own_phase(constants: Constants, shift: int, phase: int) -> OwnPhase:
     carried, residue = divmod(phase + constants.rest, constants.stride)
     first = residue // constants.common * constants.inverse % constants.every
     taps = max(0, -((first - constants.kernel) // constants.every)) if residue % constants.common == 0 else 0
-    return OwnPhase(shift + carried - constants.dilation * first // constants.stride, first, taps)
+    return OwnPhase(constants.shift + carried - constants.dilation * first // constants.stride, first, taps)
 
 
 def axis_plan(axis: Axis, in_size: int, out_size: int, together: bool) -> AxisPlan:
@@ -110,10 +106,10 @@ def axis_plan(axis: Axis, in_size: int, out_size: int, together: bool) -> AxisPl
     common = gcd(stride, dilation)
     every, step = stride // common, dilation // common
     inverse = pow(step, -1, every) if every > 1 else 0
-    numbers = axis.kernel, stride, dilation, rest, common, every, step, inverse, together
-    loose = AxisPlan(Constants(*numbers, False, False), in_size, out_size, cells, shift)
+    numbers = axis.kernel, stride, dilation, shift, rest, common, every, step, inverse, -(-axis.kernel // every), together
+    loose = AxisPlan(Constants(*numbers, False, False), in_size, out_size, cells)
     full = cells * stride == out_size and not (together and rest)
-    return AxisPlan(Constants(*numbers, _inside(loose), full), in_size, out_size, cells, shift)
+    return AxisPlan(Constants(*numbers, _inside(loose), full), in_size, out_size, cells)
 
 
 def may_join(axis: Axis) -> bool:
@@ -125,11 +121,11 @@ def _inside(axis: AxisPlan) -> bool:
     """Whether every place that a cell reads is one of the input."""
     constants = axis.constants
     if constants.together:
-        lowest, highest = axis.shift - constants.most + 1, axis.shift
+        lowest, highest = constants.shift - constants.most + 1, constants.shift
     elif constants.stride > MANY:
         return False
     else:
-        phases = [own_phase(constants, axis.shift, r) for r in range(constants.stride)]
+        phases = [own_phase(constants, r) for r in range(constants.stride)]
         reading = [phase for phase in phases if phase.taps]
         lowest = min((p.start - (p.taps - 1) * constants.step for p in reading), default=0)
         highest = max((p.start for p in reading), default=0)

@@ -9,20 +9,21 @@ from tconv.nn.engines.triton.kernels.placing import cells_of, columns_of, phase_
 
 @triton.jit
 def summed(
-    x, w, part, group, ins, pitch, outs, size, own, shifts, tile_m, tile_n, q, batch, strides,
+    x, w, part, group, ins, pitch, outs, size, own, tile_m, tile_n, q, batch, strides,
     A0: tl.constexpr, A1: tl.constexpr, A2: tl.constexpr, NDIM: tl.constexpr, PATCH: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, JOINED: tl.constexpr, COLUMNS: tl.constexpr,
-    SPLIT: tl.constexpr, EVEN: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
+    SPLIT: tl.constexpr, EVEN: tl.constexpr, PRECISION: tl.constexpr, SCALE: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """The sums (cells, columns) of one tile and phase, or a part of them.
 
     Taps and pieces of channels are one loop, so that loads of the next tap are under way while one is multiplied. A
-    place beyond the input counts as zeros, and the address of its load lies within the image all the same.
+    place beyond the input counts as zeros, and the address of its load lies within the image all the same. The strides
+    of the axes come in units of `SCALE`, by which an offset is multiplied last, where the compiler sees it.
     """
     image, c0, c1, c2, live = cells_of(tile_m, BM, 1, PATCH, q[0], q[1], q[2], batch, NDIM)
-    start0, first0, taps0 = phase_of(own[0], shifts[0], A0)
-    start1, first1, taps1 = phase_of(own[1], shifts[1], A1)
-    start2, first2, taps2 = phase_of(own[2], shifts[2], A2)
+    start0, first0, taps0 = phase_of(own[0], A0)
+    start1, first1, taps1 = phase_of(own[1], A1)
+    start2, first2, taps2 = phase_of(own[2], A2)
     i0, i1, i2 = c0 + start0, c1 + start1, c2 + start2
     step0, step1, step2 = A0.step * strides[2], A1.step * strides[3], A2.step * strides[4]
     if WIDE:
@@ -72,6 +73,7 @@ def summed(
         places = rows - back
         if not (A0.inside and A1.inside and A2.inside):
             places = tl.where(reads, places, 0)
+        places = places * SCALE
         if WIDE:
             channels = k.to(tl.int64) * strides[1]
         else:
@@ -115,13 +117,13 @@ def block_of(
 @triton.jit(
     do_not_specialize=[
         "batch", "groups", "tiles_m", "tiles_n", "ins_units", "pitch_units", "outs_units", "n0", "n1", "n2",
-        "o0", "o1", "o2", "q0", "q1", "q2_units", "h0", "h1", "h2", "xb", "xc", "x0", "x1", "x2", "yb", "yc", "y0",
+        "o0", "o1", "o2", "q0", "q1", "q2_units", "xb", "xc", "x0", "x1", "x2", "yb", "yc", "y0",
         "y1", "y2", "slope",
     ]
 )  # fmt: skip
 def cells(
     x, w, bias, y, partial, batch, groups, tiles_m, tiles_n, ins_units, pitch_units, outs_units,
-    n0, n1, n2, o0, o1, o2, q0, q1, q2_units, h0, h1, h2, xb, xc, x0, x1, x2, yb, yc, y0, y1, y2, slope,
+    n0, n1, n2, o0, o1, o2, q0, q1, q2_units,  xb, xc, x0, x1, x2, yb, yc, y0, y1, y2, slope,
     A0: tl.constexpr, A1: tl.constexpr, A2: tl.constexpr, NDIM: tl.constexpr, PATCH: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr, SPLIT: tl.constexpr,
     STORE: tl.constexpr, JOINED: tl.constexpr, COLUMNS: tl.constexpr, EVEN: tl.constexpr, PRECISION: tl.constexpr,
@@ -133,7 +135,7 @@ def cells(
     Args:
         x, w, bias, y: input, packed weights, biases in float32, output.
         partial: parts of sums in float32.
-        n0 .. n2, o0 .. o2, q0 .. q2: sizes of input and output, cells; h0 .. h2: shifts, as in `AxisPlan`.
+        n0 .. n2, o0 .. o2, q0 .. q2: sizes of input and output, cells.
         xb .. x2, yb .. y2: strides of batch, channel and axes.
         A0, A1, A2: `Constants` of the axes.
         INS, PITCH, OUTS, Q, X, Y: units of channels, pitch, cells of the last axis, and strides.
@@ -143,8 +145,9 @@ def cells(
     ins, pitch, outs, q2 = ins_units * INS, pitch_units * PITCH, outs_units * OUTS, q2_units * Q
     reading = (xb * X, xc * X, x0 * X, x1 * X, x2 * X)
     writing = (yb * Y, yc * Y, y0 * Y, y1 * Y, y2 * Y)
+    SCALE: tl.constexpr = X if XNEAR == "channel" else 1
     if XNEAR == "channel":
-        reading = (xb * X, 1, x0 * X, x1 * X, x2 * X)
+        reading = (xb * X, 1, x0, x1, x2)
     elif XNEAR == "place":
         reading = (xb * X, xc * X, x0 * X, x1 * X, 1)
     if YNEAR == "channel":
@@ -155,17 +158,17 @@ def cells(
     blocks = tl.num_programs(0) // SPLIT
     group, tile_m, tile_n, own = block_of(block % blocks, groups, tiles_m, tiles_n, A0, A1, A2, GROUP, STORE == "pair")
     part = block // blocks
-    size, out, q, shifts = (n0, n1, n2), (o0, o1, o2), (q0, q1, q2), (h0, h1, h2)
+    size, out, q = (n0, n1, n2), (o0, o1, o2), (q0, q1, q2)
     first = summed(
-        x, w, part, group, ins, pitch, outs, size, own, shifts, tile_m, tile_n, q, batch, reading,
-        A0, A1, A2, NDIM, PATCH, BM, BN, BK, JOINED, COLUMNS, SPLIT, EVEN, PRECISION, WIDE,
+        x, w, part, group, ins, pitch, outs, size, own, tile_m, tile_n, q, batch, reading,
+        A0, A1, A2, NDIM, PATCH, BM, BN, BK, JOINED, COLUMNS, SPLIT, EVEN, PRECISION, SCALE, WIDE,
     )  # fmt: skip
     second = first
     if STORE == "pair":
         other = (own[0], own[1], own[2] + 1)
         second = summed(
-            x, w, part, group, ins, pitch, outs, size, other, shifts, tile_m, tile_n, q, batch, reading,
-            A0, A1, A2, NDIM, PATCH, BM, BN, BK, JOINED, COLUMNS, SPLIT, EVEN, PRECISION, WIDE,
+            x, w, part, group, ins, pitch, outs, size, other, tile_m, tile_n, q, batch, reading,
+            A0, A1, A2, NDIM, PATCH, BM, BN, BK, JOINED, COLUMNS, SPLIT, EVEN, PRECISION, SCALE, WIDE,
         )  # fmt: skip
     if SPLIT > 1:
         HALVES: tl.constexpr = 2 if STORE == "pair" else 1

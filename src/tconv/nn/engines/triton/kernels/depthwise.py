@@ -34,7 +34,7 @@ def along(channels, ROWS: tl.constexpr):
 @triton.jit
 def tap(
     acc, images, over, sources, inside, w, channel, exists, i2, t2, taps2, size, ins, total, line, strides,
-    A: tl.constexpr, ROWS: tl.constexpr, ROWS_OF_ALL: tl.constexpr,
+    A: tl.constexpr, ROWS: tl.constexpr, ROWS_OF_ALL: tl.constexpr, MULTIPLIED: tl.constexpr, SCALE: tl.constexpr,
 ):  # fmt: skip
     """The sums with one more tap. In rows of all phases a lane has taps of its own, and may have fewer than others."""
     h = i2 - t2 * A.step
@@ -43,37 +43,43 @@ def tap(
         reads = reads & (taps2 > t2)
     if not A.inside:
         reads = reads & (h >= 0) & (h < size)
-    places = images + (across(tl.where(reads, over + h * strides[4], 0), ROWS) + sources)
+    places = images + (across(tl.where(reads, over + h * strides[4], 0) * SCALE, ROWS) + sources)
     mask = across(reads, ROWS) & along(exists, ROWS)
-    for j in range(ins):
-        v = tl.load(places + j * strides[1], mask=mask, other=0.0).to(tl.float32)
-        if ROWS_OF_ALL:
-            weights = w + (along(channel, ROWS) + across((line * ins + j) * total, ROWS))
-            f = tl.load(weights, mask=mask, other=0.0).to(tl.float32)
-        else:
-            weights = w + (along(channel, ROWS) + (line * ins + j) * total)
-            f = tl.load(weights, mask=along(exists, ROWS), other=0.0).to(tl.float32)
+    if ROWS_OF_ALL:
+        weights = w + (along(channel, ROWS) + across(line * (ins * total), ROWS))
+        known = mask
+    else:
+        weights = w + (along(channel, ROWS) + line * (ins * total))
+        known = along(exists, ROWS)
+    if MULTIPLIED:
+        for j in range(ins):
+            v = tl.load(places + j * strides[1], mask=mask, other=0.0).to(tl.float32)
+            f = tl.load(weights + j * total, mask=known, other=0.0).to(tl.float32)
+            acc = tl.where(mask, acc + v * f, acc)
+    else:
+        v = tl.load(places, mask=mask, other=0.0).to(tl.float32)
+        f = tl.load(weights, mask=known, other=0.0).to(tl.float32)
         acc = tl.where(mask, acc + v * f, acc)
     return acc
 
 
 @triton.jit
 def tapped(
-    x, w, ins, outs, total, size, own, shifts, tile_m, tile_n, q, batch, strides,
+    x, w, ins, outs, total, size, own, tile_m, tile_n, q, batch, strides,
     A0: tl.constexpr, A1: tl.constexpr, A2: tl.constexpr, NDIM: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
-    STORE: tl.constexpr, MULTIPLIED: tl.constexpr, WIDE: tl.constexpr,
+    STORE: tl.constexpr, MULTIPLIED: tl.constexpr, SCALE: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """The sums of one tile: (channels, places) in rows and pairs, else (places, channels)."""
     ROWS: tl.constexpr = STORE != "columns"
     ROWS_OF_ALL: tl.constexpr = STORE == "rows"
     image, c0, c1, c2, live = cells_of(tile_m, BM, 1, 0, q[0], q[1], q[2], batch, NDIM)
-    start0, first0, taps0 = phase_of(own[0], shifts[0], A0)
-    start1, first1, taps1 = phase_of(own[1], shifts[1], A1)
+    start0, first0, taps0 = phase_of(own[0], A0)
+    start1, first1, taps1 = phase_of(own[1], A1)
     if ROWS_OF_ALL:
-        start2, first2, taps2 = phase_of(c2 % A2.stride, shifts[2], A2)
+        start2, first2, taps2 = phase_of(c2 % A2.stride, A2)
         i2 = c2 // A2.stride + start2
     else:
-        start2, first2, taps2 = phase_of(own[2] + tile_n * 0, shifts[2], A2)
+        start2, first2, taps2 = phase_of(own[2] + tile_n * 0, A2)
         i2 = c2 + start2
     i0, i1 = c0 + start0, c1 + start1
     channel = tile_n * BN + tl.arange(0, BN)
@@ -106,13 +112,13 @@ def tapped(
                 for t2 in tl.static_range(A2.most):
                     acc = tap(
                         acc, images, over, sources, inside, w, channel, exists, i2, t2, taps2, size[2], ins, total,
-                        plane * A2.kernel + first2 + t2 * A2.every, strides, A2, ROWS, ROWS_OF_ALL,
+                        plane * A2.kernel + first2 + t2 * A2.every, strides, A2, ROWS, ROWS_OF_ALL, MULTIPLIED, SCALE,
                     )  # fmt: skip
             else:
                 for t2 in range(A2.most if ROWS_OF_ALL else taps2):
                     acc = tap(
                         acc, images, over, sources, inside, w, channel, exists, i2, t2, taps2, size[2], ins, total,
-                        plane * A2.kernel + first2 + t2 * A2.every, strides, A2, ROWS, ROWS_OF_ALL,
+                        plane * A2.kernel + first2 + t2 * A2.every, strides, A2, ROWS, ROWS_OF_ALL, MULTIPLIED, SCALE,
                     )  # fmt: skip
     return acc
 
@@ -120,12 +126,12 @@ def tapped(
 @triton.jit(
     do_not_specialize=[
         "batch", "tiles_m", "tiles_n", "ins", "outs", "total_units", "n0", "n1", "n2", "o0", "o1", "o2", "q0", "q1",
-        "q2_units", "h0", "h1", "h2", "xb", "xc", "x0", "x1", "x2", "yb", "yc", "y0", "y1", "y2", "slope",
+        "q2_units", "xb", "xc", "x0", "x1", "x2", "yb", "yc", "y0", "y1", "y2", "slope",
     ]
 )  # fmt: skip
 def depthwise(
     x, w, bias, y, batch, tiles_m, tiles_n, ins, outs, total_units, n0, n1, n2, o0, o1, o2, q0, q1, q2_units,
-    h0, h1, h2, xb, xc, x0, x1, x2, yb, yc, y0, y1, y2, slope,
+     xb, xc, x0, x1, x2, yb, yc, y0, y1, y2, slope,
     A0: tl.constexpr, A1: tl.constexpr, A2: tl.constexpr, NDIM: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
     STORE: tl.constexpr, MULTIPLIED: tl.constexpr, BIAS: tl.constexpr, ACTIVATION: tl.constexpr, TOTAL: tl.constexpr,
     Q: tl.constexpr, X: tl.constexpr, Y: tl.constexpr, XNEAR: tl.constexpr, YNEAR: tl.constexpr, WIDE: tl.constexpr,
@@ -141,29 +147,30 @@ def depthwise(
     total, q2 = total_units * TOTAL, q2_units * Q
     reading = (xb * X, xc * X, x0 * X, x1 * X, x2 * X)
     writing = (yb * Y, yc * Y, y0 * Y, y1 * Y, y2 * Y)
+    SCALE: tl.constexpr = X if XNEAR == "channel" else 1
     if XNEAR == "channel":
-        reading = (xb * X, 1, x0 * X, x1 * X, x2 * X)
+        reading = (xb * X, 1, x0, x1, x2)
     elif XNEAR == "place":
         reading = (xb * X, xc * X, x0 * X, x1 * X, 1)
     if YNEAR == "channel":
         writing = (yb * Y, 1, y0 * Y, y1 * Y, y2 * Y)
     elif YNEAR == "place":
         writing = (yb * Y, yc * Y, y0 * Y, y1 * Y, 1)
-    size, out, q, shifts = (n0, n1, n2), (o0, o1, o2), (q0, q1, q2), (h0, h1, h2)
+    size, out, q = (n0, n1, n2), (o0, o1, o2), (q0, q1, q2)
     tile_m, n = tile_of(tl.program_id(0), tiles_m, tiles_n * (A0.stride * P1 * P2), 1)
     tile_n = n % tiles_n
     phase = n // tiles_n
     own = (phase // (P1 * P2), phase // P2 % P1, phase % P2)
     acc = tapped(
-        x, w, ins, outs, total, size, own, shifts, tile_m, tile_n, q, batch, reading,
-        A0, A1, A2, NDIM, BM, BN, STORE, MULTIPLIED, WIDE,
+        x, w, ins, outs, total, size, own, tile_m, tile_n, q, batch, reading,
+        A0, A1, A2, NDIM, BM, BN, STORE, MULTIPLIED, SCALE, WIDE,
     )  # fmt: skip
     WOVEN: tl.constexpr = 2 if STORE == "pair" else 1
     if STORE == "pair":
         other = (own[0], own[1], own[2] + 1)
         second = tapped(
-            x, w, ins, outs, total, size, other, shifts, tile_m, tile_n, q, batch, reading,
-            A0, A1, A2, NDIM, BM, BN, STORE, MULTIPLIED, WIDE,
+            x, w, ins, outs, total, size, other, tile_m, tile_n, q, batch, reading,
+            A0, A1, A2, NDIM, BM, BN, STORE, MULTIPLIED, SCALE, WIDE,
         )  # fmt: skip
         acc = tl.interleave(acc, second)
     image, c0, c1, c2, live = cells_of(tile_m, BM * WOVEN, WOVEN, 0, q[0], q[1], q[2], batch, NDIM)

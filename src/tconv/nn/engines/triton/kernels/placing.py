@@ -44,26 +44,29 @@ def cells_of(
             at = at // q0
         else:
             c0 = at * 0
-        return at, c0, c1, c2, live
-    WIDE: tl.constexpr = PATCH * WOVEN
-    HIGH: tl.constexpr = LANES // WIDE
-    across = tl.cdiv(q2, PATCH)
-    down = tl.cdiv(q1, HIGH)
-    c2 = tile % across * WIDE + lane % WIDE
-    c1 = tile // across % down * HIGH + lane // WIDE
-    plane = tile // across // down + lane * 0
-    return plane // q0, plane % q0, c1, c2, (c1 < q1) & (c2 < width)
+        image = at
+    else:
+        WIDE: tl.constexpr = PATCH * WOVEN
+        HIGH: tl.constexpr = LANES // WIDE
+        over = tl.cdiv(q2, PATCH)
+        down = tl.cdiv(q1, HIGH)
+        c2 = tile % over * WIDE + lane % WIDE
+        c1 = tile // over % down * HIGH + lane // WIDE
+        plane = tile // over // down + lane * 0
+        live = (c1 < q1) & (c2 < width)
+        image, c0 = plane // q0, plane % q0
+    return image, c0, c1, c2, live
 
 
 @triton.jit
-def phase_of(phase, shift, AXIS: tl.constexpr):
+def phase_of(phase, AXIS: tl.constexpr):
     """Of a phase with blocks of its own: which input its first cell reads, its first tap, and how many taps.
 
     As `own_phase` in axes.py; the sums are not negative, so that divisions round down. With the phases together: the
     same of all of them, but for the phase itself, which is added to the tap where columns are looked at.
     """
     if AXIS.together:
-        start = shift
+        start = phase * 0 + AXIS.shift
         first = phase * 0
         taps = phase * 0 + AXIS.kernel // AXIS.stride
     else:
@@ -73,7 +76,7 @@ def phase_of(phase, shift, AXIS: tl.constexpr):
         taps = tl.maximum(AXIS.kernel - first + AXIS.every - 1, 0) // AXIS.every
         if AXIS.common > 1:
             taps = tl.where(residue % AXIS.common == 0, taps, 0)
-        start = shift + carried - AXIS.dilation * first // AXIS.stride
+        start = AXIS.shift + carried - AXIS.dilation * first // AXIS.stride
     return start, first, taps
 
 

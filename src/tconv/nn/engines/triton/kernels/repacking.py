@@ -12,7 +12,8 @@ def repacking(
 ):  # fmt: skip
     """A tile of `BP` places by `BC` channels, from an input of any strides to (batch, places, pitch).
 
-    What lies between the channels and the pitch is not written, and not read later. `n2` comes in units of `N`.
+    What lies between the channels and the pitch becomes zeros, as a store of whole vectors is faster. `n2` comes in
+    units of `N`.
     """
     pitch = pitch_units * PITCH
     last = n2 * N
@@ -28,9 +29,9 @@ def repacking(
     if WIDE:
         i2, i1, i0, step = i2.to(tl.int64), i1.to(tl.int64), i0.to(tl.int64), channel.to(tl.int64)
     far = x + image.to(tl.int64) * xb * X
-    mask = (channel < channels)[:, None] & (place < size)[None, :]
+    exists = place < size
     places = i2 * near + i1 * (x1 * X) + i0 * (x0 * X)
-    v = tl.load(far + (places[None, :] + (step * (xc * X))[:, None]), mask=mask, other=0.0)
+    v = tl.load(far + (places[None, :] + (step * (xc * X))[:, None]), mask=(channel < channels)[:, None] & exists[None, :], other=0.0)
     base = z + image.to(tl.int64) * size * pitch
     to = place.to(tl.int64) if WIDE else place
-    tl.store(base + (to[:, None] * pitch + channel[None, :]), tl.trans(v), mask=tl.trans(mask))
+    tl.store(base + (to[:, None] * pitch + channel[None, :]), tl.trans(v), mask=exists[:, None] & (channel < pitch)[None, :])
