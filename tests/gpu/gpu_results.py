@@ -32,7 +32,7 @@ from tconv.nn.engine import RefusedError
 
 HALF = torch.float16
 ALL = [*catalogue(), *drawn(120)]
-SOME = Case("some", Geometry((3, 3), 2, 1, (1, 0)), (4, 5), 2, 6, 5)
+SOME = Case("some", Geometry((3, 3), 2, 1, (1, 0)), (4, 5) if REAL else (2, 3), 2, 6, 5)
 ACTIVATIONS: list[Any] = ["relu", ("leaky_relu", 0.2), "tanh", "sigmoid", "silu", "gelu"]
 FUNCTIONS: dict[str, Any] = {
     "leaky_relu": lambda y: F.leaky_relu(y, 0.2),
@@ -72,22 +72,21 @@ def test_layouts(last: bool, result_last: bool | None) -> None:
 
 def test_inputs_with_gaps_and_weights_of_any_layout() -> None:
     x, weight, bias = arrays(SOME, HALF)
-    wide = torch.full((2, 9, 7, 11), float("nan"), dtype=HALF, device=DEVICE)
+    n, c, h, w = x.shape
+    wide = torch.full((n, c + 3, h + 3, w + 6), float("nan"), dtype=HALF, device=DEVICE)
     views: dict[str, Tensor] = {
-        "with gaps": wide[:, 1:7, 2:6, 3:8],
-        "turned": torch.empty(2, 6, 5, 4, dtype=HALF, device=DEVICE).transpose(2, 3),
-        "odd": torch.empty(2 * 6 * 4 * 5 + 1, dtype=HALF, device=DEVICE)[1:].view(2, 6, 4, 5),
-        "one for all": x[:1, :, :1].expand(2, -1, 4, -1),
+        "with gaps": wide[:, 1 : 1 + c, 2 : 2 + h, 3 : 3 + w],
+        "turned": torch.empty(n, c, w, h, dtype=HALF, device=DEVICE).transpose(2, 3),
+        "odd": torch.empty(x.numel() + 1, dtype=HALF, device=DEVICE)[1:].view(x.shape),
+        "one for all": x[:1, :, :1].expand(n, -1, h, -1),
     }
+    weights = [weight, weight.transpose(2, 3).contiguous().transpose(2, 3)]
+    weights += [weight.contiguous(memory_format=FORMATS[4])] * REAL
     for name, view in views.items():
         if name != "one for all":
             view.copy_(x)
-        for w in (
-            weight,
-            weight.contiguous(memory_format=FORMATS[4]),
-            weight.transpose(2, 3).contiguous().transpose(2, 3),
-        ):
-            y = prepared(SOME, w, bias).run(view, lambda w=w: (w, bias))
+        for each in weights if name == "odd" else weights[:1]:
+            y = prepared(SOME, each, bias).run(view, lambda each=each: (each, bias))
             assert error(y, exact(SOME, view, weight, bias)) <= limit(SOME, HALF), name
 
 
@@ -117,9 +116,10 @@ def test_float32_follows_the_switches() -> None:
     assert errors[0] == errors[2] > 4 * errors[1]
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")  # NumPy's, in the interpreter
 def test_nan_and_inf_stay_where_the_definition_puts_them() -> None:
     x, weight, bias = arrays(SOME, HALF)
-    x[0, 2, 1, 3], x[1, 0, 0, 0] = float("nan"), float("inf")
+    x[0, 2, 1, 2], x[1, 0, 0, 0] = float("nan"), float("inf")
     y = prepared(SOME, weight, bias).run(x, lambda: (weight, bias)).cpu()
     expected = exact(SOME, x, weight, bias)
     assert y.isnan().equal(expected.isnan()) and y.isinf().equal(expected.isinf())
@@ -129,8 +129,8 @@ def test_what_does_not_fit_is_refused() -> None:
     x, weight, bias = arrays(SOME, HALF)
     layer, source = prepared(SOME, weight, bias), lambda: (weight, bias)
     wrong: list[tuple[Tensor, str]] = [
-        (x[:, :5], r"^an input of shape \(2, 5, 4, 5\) does not fit 6 channels$"),
-        (x[:0], r"^an input of shape \(0, 6, 4, 5\) does not fit 6 channels$"),
+        (x[:, :5], r"^an input of shape \(2, 5, \d, \d\) does not fit 6 channels$"),
+        (x[:0], r"^an input of shape \(0, 6, \d, \d\) does not fit 6 channels$"),
         (x[0, 0], r"^an input of 2 axes does not fit a layer of 2$"),
         (
             x.float(),

@@ -31,7 +31,7 @@ FORMATS: dict[int, Any] = {4: torch.channels_last, 5: torch.channels_last_3d}
 def catalogue() -> list[Case]:
     """Every geometry of up to three axes that something was wrong with once; a few of them in the interpreter."""
     fits = [case for case in CASES if case.geometry.ndim <= 3 and case.batch]
-    wanted = ("per-axis parameters", "groups", "negative crop", "depthwise with multiplier", "3-D mixed")
+    wanted = ("dilation 3 stride 2", "groups", "negative crop", "depthwise with multiplier")
     return fits if REAL else [case for case in fits if case.name in wanted]
 
 
@@ -48,7 +48,7 @@ def _drawn(draw: random.Random, number: int) -> Case:
         kernel, stride, dilation = (tuple(each) for each in zip(*axes, strict=True))
         crop = tuple((draw.randint(-2, 3), draw.randint(-2, 3)) for _ in range(ndim))
         geometry = Geometry(kernel, stride, dilation, crop)
-        size = tuple(draw.randint(1, 40 // ndim if REAL else 4) for _ in range(ndim))
+        size = tuple(draw.randint(1, 40 // ndim if REAL else 2) for _ in range(ndim))
         groups = draw.choice((1, 1, 2, 5))
         ins, outs = (groups * draw.choice((1, 2, 7, 16, 33) if REAL else (1, 3)) for _ in range(2))
         if all(a.full_size(n) > a.crop_lo + a.crop_hi for a, n in zip(geometry.axes, size, strict=True)):
@@ -85,8 +85,8 @@ def prepared(case: Case, weight: Tensor, bias: Tensor | None, activation: Any = 
 def error(found: Tensor, expected: Tensor) -> float:
     """The largest difference, relative to the largest value."""
     assert found.shape == expected.shape
-    largest = float(expected.abs().max()) or 1.0
-    return float((found.detach().double().cpu() - expected.double().cpu()).abs().max()) / largest
+    one, other = (each.detach().double().cpu() for each in (found, expected))
+    return float((one - other).abs().max()) / (float(other.abs().max()) or 1.0)
 
 
 def allowed(dtype: torch.dtype, terms: int) -> float:

@@ -29,10 +29,15 @@ def interpreting(*command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_what_is_to_run_on_a_gpu_runs_in_the_interpreter() -> None:
+FEW = "not drawn and not compiled and not accelerated"
+
+
+@pytest.mark.parametrize("which", [FEW, pytest.param("", marks=pytest.mark.slow)])
+def test_what_is_to_run_on_a_gpu_runs_in_the_interpreter(which: str) -> None:
     files = [f"tests/gpu/{name}" for name in FILES]
-    done = interpreting("-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "python_files=gpu_*.py", *files)
-    assert done.returncode == 0 and " passed in " in done.stdout, done.stdout + done.stderr
+    options = ["-q", "-p", "no:cacheprovider", "-o", "python_files=gpu_*.py", *(["-k", which] if which else [])]
+    done = interpreting("-m", "pytest", *options, *files)
+    assert done.returncode == 0 and " passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_without_the_interpreter_nothing_is_computed_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,37 @@
+"""Sums over all but the channels, in parts: what a bias receives of a gradient."""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit(do_not_specialize=["channels_units", "places_units", "parts", "length"])
+def summing(
+    grad, partial, channels_units, places_units, parts, length,
+    BP: tl.constexpr, BC: tl.constexpr, CHANNELS: tl.constexpr, PLACES: tl.constexpr, LAST: tl.constexpr,
+    WIDE: tl.constexpr,
+):  # fmt: skip
+    """One of `parts` stretches of an image, of `length` places each, and `BC` channels: float32 sums to (part, channel).
+
+    The array is dense, (batch, channels, places) or, with `LAST`, (batch, places, channels). `channels_units` and
+    `places_units` come in units of `CHANNELS` and `PLACES`. Each block adds in an order of its own that never changes.
+    """
+    channels, places = channels_units * CHANNELS, places_units * PLACES
+    block = tl.program_id(0)
+    image, first = block // parts, block % parts * length
+    channel = tl.program_id(1) * BC + tl.arange(0, BC)
+    far = grad + image.to(tl.int64) * channels * places
+    end = tl.minimum(first + length, places)
+    sums = tl.zeros((BP, BC), dtype=tl.float32)
+    for at in range(0, length, BP):
+        place = first + at + tl.arange(0, BP)
+        p, c = place, channel
+        if WIDE:
+            p, c = p.to(tl.int64), c.to(tl.int64)
+        if LAST:
+            offset = p[:, None] * channels + c[None, :]
+        else:
+            offset = p[:, None] + c[None, :] * places
+        exists = (place < end)[:, None] & (channel < channels)[None, :]
+        sums += tl.load(far + offset, mask=exists, other=0.0).to(tl.float32)
+    to = partial + block.to(tl.int64) * channels + channel
+    tl.store(to, tl.sum(sums, 0), mask=channel < channels)
