@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import tconv.nn
 from tconv.nn import explain
+from tconv.nn.engine import engine_for
 from tconv.nn.operator import OPERATOR, ConvTranspose
 
 SETTINGS: Any = ((2, 2), (1, 1), (0, 0), 1, (1, 1))
@@ -37,9 +38,8 @@ def test_gradients_of_both_orders() -> None:
         other.copy_(mine)
         mine.requires_grad_()
         other.requires_grad_()
-    results = ConvTranspose.apply(*ours, *SETTINGS), OPERATOR(*ours, *SETTINGS)
-    expected = torch.conv_transpose2d(*theirs, 2, 1)
-    for y in results:
+    for run in (ConvTranspose.apply, OPERATOR):
+        y, expected = run(*ours, *SETTINGS), torch.conv_transpose2d(*theirs, 2, 1)
         assert error(y, expected) < 1e-5
         firsts = [
             torch.autograd.grad(each.pow(2).sum(), own, create_graph=True)
@@ -51,6 +51,20 @@ def test_gradients_of_both_orders() -> None:
             torch.autograd.grad(first[0].sum(), own[1]) for first, own in zip(firsts, (ours, theirs), strict=True)
         ]
         assert error(seconds[0][0], seconds[1][0]) < 1e-4
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_the_gradient_of_a_bias_is_summed_in_float32(last: bool) -> None:
+    engine: Any = engine_for(DEVICE.type)
+    for shape in ((2, 5, 7, 3), (3, 70, 40), (1, 3, 4, 5, 6)):
+        grad = torch.randn(shape).to(DEVICE, torch.float16)
+        if last:
+            grad = grad.movedim(1, -1).contiguous().movedim(-1, 1)
+        found = engine.bias_gradient(grad)
+        expected = grad.double().sum([0, *range(2, grad.dim())])
+        assert found.dtype is torch.float16 and error(found, expected) < 1e-3
+        assert found.equal(engine.bias_gradient(grad))
+    assert engine.bias_gradient(grad[:, :, 1:]) is None and engine.bias_gradient(grad[:0]) is None
 
 
 def test_a_layer_is_trained() -> None:

@@ -125,6 +125,9 @@ class Engine(Protocol):
     def pays_with_gradients(self, call: Call) -> bool:
         """Whether forward and backward together are faster with the engine than with PyTorch's operator."""
 
+    def bias_gradient(self, grad: Tensor) -> Tensor | None:
+        """The sum of a gradient (batch, channels, *size) over all but its channels; None: PyTorch's is as fast."""
+
     def empty(self, shape: Sequence[int], like: Tensor, last: bool) -> Tensor:
         """Memory for a result (batch, channels, *size) of the dtype and device of `like`; channels-last with `last`."""
 

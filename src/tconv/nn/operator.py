@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, library
+from torch import Tensor, is_grad_enabled, library
+from torch.compiler import is_compiling
 from torch.utils.flop_counter import conv_flop_count, register_flop_formula
 
 from tconv.geometry.countable import check_countable
@@ -99,6 +100,9 @@ def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     stride, padding, output_padding, groups, dilation = ctx.settings
     batched = input.dim() == weight.dim()
     wanted = [*ctx.needs_input_grad[:2], ctx.needs_input_grad[2] and ctx.bias_size is not None]
+    summed = _summed(grad if batched else grad[None]) if wanted[2] else None
+    if summed is not None:
+        wanted[2] = False
     of_input, of_weight, of_bias = _convolution_backward(
         grad if batched else grad[None],
         input if batched else input[None],
@@ -114,7 +118,15 @@ def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     )
     if of_input is not None and not batched:
         of_input = of_input[0]
-    return of_input, of_weight, of_bias, None, None, None, None, None
+    return of_input, of_weight, of_bias if summed is None else summed, None, None, None, None, None
+
+
+def _summed(grad: Tensor) -> Tensor | None:
+    """The gradient of the bias by an engine; None where PyTorch's is as fast, is to be differentiated, or is traced."""
+    if is_grad_enabled() or type(grad) is not Tensor or is_compiling() or private.taken():
+        return None
+    engine = engine_for(grad.device.type)
+    return None if engine is None or engine.refusal(grad) is not None else engine.bias_gradient(grad)
 
 
 def _autocast_on(device: str) -> Callable[..., Tensor]:

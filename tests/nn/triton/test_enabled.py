@@ -112,7 +112,15 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(enabled, "installed", lambda: "3.9")
     made = engine.Triton(card_of=lambda _: known("sm_90", 132))
     monkeypatch.setitem(contract._loaded, "cpu", made)
-    return made
+    forget()
+    yield made
+    forget()
+
+
+def forget() -> None:
+    """What the engine remembers of a card."""
+    engine._refused_on.cache_clear()
+    engine.trains_on.cache_clear()
 
 
 def test_explain_says_what_to_do(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,6 +131,7 @@ def test_explain_says_what_to_do(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> N
         "`make test-gpu` proves it, and TCONV_TRITON=try uses it unproven",
     ]
     monkeypatch.setenv("TCONV_TRITON", "off")
+    forget()
     assert "not tconv: the input is on a GPU (sm_90), and TCONV_TRITON=off turns the engine for GPUs off" in explain(
         layer, x
     )
@@ -130,6 +139,7 @@ def test_explain_says_what_to_do(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(StrictError, match=r"PyTorch's own operator would run: the input is on a GPU \(sm_90\), and"):
         layer(x)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    forget()
     assert "not tconv: the input is on a GPU, and PyTorch sees none" in explain(layer, x)
 
 
@@ -149,6 +159,7 @@ def test_gradients_pay_where_they_were_measured(gpu: Any, monkeypatch: pytest.Mo
     calls = [contract.Call(x, torch.ones(4, 3, 2, 2), None, settings) for x in (few, many)]
     assert [gpu.pays_with_gradients(call) for call in calls] == [False, False]
     monkeypatch.setattr(enabled, "pairs", lambda: KNOWN)
+    forget()
     assert [gpu.pays_with_gradients(call) for call in calls] == [False, True]
 
 

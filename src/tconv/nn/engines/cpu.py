@@ -188,6 +188,10 @@ class Cpu:
         last = by_channels(weight, 1) or not input.is_contiguous()  # where PyTorch is faster than channels-first
         return not last and positions * prod(settings[0]) * channels >= RESULTS_PER_WEIGHT * weight.numel()
 
+    def bias_gradient(self, grad: Tensor) -> Tensor | None:
+        """See `tconv.nn.engine.Engine`."""
+        return None
+
     def empty(self, shape: Sequence[int], like: Tensor, last: bool) -> Tensor:
         """See `tconv.nn.engine.Engine`. Large memory is used again when the last result in it is gone."""
         lying = (shape[0], *shape[2:], shape[1]) if last else tuple(shape)

@@ -106,7 +106,19 @@ def axis_plan(axis: Axis, in_size: int, out_size: int, together: bool) -> AxisPl
     common = gcd(stride, dilation)
     every, step = stride // common, dilation // common
     inverse = pow(step, -1, every) if every > 1 else 0
-    numbers = axis.kernel, stride, dilation, shift, rest, common, every, step, inverse, -(-axis.kernel // every), together
+    numbers = (
+        axis.kernel,
+        stride,
+        dilation,
+        shift,
+        rest,
+        common,
+        every,
+        step,
+        inverse,
+        -(-axis.kernel // every),
+        together,
+    )
     loose = AxisPlan(Constants(*numbers, False, False), in_size, out_size, cells)
     full = cells * stride == out_size and not (together and rest)
     return AxisPlan(Constants(*numbers, _inside(loose), full), in_size, out_size, cells)

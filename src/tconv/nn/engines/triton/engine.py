@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from math import prod
 
 import torch
@@ -12,6 +13,7 @@ from tconv.geometry import Geometry
 from tconv.nn.engine import Call, RefusedError
 from tconv.nn.engines.layouts import by_channels
 from tconv.nn.engines.triton import enabled
+from tconv.nn.engines.triton.bias import bias_gradient
 from tconv.nn.engines.triton.cards import Card, card
 from tconv.nn.engines.triton.clock import device_seconds
 from tconv.nn.engines.triton.layer import DTYPES, Form, GpuLayer, dense
@@ -22,15 +24,21 @@ RESULTS_PER_WEIGHT = 16
 
 @torch.compiler.assume_constant_result  # TorchDynamo cannot look at a device, nor into a file
 def refused_on(index: int | None) -> str | None:
-    """Why the engine is not used on a GPU, in words that follow "the input"; None if it is."""
+    """Why the engine is not used on a GPU, in words that follow "the input"; None if it is. Remembered."""
+    return _refused_on(index)
+
+
+@cache
+def _refused_on(index: int | None) -> str | None:
     if not torch.cuda.is_available():
         return "is on a GPU, and PyTorch sees none"
     architecture = card(torch.device("cuda", index)).architecture
     return enabled.disabled(architecture, enabled.installed(), enabled.wish(), enabled.pairs())
 
 
+@cache
 def trains_on(index: int | None) -> bool:
-    """Whether calls that need gradients run on the engine."""
+    """Whether calls that need gradients run on the engine. Remembered."""
     architecture = card(torch.device("cuda", index)).architecture
     return enabled.with_gradients(architecture, enabled.installed(), enabled.pairs())
 
@@ -122,6 +130,10 @@ class Triton:
             return False
         results = input.numel() // max(1, weight.shape[0]) * prod(settings[0]) * weight.shape[1] * settings[3]
         return results >= RESULTS_PER_WEIGHT * weight.numel()
+
+    def bias_gradient(self, grad: Tensor) -> Tensor | None:
+        """See `tconv.nn.engine.Engine`."""
+        return bias_gradient(grad, self._card_of(grad.device))
 
     def empty(self, shape: Sequence[int], like: Tensor, last: bool) -> Tensor:
         """See `tconv.nn.engine.Engine`."""

@@ -91,7 +91,6 @@ class Ready(NamedTuple):
     readers: Shared | Alone
     shape: Ints
     strides: Ints
-    workspace: int
 
 
 @dataclass
@@ -145,15 +144,7 @@ class GpuLayer:
 
     def _launch(self, ready: Ready, input: Tensor, y: Tensor) -> None:
         ready.readers.meet()
-        if self.form.index >= 0 and torch.cuda.current_device() != self.form.index:
-            with torch.cuda.device(self.form.device):
-                self._enqueue(ready, input, y)
-        else:
-            self._enqueue(ready, input, y)
-
-    def _enqueue(self, ready: Ready, input: Tensor, y: Tensor) -> None:
-        memory = torch.empty(ready.workspace, dtype=torch.uint8, device=y.device) if ready.workspace else None
-        ready.launch(input, ready.packed, y, memory)
+        ready.launch(input, ready.packed, y)
 
     def _met(self, input: Tensor, source: Source, lies: Ints | bool | None, tf32: bool) -> Ready:
         """A call that is met for the first time."""
@@ -175,7 +166,7 @@ class GpuLayer:
         packed, readers = self._packed(found, source)
         shape = (input.shape[0], form.out_channels, *found.task.out_size)
         strides = dense(shape, output_last) if lies is None or isinstance(lies, bool) else lies
-        ready = Ready(launcher(found, form.device), packed, readers, shape, strides, found.workspace)
+        ready = Ready(launcher(found, form.device), packed, readers, shape, strides)
         while len(self._ready) >= SHAPES:
             self._ready.pop(next(iter(self._ready)), None)
         self._ready[input.shape, input.stride(), lies, tf32] = ready

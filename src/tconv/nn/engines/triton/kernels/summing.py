@@ -12,8 +12,8 @@ def summing(
 ):  # fmt: skip
     """One of `parts` stretches of an image, of `length` places each, and `BC` channels: float32 sums to (part, channel).
 
-    The array is dense, (batch, channels, places) or, with `LAST`, (batch, places, channels). `channels_units` and
-    `places_units` come in units of `CHANNELS` and `PLACES`. Each block adds in an order of its own that never changes.
+    The array is dense, (batch, channels, places) or, with `LAST`, (batch, places, channels). Channels and places come in
+    units of `CHANNELS` and `PLACES`. Each block adds in an order that never changes.
     """
     channels, places = channels_units * CHANNELS, places_units * PLACES
     block = tl.program_id(0)
@@ -27,10 +27,7 @@ def summing(
         p, c = place, channel
         if WIDE:
             p, c = p.to(tl.int64), c.to(tl.int64)
-        if LAST:
-            offset = p[:, None] * channels + c[None, :]
-        else:
-            offset = p[:, None] + c[None, :] * places
+        offset = p[:, None] * channels + c[None, :] if LAST else p[:, None] + c[None, :] * places
         exists = (place < end)[:, None] & (channel < channels)[None, :]
         sums += tl.load(far + offset, mask=exists, other=0.0).to(tl.float32)
     to = partial + block.to(tl.int64) * channels + channel
