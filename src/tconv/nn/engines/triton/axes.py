@@ -3,8 +3,10 @@
     o = stride*i + dilation*k - crop_lo
 
 A phase is computed in one of two ways. On an axis whose phases are together, a cell q has all of them, o = stride*q + a
-- rest with 0 <= a < stride, and reads the inputs q + shift - t, for t below kernel/stride, with the taps a + t*stride:
-the same inputs for every phase. Otherwise each phase r has blocks of its own, with the outputs o = stride*q + r, so that
+- rest with 0 <= a < stride, and reads the inputs q + shift - t, for t below kernel/stride, rounded up, with the taps a + t*stride:
+the same inputs for every phase. (Where the kernel is no multiple of the stride, the last of these taps does not exist
+for some phases, which then leave it out; that costs multiplications, and pays where these are not what takes time.)
+Otherwise each phase r has blocks of its own, with the outputs o = stride*q + r, so that
 the first cell's lies at 0 .. stride-1; which taps and which inputs is then a matter of a little arithmetic (`own_phase`),
 for any stride, dilation and crop. In both, crop_lo = stride*shift + rest.
 """
@@ -97,11 +99,11 @@ def own_phase(constants: Constants, phase: int) -> OwnPhase:
     return OwnPhase(constants.shift + carried - constants.dilation * first // constants.stride, first, taps)
 
 
-def axis_plan(axis: Axis, in_size: int, out_size: int, together: bool) -> AxisPlan:
-    """An axis with its phases together, if `together` and they read the same inputs; or each by itself."""
+def axis_plan(axis: Axis, in_size: int, out_size: int, together: bool, padded: bool = False) -> AxisPlan:
+    """An axis with its phases together, if `together` and they may be (`may_join`); or each by itself."""
     stride, dilation = axis.stride, axis.dilation
     shift, rest = divmod(axis.crop_lo, stride)
-    together = together and may_join(axis)
+    together = together and may_join(axis, padded)
     cells = -(-(out_size + rest if together else out_size) // stride)
     common = gcd(stride, dilation)
     every, step = stride // common, dilation // common
@@ -124,9 +126,9 @@ def axis_plan(axis: Axis, in_size: int, out_size: int, together: bool) -> AxisPl
     return AxisPlan(Constants(*numbers, _inside(loose), full), in_size, out_size, cells)
 
 
-def may_join(axis: Axis) -> bool:
-    """Whether all phases of an axis read the same inputs, and there is more than one."""
-    return axis.stride > 1 and axis.dilation == 1 and axis.kernel % axis.stride == 0
+def may_join(axis: Axis, padded: bool = False) -> bool:
+    """Whether all phases of an axis read the same inputs (if `padded`, but for the last tap), and there are several."""
+    return axis.stride > 1 and axis.dilation == 1 and (padded or axis.kernel % axis.stride == 0)
 
 
 def _inside(axis: AxisPlan) -> bool:

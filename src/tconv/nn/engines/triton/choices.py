@@ -1,4 +1,4 @@
-"""How a task is cut into tiles: from a table that was measured, or else by a heuristic.
+"""Which choice a task gets: from a table that was measured, or else by a heuristic.
 
 Nothing is tuned at run time. `candidates` lists what may be tried, a script with a device measures it, and `save` writes
 `tables/ARCHITECTURE-PROCESSORS.json`, which ships with the package. A table names a task by its layer and by how many
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from functools import cache
 from math import log2, prod
 from pathlib import Path
@@ -17,51 +17,17 @@ from typing import Any
 
 from tconv import errors
 from tconv.nn.engines.triton.cards import Card
+from tconv.nn.engines.triton.choice import STORES, WAYS, Choice
 from tconv.nn.engines.triton.task import Task
+from tconv.nn.engines.triton.tiles import candidates
+
+__all__ = ["Choice", "TableError", "candidates", "choose", "layer_key", "load", "lookup", "read", "save", "table_path"]
 
 TABLES = Path(__file__).parent / "tables"
-WAYS = ("cells", "few", "depthwise", "pytorch")
-STORES = ("columns", "rows", "pair")
 
 
 class TableError(errors.TconvError):
     """A table of choices does not say what it must."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """How a task is computed.
-
-    Attributes:
-        way: "cells", "few" (cells in patches, read through the first-level cache), "depthwise" (no matrix product), or
-            "pytorch": its own operator was measured to be faster.
-        cells: cells of a tile; a power of two.
-        columns: outputs of a cell in a tile, phases times channels; of "depthwise", channels. A power of two.
-        depth: input channels that are multiplied at a time; a power of two.
-        warps: of a block.
-        stages: tiles in flight.
-        group: tiles of cells that follow one another while the tile of columns stays.
-        split: parts into which the sum over taps and channels is cut, added up in their order by a second kernel.
-        together: all phases of a cell in the columns, on axes where the kernel is a multiple of the stride; otherwise
-            and elsewhere each phase is computed by blocks of its own.
-        store: "columns" (channels are neighbours in memory), "rows" (cells are), or "pair" (cells are, and the two
-            phases of the last axis, computed one after the other, are woven together).
-        patch: cells of a tile along the last axis, so that a tile is a rectangle; 0: a stretch of all cells in order.
-        repack: bring the channels of the input together first, in a pass of its own.
-    """
-
-    way: str = "cells"
-    cells: int = 64
-    columns: int = 64
-    depth: int = 64
-    warps: int = 4
-    stages: int = 3
-    group: int = 1
-    split: int = 1
-    together: bool = True
-    store: str = "columns"
-    patch: int = 0
-    repack: bool = False
 
 
 def choose(task: Task, card: Card, architecture_table: dict[str, Choice] | None = None) -> Choice:
@@ -72,11 +38,6 @@ def choose(task: Task, card: Card, architecture_table: dict[str, Choice] | None 
     """
     table = load(card) if architecture_table is None else architecture_table
     return lookup(table, task) or candidates(task, card)[0]
-
-
-def candidates(task: Task, card: Card) -> tuple[Choice, ...]:
-    """What is worth measuring for a task, the heuristic's own choice first; all of it computes the same."""
-    raise NotImplementedError
 
 
 def layer_key(task: Task) -> str:

@@ -1,8 +1,9 @@
 """How a task is computed on a card, in pure Python: without Triton, PyTorch or a device.
 
 The way of the cells is one matrix product per tile: its rows are cells (places of the output, `stride` apart, on all
-axes and images), its columns the outputs of a cell (phases and channels), and it sums over taps and channels. Taps are
-never padded, so that what no tap reaches is not multiplied. "few" is the same with rectangular tiles and without
+axes and images), its columns the outputs of a cell (phases and channels), and it sums over taps and channels. No
+input is ever added to an output that it does not reach, not even times zero, so that NaN and Inf stay where they belong;
+but a place beyond the input counts as zeros, which a weight that is not finite turns into NaN. "few" is the same with rectangular tiles and without
 asynchronous copies, so that the input, which is most of what is moved, is read from memory once. "depthwise" multiplies
 tap by tap without a matrix product.
 """
@@ -16,7 +17,8 @@ from tconv import errors
 from tconv.geometry import Axis
 from tconv.nn.engines.triton.axes import TRIVIAL, AxisPlan, axis_plan
 from tconv.nn.engines.triton.cards import Card
-from tconv.nn.engines.triton.choices import Choice, choose
+from tconv.nn.engines.triton.choice import Choice
+from tconv.nn.engines.triton.choices import choose
 from tconv.nn.engines.triton.task import ITEMSIZE, Task
 
 AXES = 3
@@ -172,12 +174,12 @@ def _refusal(task: Task, card: Card) -> str | None:
     return None
 
 
-def _axes(task: Task, together: tuple[bool, ...]) -> tuple[AxisPlan, AxisPlan, AxisPlan]:
+def _axes(task: Task, together: tuple[bool, ...], padded: bool = False) -> tuple[AxisPlan, AxisPlan, AxisPlan]:
     """Three axes; those that the task lacks come first."""
     lacking = AXES - task.geometry.ndim
     axes: list[Axis] = [TRIVIAL] * lacking + list(task.geometry.axes)
     sizes = zip((1,) * lacking + task.in_size, (1,) * lacking + task.out_size, strict=True)
-    made = [axis_plan(a, n, o, t) for a, (n, o), t in zip(axes, sizes, together, strict=True)]
+    made = [axis_plan(a, n, o, t, padded) for a, (n, o), t in zip(axes, sizes, together, strict=True)]
     return made[0], made[1], made[2]
 
 
@@ -186,7 +188,7 @@ def _cells(task: Task, choice: Choice) -> Plan:
     if choice.store == "pair" and last.stride != 2:
         choice = replace(choice, store="rows")
     pair = choice.store == "pair"
-    axes = _axes(task, (choice.together, choice.together, choice.together and not pair))
+    axes = _axes(task, (choice.together, choice.together, choice.together and not pair), choice.padded)
     joint = axes[2].joint_phases
     weaves = choice.store == "rows" and joint & (joint - 1) == 0 and joint <= JOINED
     joined = joint if weaves else 1

@@ -7,6 +7,12 @@ from tconv.nn.engines.triton.kernels.finishing import finish
 from tconv.nn.engines.triton.kernels.placing import cells_of, columns_of, phase_of, tile_of
 
 
+@triton.constexpr_function
+def lacking(axis):
+    """Whether the phases of an axis are together and some lack the last tap."""
+    return axis.together and axis.kernel % axis.stride != 0
+
+
 @triton.jit
 def summed(
     x, w, part, group, ins, pitch, outs, size, own, tile_m, tile_n, q, batch, strides,
@@ -45,6 +51,7 @@ def summed(
     matrix = w + group.to(tl.int64) * (A0.kernel * A1.kernel * A2.kernel) * (outs * pitch)
     lines = (taps * outs + channel) * pitch
 
+    PADDED: tl.constexpr = lacking(A0) or lacking(A1) or lacking(A2)
     acc = tl.zeros((BM, BN), dtype=tl.float32)
     pieces = tl.cdiv(ins, BK)
     begin = 0
@@ -81,13 +88,23 @@ def summed(
         line = ((first0 + t0 * A0.every) * A1.kernel + first1 + t1 * A1.every) * A2.kernel + first2 + t2 * A2.every
         inputs = images[:, None] + (places[:, None] + channels[None, :])
         weights = matrix + line.to(tl.int64) * (outs * pitch) + (lines[None, :] + k[:, None])
+        has = exists
+        if lacking(A0):
+            has = has & (a0 + t0 * A0.every < A0.kernel)
+        if lacking(A1):
+            has = has & (a1 + t1 * A1.every < A1.kernel)
+        if lacking(A2):
+            has = has & (a2 + t2 * A2.every < A2.kernel)
         if EVEN:
             a = tl.load(inputs, mask=reads[:, None], other=0.0)
-            b = tl.load(weights, mask=exists[None, :], other=0.0)
+            b = tl.load(weights, mask=has[None, :], other=0.0)
         else:
             a = tl.load(inputs, mask=reads[:, None] & (k < ins)[None, :], other=0.0)
-            b = tl.load(weights, mask=exists[None, :] & (k < ins)[:, None], other=0.0)
-        acc = tl.dot(a, b, acc, input_precision=PRECISION)
+            b = tl.load(weights, mask=has[None, :] & (k < ins)[:, None], other=0.0)
+        if PADDED:  # where a column lacks the tap, not even zero times an input may be added: it might be NaN or Inf
+            acc = tl.where(has[None, :], acc + tl.dot(a, b, input_precision=PRECISION), acc)
+        else:
+            acc = tl.dot(a, b, acc, input_precision=PRECISION)
     return acc
 
 

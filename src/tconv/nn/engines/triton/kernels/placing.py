@@ -68,7 +68,7 @@ def phase_of(phase, AXIS: tl.constexpr):
     if AXIS.together:
         start = phase * 0 + AXIS.shift
         first = phase * 0
-        taps = phase * 0 + AXIS.kernel // AXIS.stride
+        taps = phase * 0 + AXIS.most
     else:
         carried = (phase + AXIS.rest) // AXIS.stride
         residue = (phase + AXIS.rest) % AXIS.stride
