@@ -13,6 +13,7 @@ from torch import Tensor
 from tconv.errors import TconvError
 from tconv.nn import private
 from tconv.nn.engine import Engine, Prepared, RefusedError, refusal
+from tconv.nn.engines.layouts import by_channels
 from tconv.nn.folding import laws
 from tconv.nn.folding.extract import code_of
 from tconv.nn.folding.joining import join
@@ -118,7 +119,10 @@ class Derivation:
         if isinstance(linear, Conv):  # which PyTorch runs, with a weight laid out as the model's
             pairs = zip(self._parts, tensors, strict=True)
             like = next(t[0] for part, t in pairs if isinstance(part, Convolution))
-            weight = torch.empty_like(like, dtype=dtype).copy_(weight)
+            if like.shape == weight.shape:
+                weight = torch.empty_like(like, dtype=dtype).copy_(weight)
+            elif by_channels(like, 1):  # a convolution of some of the channels
+                weight = weight.movedim(1, -1).contiguous().movedim(-1, 1)
         return weight, None if linear.bias is None else linear.bias.to(dtype), linear, joined.activation
 
     def weights(self, sources: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:
