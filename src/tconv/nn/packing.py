@@ -48,21 +48,33 @@ class Places:
     """Where some tensors were, and how many writes to them PyTorch had counted."""
 
     def __init__(self, tensors: Sequence[Tensor | None]):
-        self._places = [None if tensor is None else _place(tensor) for tensor in tensors]
+        self._places = [
+            None
+            if tensor is None
+            else (tensor._version, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+            for tensor in tensors
+        ]
 
     def fit(self, tensors: tuple[Tensor | None, ...], all: bool = False) -> bool:
         """Whether they still are there, unwritten; `all` means nothing here."""
         if len(tensors) != len(self._places):
             return False
         for tensor, place in zip(tensors, self._places, strict=True):
-            if (place is not None) if tensor is None else (_place(tensor) != place):
+            if tensor is None or place is None:
+                if tensor is not None or place is not None:
+                    return False
+                continue
+            version, address, dtype, shape, stride = place  # an address is of one device
+            if (
+                tensor._version != version
+                or tensor.data_ptr() != address
+                or tensor.dtype is not dtype
+                or tensor.shape != shape
+                or tensor.stride() != stride
+                or tensor.is_neg()
+            ):
                 return False
         return True
-
-
-def _place(tensor: Tensor) -> tuple[object, ...]:
-    lies = tensor.data_ptr(), tensor.shape, tensor.stride()
-    return tensor._version, tensor.dtype, tensor.get_device(), tensor.is_neg(), *lies
 
 
 # The numbers of a call; with the dtype that its tensors are rounded to first, where autocast is on.

@@ -29,7 +29,7 @@ def interpreting(*command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-FEW = "not drawn and not compiled and not accelerated"
+FEW = "not drawn and not layouts and not activations and not compiled and not accelerated"
 
 
 @pytest.mark.parametrize("which", [FEW, pytest.param("", marks=pytest.mark.slow)])

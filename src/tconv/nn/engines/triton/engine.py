@@ -22,24 +22,31 @@ from tconv.nn.engines.triton.layer import DTYPES, Form, GpuLayer, dense
 RESULTS_PER_WEIGHT = 16
 
 
-@torch.compiler.assume_constant_result  # TorchDynamo cannot look at a device, nor into a file
-def refused_on(index: int | None) -> str | None:
-    """Why the engine is not used on a GPU, in words that follow "the input"; None if it is. Remembered."""
-    return _refused_on(index)
-
-
 @cache
 def _refused_on(index: int | None) -> str | None:
     if not torch.cuda.is_available():
         return "is on a GPU, and PyTorch sees none"
-    architecture = card(torch.device("cuda", index)).architecture
+    architecture = card(_gpu(index)).architecture
     return enabled.disabled(architecture, enabled.installed(), enabled.wish(), enabled.pairs())
+
+
+def _constant(index: int | None) -> str | None:
+    """Why the engine is not used on a GPU, in words that follow "the input"; None if it is. Remembered."""
+    return _refused_on(index)
+
+
+# TorchDynamo cannot look at a device, nor into a file.
+refused_on: Callable[[int | None], str | None] = torch.compiler.assume_constant_result(_constant)
+
+
+def _gpu(index: int | None) -> torch.device:
+    return torch.device("cuda") if index is None else torch.device("cuda", index)
 
 
 @cache
 def trains_on(index: int | None) -> bool:
     """Whether calls that need gradients run on the engine. Remembered."""
-    architecture = card(torch.device("cuda", index)).architecture
+    architecture = card(_gpu(index)).architecture
     return enabled.with_gradients(architecture, enabled.installed(), enabled.pairs())
 
 
