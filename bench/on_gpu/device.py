@@ -73,12 +73,16 @@ class Clock:
             return run
         return graph.replay
 
-    def enqueued(self, run: Callable[[], Any], calls: int = 20) -> float:
-        """How long a call takes until it returns, with nothing to wait for: the least of five turns."""
+    def enqueued(self, run: Callable[[], Any], seconds: float) -> float:
+        """How long a call takes until it returns, with nothing to wait for: the least of some turns.
+
+        Args:
+            seconds: what the device takes, so that not too many calls are waited for.
+        """
         if self.dry:
             return _wall(run)
-        seen = []
-        for _ in range(5):
+        calls, seen = max(2, min(20, round(0.01 / seconds))), []
+        for _ in range(4):
             torch.cuda.synchronize()
             start = time.perf_counter()
             for _ in range(calls):
@@ -170,7 +174,7 @@ def about(clock: Clock, date: str) -> dict[str, str]:
         "cuda": str(torch.version.cuda or torch.version.hip or "none"),
         "cudnn": str(cudnn),
         "triton": enabled.installed() or "none",
-        "engine": "tried unproven" if os.environ.get(enabled.VARIABLE) == "try" else "as enabled.json says",
+        "engine": "interpreted" if clock.dry else f"{enabled.VARIABLE}={os.environ.get(enabled.VARIABLE, '')}",
         "date": date,
     }
 

@@ -117,7 +117,7 @@ def _try(clock: Clock, network: Network, name: str, run: Callable[[], Any]) -> N
     try:
         run()
         network.device[name] = clock.seconds(run)
-        network.enqueued[name] = clock.enqueued(run)
+        network.enqueued[name] = clock.enqueued(run, network.device[name])
     except Exception as reason:
         network.failed[name] = _first_line(reason)
 

@@ -26,7 +26,7 @@ from tconv.nn.engines.triton.packing import pack
 from tconv.nn.engines.triton.plan import Plan, plan
 from tconv.nn.engines.triton.task import Task
 
-WORKERS = 12
+WORKERS, MEMORY = 12, 2**31  # processes that compile, and what the context of each may take of the card
 MARGIN = 0.98  # where PyTorch needs less than this share of our time, its own operator is chosen
 
 
@@ -75,7 +75,7 @@ def compile_ahead(clock: Clock, wanted: Sequence[Task], all_choices: bool, end: 
     card, distinct = this_card(clock), list(dict.fromkeys(wanted))
     if clock.dry:
         return sum(bool(plans_of(task, card, all_choices)) for task in distinct)
-    workers = min(WORKERS, os.cpu_count() or 1)
+    workers = max(1, min(WORKERS, os.cpu_count() or 1, clock.free_bytes() // MEMORY))
     shares = [distinct[n :: workers * 4] for n in range(workers * 4)]
     done = 0
     pool = ProcessPoolExecutor(workers, get_context("spawn"))
