@@ -23,7 +23,7 @@ def tensors(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]
     """Input, weight and bias of a layer with kernel 4 and stride 2."""
     shapes = (2, 4, 3, 5), (4, 3, 4, 4), (3,)
     x, weight, bias = (torch.randn(shape).to(DEVICE, dtype) for shape in shapes)
-    return x, weight, bias
+    return x, nn.Parameter(weight, requires_grad=False), bias  # other weights are packed when they are met again
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tconv.nn import ConvTranspose2d, packing
+from tconv.nn import ConvTranspose2d, functional, packing
+from tconv.nn.engines.cpu import Cpu
+from tconv.nn.operator import OPERATOR
 
 
 def same(layer: torch.nn.ConvTranspose2d, x: torch.Tensor) -> bool:
@@ -148,3 +150,34 @@ def test_inference_tensors_are_packed_each_time(engine: None) -> None:
         assert same(layer, x)
         layer.weight[1, 2, 0, 1] += 1
         assert same(layer, x)
+
+
+@torch.no_grad()
+def test_weights_that_are_computed_may_be_left_to_pytorch_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an engine for which packing takes long."""
+    monkeypatch.setattr(Cpu, "packs_at_once", False)
+    made: list[object] = []
+    prepare = Cpu.prepare
+    monkeypatch.setattr(Cpu, "prepare", lambda *a, **k: made.append(a) or prepare(*a, **k))
+    layer, x = ConvTranspose2d(4, 3, 2, 2), torch.randn(1, 4, 5, 5)
+    assert same(layer, x) and len(made) == 1
+    weight, settings = layer.weight.clone(), ((2, 2), (0, 0), (0, 0), 1, (1, 1))
+    expected = F.conv_transpose2d(x, weight, None, 2)
+    for packed in (1, 2, 2):
+        assert (
+            torch.allclose(functional.conv_transpose2d(x, weight, None, 2), expected, atol=1e-5) and len(made) == packed
+        )
+    weight.mul_(2)
+    for packed in (2, 3):
+        assert torch.allclose(OPERATOR(x, weight, None, *settings), 2 * expected, atol=1e-5) and len(made) == packed
+    gc.collect()
+    before = len(packing._met)
+    for _ in range(3):
+        functional.conv_transpose2d(x, layer.weight * 2, None, 2)
+    gc.collect()
+    assert len(made) == 3 and len(packing._met) == before
+    with torch.inference_mode():
+        weight = torch.randn(4, 3, 2, 2)  # whose writes are not counted
+        for _ in range(3):
+            functional.conv_transpose2d(x, weight, None, 2)
+    assert len(made) == 3

@@ -153,7 +153,8 @@ class Race:
             with private.without_autocast():
                 exact = self._example.widened(dtype).run()
         except Exception as error:  # of the model's own code, which may know one dtype only
-            log.info("the model does not run in %s, which would tell what coarser numbers round off: %s", dtype, error)
+            kind = "single" if dtype is torch.float32 else "double"
+            log.info("the model does not run in %s precision, which would tell what is rounded off: %s", kind, error)
             return False
         return as_exact(exact, self._expected, result)
 

@@ -38,6 +38,10 @@ class RefusedError(TconvError):
     """An engine does not take a call; PyTorch's own operator runs instead, or raises its own error."""
 
 
+class DeferredError(RefusedError):
+    """An engine takes such calls, but is not worth it yet; PyTorch's own operator runs instead."""
+
+
 class Call(NamedTuple):
     """One transposed convolution, as torch.nn.functional's function of as many axes would be called."""
 
@@ -82,10 +86,13 @@ class Engine(Protocol):
         name: what it is called.
         convolves: whether it computes convolutions of stride 1, as the transposed ones that they are, faster than
             PyTorch by rule. Where it does not, they are folded by rule only where PyTorch's own can run them.
+        packs_at_once: whether it packs any weights when they are first met. Else those that are no parameters, and so
+            may be computed for one call only, are packed when they are met again.
     """
 
     name: str
     convolves: bool
+    packs_at_once: bool
 
     def refusal(self, tensor: Tensor, dtype: torch.dtype | None = None) -> str | None:
         """Why the engine takes no plain, strided tensor like this one of its device; None if it does.

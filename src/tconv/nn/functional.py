@@ -17,7 +17,7 @@ from torch import Tensor, is_grad_enabled
 from torch.compiler import is_compiling
 
 from tconv.nn import packing
-from tconv.nn.engine import PLAIN, Call, Ints, RefusedError, Settings, engine_for, refusal, route
+from tconv.nn.engine import PLAIN, Call, DeferredError, Ints, RefusedError, Settings, engine_for, refusal, route
 from tconv.nn.operator import OPERATOR, OWN, ConvTranspose, by_pytorch, computed, own
 from tconv.nn.private import profiling, taken, watched
 
@@ -147,6 +147,8 @@ def _routed(call: Call, seen: bool) -> Tensor:
         return _apply(call.input, call.weight, call.bias, *call.settings)
     try:
         return computed(call, dtype)
+    except DeferredError:
+        return by_pytorch(*call)
     except RefusedError as refused:
         return own(str(refused), *call)
 

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import conv_flop_count, register_flop_formula
 
 from tconv.geometry.countable import check_countable
 from tconv.nn import packing, private
-from tconv.nn.engine import Call, RefusedError, Settings, StrictError, engine_for, refusal, strict
+from tconv.nn.engine import Call, DeferredError, RefusedError, Settings, StrictError, engine_for, refusal, strict
 from tconv.nn.engines.layouts import by_channels
 
 # PyTorch's own operators, by spatial axes.
@@ -34,9 +34,11 @@ def _run(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> T
     settings: Any = tuple(tuple(n) if isinstance(n, list) else n for n in numbers)
     try:
         return computed(Call(input, weight, bias, settings))
+    except DeferredError:
+        y = by_pytorch(input, weight, bias, settings)
     except RefusedError as refused:
         y = own(str(refused), input, weight, bias, settings)
-        return _blank(input, weight, y.shape).copy_(y)
+    return _blank(input, weight, y.shape).copy_(y)
 
 
 def computed(call: Call, dtype: torch.dtype | None = None) -> Tensor:

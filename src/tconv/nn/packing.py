@@ -19,7 +19,7 @@ from tconv.errors import TconvError
 from tconv.geometry import Geometry
 from tconv.native import _core
 from tconv.nn import private
-from tconv.nn.engine import Engine, Ints, Prepared, RefusedError, Settings
+from tconv.nn.engine import DeferredError, Engine, Ints, Prepared, RefusedError, Settings
 
 # So many input pixels, and all values of the weights are compared at each call, which then costs less than 2 % of it: a
 # value is compared in 0.25 ns and used once for each pixel, in 10 ps with two threads (AMD EPYC, Zen 4). Below, some 60
@@ -108,14 +108,32 @@ def prepare(
     """A new layer of these tensors and numbers, which is kept from now on; of tensors rounded to `dtype`, if given.
 
     Raises:
+        DeferredError: see `Engine.packs_at_once`.
         RefusedError: the arguments are no transposed convolution that the engine takes.
     """
+    if not engine.packs_at_once and not isinstance(weight, torch.nn.Parameter) and _is_new(weight):
+        raise DeferredError("weights that are no parameters are packed when they are met again, unchanged")
     stride, padding, output_padding, groups, dilation = settings
     geometry = geometry_of(tuple(weight.shape[2:]), stride, padding, output_padding, dilation)
     prepared = engine.prepare(*rounded(weight, bias, dtype), geometry, groups)
     if not (weight.is_inference() or (bias is not None and bias.is_inference())):  # whose writes are not counted
         _keep(weight, bias, settings if dtype is None else (settings, dtype), prepared)
     return prepared
+
+
+# By the id of weights that are no parameters: what they were when they were met, until their memory goes.
+_met: dict[int, Stamps] = {}
+atexit.register(_met.clear)
+
+
+def _is_new(weight: Tensor) -> bool:
+    """Whether a weight has not been met as it is now."""
+    key = id(weight)
+    stamps = _met.get(key)
+    if weight.is_inference() or (stamps is not None and stamps.fit((weight,), False)):
+        return weight.is_inference()
+    _met[key] = Stamps((weight,), lambda _: _met.pop(key, None))
+    return True
 
 
 def rounded(weight: Tensor, bias: Tensor | None, dtype: torch.dtype | None) -> tuple[Tensor, Tensor | None]:

@@ -108,7 +108,7 @@ class Cpu:
     """See `tconv.nn.engine.Engine`."""
 
     name = "tconv's compiled core"
-    convolves = True
+    convolves = packs_at_once = True
 
     def refusal(self, tensor: Tensor, dtype: torch.dtype | None = None) -> str | None:
         """See `tconv.nn.engine.Engine`."""

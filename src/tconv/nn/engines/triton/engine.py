@@ -55,6 +55,7 @@ class Triton:
 
     name = "tconv's kernels for GPUs"
     convolves = False  # PyTorch's are at the limit of the tensor cores
+    packs_at_once = False  # as that waits for the device, see `tconv.nn.engines.triton.layer`
 
     def __init__(
         self,

@@ -167,8 +167,8 @@ class GpuLayer:
         shape = (input.shape[0], form.out_channels, *found.task.out_size)
         strides = dense(shape, output_last) if lies is None or isinstance(lies, bool) else lies
         ready = Ready(launcher(found, form.device), packed, readers, shape, strides)
-        while len(self._ready) >= SHAPES:
-            self._ready.pop(next(iter(self._ready)), None)
+        if len(self._ready) >= SHAPES:
+            self._ready.clear()
         self._ready[input.shape, input.stride(), lies, tf32] = ready
         return ready
 
