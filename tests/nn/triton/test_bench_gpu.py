@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+
+from tconv.nn.engines.triton.choice import Choice
 
 SCRIPT = Path(__file__).parents[3] / "bench" / "gpu.py"
 
@@ -53,10 +56,15 @@ def test_networks_compilers_and_every_precision(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_tuning_writes_a_table(tmp_path: Path) -> None:
-    done = run("--dry-run", "--tune", "-o", str(tmp_path), "--tables", str(tmp_path / "tables"), "--dtypes", "float16")
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    older = {"an older layer 7": asdict(Choice())}
+    (tables / "sm_90-132.json").write_text(json.dumps({"card": "", "made": "", "choices": older}))
+    done = run("--dry-run", "--tune", "-o", str(tmp_path), "--tables", str(tables), "--dtypes", "float16")
     assert done.returncode == 0, done.stdout + done.stderr
-    table = json.loads((tmp_path / "tables" / "sm_90-132.json").read_text())
-    assert len(table["choices"]) == 7 and "Triton" in table["made"]
+    table = json.loads((tables / "sm_90-132.json").read_text())
+    assert len(table["choices"]) == 15 and older.items() <= table["choices"].items() and "Triton" in table["made"]
+    assert sum("bfloat16" in key for key in table["choices"]) == 7
     (path,) = tmp_path.glob("*.json")
     tuned = json.loads(path.read_text())["tuned"]
     assert len(tuned) == 7 and all(not each["wrong"] and each["tried"] >= 1 for each in tuned)
