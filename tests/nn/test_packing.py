@@ -181,3 +181,23 @@ def test_weights_that_are_computed_may_be_left_to_pytorch_at_first(monkeypatch: 
         for _ in range(3):
             functional.conv_transpose2d(x, weight, None, 2)
     assert len(made) == 3
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGES if name != "new memory"])
+def test_where_values_cannot_be_read_all_but_uncounted_writes_are_noticed(name: str) -> None:
+    """As on a GPU."""
+    layer = ConvTranspose2d(4, 3, 2, 2)
+    places = packing.Places((layer.weight, layer.bias))
+    assert places.fit((layer.weight, layer.bias))
+    CHANGES[name](layer)
+    assert places.fit((layer.weight, layer.bias)) == (name in (".data", "NumPy"))
+
+
+def test_places_of_other_tensors() -> None:
+    tensor = torch.ones(3)
+    places = packing.Places((None, tensor))
+    assert places.fit((None, tensor)) and places.fit((None, tensor.view_as(tensor)))
+    assert not any(places.fit(others) for others in [(tensor, tensor), (None, None), (None,), (None, tensor.clone())])
+    assert not places.fit((None, torch._neg_view(tensor)))
+    with torch.inference_mode():
+        assert not places.fit((None, torch.ones(3)))

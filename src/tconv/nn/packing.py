@@ -66,7 +66,8 @@ class Places:
                 continue
             version, address, dtype, shape, stride = place  # an address is of one device
             if (
-                tensor._version != version
+                tensor.is_inference()  # whose writes are not counted
+                or tensor._version != version
                 or tensor.data_ptr() != address
                 or tensor.dtype is not dtype
                 or tensor.shape != shape
