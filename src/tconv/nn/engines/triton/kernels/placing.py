@@ -20,7 +20,9 @@ def tile_of(block, tiles_m, tiles_n, GROUP: tl.constexpr):
 
 
 @triton.jit
-def cells_of(tile, LANES: tl.constexpr, WOVEN: tl.constexpr, PATCH: tl.constexpr, q0, q1, q2, batch, NDIM: tl.constexpr):
+def cells_of(
+    tile, LANES: tl.constexpr, WOVEN: tl.constexpr, PATCH: tl.constexpr, q0, q1, q2, batch, NDIM: tl.constexpr
+):
     """Image and cell of each of `LANES` lanes of a tile, and whether there is one.
 
     With `WOVEN` above 1 that many neighbouring lanes belong to one cell, and the index on the last axis counts lanes.

@@ -31,7 +31,13 @@ def repacking(
     far = x + image.to(tl.int64) * xb * X
     exists = place < size
     places = i2 * near + i1 * (x1 * X) + i0 * (x0 * X)
-    v = tl.load(far + (places[None, :] + (step * (xc * X))[:, None]), mask=(channel < channels)[:, None] & exists[None, :], other=0.0)
+    v = tl.load(
+        far + (places[None, :] + (step * (xc * X))[:, None]),
+        mask=(channel < channels)[:, None] & exists[None, :],
+        other=0.0,
+    )
     base = z + image.to(tl.int64) * size * pitch
     to = place.to(tl.int64) if WIDE else place
-    tl.store(base + (to[:, None] * pitch + channel[None, :]), tl.trans(v), mask=exists[:, None] & (channel < pitch)[None, :])
+    tl.store(
+        base + (to[:, None] * pitch + channel[None, :]), tl.trans(v), mask=exists[:, None] & (channel < pitch)[None, :]
+    )
