@@ -3,12 +3,12 @@
     o = stride*i + dilation*k - crop_lo
 
 A phase is computed in one of two ways. On an axis whose phases are together, a cell q has all of them, o = stride*q + a
-- rest with 0 <= a < stride, and reads the inputs q + shift - t, for t below kernel/stride, rounded up, with the taps a + t*stride:
-the same inputs for every phase. (Where the kernel is no multiple of the stride, the last of these taps does not exist
-for some phases, which then leave it out; that costs multiplications, and pays where these are not what takes time.)
-Otherwise each phase r has blocks of its own, with the outputs o = stride*q + r, so that
-the first cell's lies at 0 .. stride-1; which taps and which inputs is then a matter of a little arithmetic (`own_phase`),
-for any stride, dilation and crop. In both, crop_lo = stride*shift + rest.
+- rest with 0 <= a < stride, and reads the inputs q + shift - t, for t below kernel/stride, rounded up, with the taps
+a + t*stride: the same inputs for every phase. (Where the kernel is no multiple of the stride, some phases lack the last
+of these taps and leave it out; that costs multiplications, and pays where these are not what takes time.) Otherwise
+each phase r has blocks of its own, with the outputs o = stride*q + r, so that the first cell's lies at 0 .. stride-1;
+which taps and which inputs is then a matter of a little arithmetic (`own_phase`), for any stride, dilation and crop. In
+both, crop_lo = stride*shift + rest.
 """
 
 from __future__ import annotations
@@ -108,19 +108,8 @@ def axis_plan(axis: Axis, in_size: int, out_size: int, together: bool, padded: b
     common = gcd(stride, dilation)
     every, step = stride // common, dilation // common
     inverse = pow(step, -1, every) if every > 1 else 0
-    numbers = (
-        axis.kernel,
-        stride,
-        dilation,
-        shift,
-        rest,
-        common,
-        every,
-        step,
-        inverse,
-        -(-axis.kernel // every),
-        together,
-    )
+    most = -(-axis.kernel // every)
+    numbers = axis.kernel, stride, dilation, shift, rest, common, every, step, inverse, most, together
     loose = AxisPlan(Constants(*numbers, False, False), in_size, out_size, cells)
     full = cells * stride == out_size and not (together and rest)
     return AxisPlan(Constants(*numbers, _inside(loose), full), in_size, out_size, cells)

@@ -1,8 +1,8 @@
 """Which choice a task gets: from a table that was measured, or else by a heuristic.
 
-Nothing is tuned at run time. `candidates` lists what may be tried, a script with a device measures it, and `save` writes
-`tables/ARCHITECTURE-PROCESSORS.json`, which ships with the package. A table names a task by its layer and by how many
-cells it has, rounded to a power of two; a task between two that were measured takes the nearest.
+Nothing is tuned at run time. `candidates` lists what may be tried, a script with a device measures it, and `save`
+writes `tables/ARCHITECTURE-PROCESSORS.json`, which ships with the package. A table names a task by its layer and by how
+many cells it has, rounded to a power of two; a task between two that were measured takes the nearest.
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ def _options(launch: Launch) -> dict[str, Any]:
 
 
 def launcher(plan: Plan, device: torch.device) -> Launcher:
-    """The launcher of a plan on a device, remembered; to be kept by who calls often, as looking for it takes a while."""
+    """The launcher of a plan on a device, remembered. Who calls often keeps it: to look for it takes a while."""
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())
     return _launcher(plan, device)

@@ -1,11 +1,11 @@
 """How a task is computed on a card, in pure Python: without Triton, PyTorch or a device.
 
 The way of the cells is one matrix product per tile: its rows are cells (places of the output, `stride` apart, on all
-axes and images), its columns the outputs of a cell (phases and channels), and it sums over taps and channels. No
-input is ever added to an output that it does not reach, not even times zero, so that NaN and Inf stay where they belong;
-but a place beyond the input counts as zeros, which a weight that is not finite turns into NaN. "few" is the same with rectangular tiles and without
-asynchronous copies, so that the input, which is most of what is moved, is read from memory once. "depthwise" multiplies
-tap by tap without a matrix product.
+axes and images), its columns the outputs of a cell (phases and channels), and it sums over taps and channels. No input
+is ever added to an output that it does not reach, not even times zero, so that NaN and Inf stay where they belong; but
+a place beyond the input counts as zeros, which a weight that is not finite turns into NaN. "few" is the same with
+rectangular tiles and without asynchronous copies, so that the input, which is most of what is moved, is read from
+memory once. "depthwise" multiplies tap by tap without a matrix product.
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ class Plan:
         phases = f"{joint} phase{'s' * (joint != 1)} x {self.task.outs} channels"
         blocks = f"{self.programs} block{'s' * (self.programs != 1)}"
         tiles = f"tiles of {choice.cells}x{choice.columns}{depth}"
-        return f"{choice.way}: {self.rows} cells of {phases}, {tiles}, {blocks}{own}{split}{repacked}; stores {choice.store}"
+        extras = f"{own}{split}{repacked}; stores {choice.store}"
+        return f"{choice.way}: {self.rows} cells of {phases}, {tiles}, {blocks}{extras}"
 
 
 def plan(task: Task, card: Card, choice: Choice | None = None) -> Plan | Refusal:

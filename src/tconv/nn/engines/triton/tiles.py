@@ -1,8 +1,9 @@
 """Tiles that may suit a task, the likeliest first: a heuristic, to be corrected by measured tables.
 
-What it rests on: sums of a transposed convolution are short, so that a block's beginning and end count, and two or three
-blocks should share a processor: at most some 75 KB of shared memory and 64 to 128 rows and columns; and all processors
-should have blocks. These are observations of a prototype on one card; nothing here was measured on any other.
+What it rests on: sums of a transposed convolution are short, so that a block's beginning and end count, and two or
+three blocks should share a processor: at most some 75 KB of shared memory and 64 to 128 rows and columns; and all
+processors should have blocks. These are observations of a prototype on one card; nothing here was measured on any
+other.
 """
 
 from __future__ import annotations
@@ -177,17 +178,15 @@ def _cut(task: Task, card: Card, shape: Shape, choice: Choice) -> Choice:
         fitting = [(min(128, max(16, _power(shape.cells))), 16, 4)]
     if not (task.itemsize == 2 or task.tf32):  # without tensor cores a thread holds its tile's operands, too
         fitting = [t for t in fitting if t[0] * t[1] <= 64 * 64] or fitting
-    for cells, wide, warps in fitting:
-        blocks = -(-shape.cells // cells) * -(-columns // wide) * blocks_of
-        if blocks >= 2 * card.processors:
-            break
-    else:  # none is small enough: rather tiles that tensor cores like, and parts of the sum
-        cells, wide, warps = next((t for t in fitting if t[0] * t[1] <= 64 * 64), fitting[-1])
-        blocks = -(-shape.cells // cells) * -(-columns // wide) * blocks_of
+    blocks = [-(-shape.cells // cells) * -(-columns // wide) * blocks_of for cells, wide, _ in fitting]
+    enough = [at for at, count in enumerate(blocks) if count >= 2 * card.processors]
+    if not enough:  # then rather tiles that tensor cores like, and the sum in parts
+        enough = [at for at, t in enumerate(fitting) if t[0] * t[1] <= 64 * 64] or [len(fitting) - 1]
+    cells, wide, warps = fitting[enough[0]]
     group = 8 if task.ins * task.out_channels * task.taps * task.itemsize >= LARGE_WEIGHT else 1
     made = _fitted(task, card, replace(choice, cells=cells, columns=wide, warps=warps, group=group))
     steps = shape.products // made.depth
-    split = min(SPLITS, card.processors // max(1, blocks), steps // 4)
+    split = min(SPLITS, card.processors // max(1, blocks[enough[0]]), steps // 4)
     return replace(made, split=_power(split + 1) // 2 if split > 1 else 1)
 
 

@@ -14,6 +14,35 @@ def lacking(axis):
 
 
 @triton.jit
+def meets(live, i, tap, size, A: tl.constexpr):
+    """Lanes whose place on an axis lies in the input for this tap."""
+    if not A.inside:
+        live = live & (i - tap * A.step >= 0) & (i - tap * A.step < size)
+    return live
+
+
+@triton.jit
+def has_tap(exists, phase, tap, A: tl.constexpr):
+    """Columns whose phase has this tap."""
+    if lacking(A):
+        exists = exists & (phase + tap * A.every < A.kernel)
+    return exists
+
+
+@triton.jit
+def offset_of(i0, i1, i2, strides, NDIM: tl.constexpr, WIDE: tl.constexpr):
+    """How far a place lies from the first of its image, in the units of the strides."""
+    if WIDE:
+        i0, i1, i2 = i0.to(tl.int64), i1.to(tl.int64), i2.to(tl.int64)
+    offset = i2 * strides[4]
+    if NDIM > 1:
+        offset += i1 * strides[3]
+    if NDIM > 2:
+        offset += i0 * strides[2]
+    return offset
+
+
+@triton.jit
 def summed(
     x, w, part, group, ins, pitch, outs, size, own, tile_m, tile_n, q, batch, strides,
     A0: tl.constexpr, A1: tl.constexpr, A2: tl.constexpr, NDIM: tl.constexpr, PATCH: tl.constexpr,
@@ -31,15 +60,7 @@ def summed(
     start1, first1, taps1 = phase_of(own[1], A1)
     start2, first2, taps2 = phase_of(own[2], A2)
     i0, i1, i2 = c0 + start0, c1 + start1, c2 + start2
-    step0, step1, step2 = A0.step * strides[2], A1.step * strides[3], A2.step * strides[4]
-    if WIDE:
-        rows = i2.to(tl.int64) * strides[4] + i1.to(tl.int64) * strides[3] + i0.to(tl.int64) * strides[2]
-    else:
-        rows = i2 * strides[4]
-        if NDIM > 1:
-            rows += i1 * strides[3]
-        if NDIM > 2:
-            rows += i0 * strides[2]
+    rows = offset_of(i0, i1, i2, strides, NDIM, WIDE)
     images = x + image.to(tl.int64) * strides[0] + group.to(tl.int64) * (ins * strides[1])
 
     column = tile_n * BN + tl.arange(0, BN)
@@ -66,35 +87,15 @@ def summed(
         t2 = tap % taps2
         t1 = tap // taps2 % taps1
         t0 = tap // taps2 // taps1
-        reads = live
-        if not A2.inside:
-            reads = reads & (i2 - t2 * A2.step >= 0) & (i2 - t2 * A2.step < size[2])
-        if not A1.inside:
-            reads = reads & (i1 - t1 * A1.step >= 0) & (i1 - t1 * A1.step < size[1])
-        if not A0.inside:
-            reads = reads & (i0 - t0 * A0.step >= 0) & (i0 - t0 * A0.step < size[0])
-        if WIDE:
-            back = t2.to(tl.int64) * step2 + t1.to(tl.int64) * step1 + t0.to(tl.int64) * step0
-        else:
-            back = t2 * step2 + t1 * step1 + t0 * step0
-        places = rows - back
+        reads = meets(meets(meets(live, i2, t2, size[2], A2), i1, t1, size[1], A1), i0, t0, size[0], A0)
+        places = rows - offset_of(t0 * A0.step, t1 * A1.step, t2 * A2.step, strides, NDIM, WIDE)
         if not (A0.inside and A1.inside and A2.inside):
             places = tl.where(reads, places, 0)
-        places = places * SCALE
-        if WIDE:
-            channels = k.to(tl.int64) * strides[1]
-        else:
-            channels = k * strides[1]
+        channels = (k.to(tl.int64) if WIDE else k) * strides[1]
+        inputs = images[:, None] + ((places * SCALE)[:, None] + channels[None, :])
         line = ((first0 + t0 * A0.every) * A1.kernel + first1 + t1 * A1.every) * A2.kernel + first2 + t2 * A2.every
-        inputs = images[:, None] + (places[:, None] + channels[None, :])
         weights = matrix + line.to(tl.int64) * (outs * pitch) + (lines[None, :] + k[:, None])
-        has = exists
-        if lacking(A0):
-            has = has & (a0 + t0 * A0.every < A0.kernel)
-        if lacking(A1):
-            has = has & (a1 + t1 * A1.every < A1.kernel)
-        if lacking(A2):
-            has = has & (a2 + t2 * A2.every < A2.kernel)
+        has = has_tap(has_tap(has_tap(exists, a2, t2, A2), a1, t1, A1), a0, t0, A0)
         if EVEN:
             a = tl.load(inputs, mask=reads[:, None], other=0.0)
             b = tl.load(weights, mask=has[None, :], other=0.0)

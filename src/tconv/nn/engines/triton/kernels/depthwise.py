@@ -84,18 +84,12 @@ def tapped(
     i0, i1 = c0 + start0, c1 + start1
     channel = tile_n * BN + tl.arange(0, BN)
     exists = channel < total
-    if MULTIPLIED:
-        source = channel // outs * ins
-    else:
-        source = channel
+    source = channel // outs * ins if MULTIPLIED else channel
     if WIDE:
         i0, i1, i2, source = i0.to(tl.int64), i1.to(tl.int64), i2.to(tl.int64), source.to(tl.int64)
     images = across(x + image.to(tl.int64) * strides[0], ROWS)
     sources = along(source * strides[1], ROWS)
-    if ROWS:
-        acc = tl.zeros((BN, BM), dtype=tl.float32)
-    else:
-        acc = tl.zeros((BM, BN), dtype=tl.float32)
+    acc = tl.zeros((BN if ROWS else BM, BM if ROWS else BN), dtype=tl.float32)
     for t0 in range(taps0):
         for t1 in range(taps1):
             h0, h1 = i0 - t0 * A0.step, i1 - t1 * A1.step
@@ -108,7 +102,7 @@ def tapped(
                 inside = inside & (h0 >= 0) & (h0 < size[0])
             if not A1.inside:
                 inside = inside & (h1 >= 0) & (h1 < size[1])
-            if A2.most <= UNROLLED and (ROWS_OF_ALL or A2.kernel % A2.every == 0 and A2.common == 1):
+            if A2.most <= UNROLLED and (ROWS_OF_ALL or (A2.kernel % A2.every == 0 and A2.common == 1)):
                 for t2 in tl.static_range(A2.most):
                     acc = tap(
                         acc, images, over, sources, inside, w, channel, exists, i2, t2, taps2, size[2], ins, total,
