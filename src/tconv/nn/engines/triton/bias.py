@@ -11,8 +11,9 @@ from tconv.nn.engines.layouts import by_channels
 from tconv.nn.engines.triton.cards import Card
 from tconv.nn.engines.triton.strides import FAR, unit
 
-# Numbers of a tile, which a block adds up one tile after the other; blocks for each processor; warps.
-TILE, BLOCKS, WARPS = 4096, 4, 8
+# Numbers of a tile, which a block adds up one tile after the other; blocks for each processor.
+TILE, BLOCKS = 4096, 4
+OPTIONS = {"num_warps": 8, "enable_fp_fusion": True}
 
 
 def bias_gradient(grad: Tensor, card: Card) -> Tensor | None:
@@ -29,15 +30,14 @@ def bias_gradient(grad: Tensor, card: Card) -> Tensor | None:
     columns = _power(min(channels, 64 if last else 4))
     rows, across = TILE // columns, -(-channels // columns)
     wanted = max(1, BLOCKS * card.processors // (batch * across))
-    length = -(-places // wanted)
-    length = -(-length // rows) * rows
-    parts = -(-places // length)
+    tiles = -(-places // (wanted * rows))  # of a block
+    parts = -(-places // (tiles * rows))
     partial = torch.empty(batch * parts, channels, dtype=torch.float32, device=grad.device)
     kernel: Any = summing
     c, p = unit(channels), unit(places)
-    numbers = channels // c, places // p, parts, length
+    numbers = channels // c, places // p, parts, tiles
     wide = channels * places >= FAR
-    kernel[(batch * parts, across)](grad, partial, *numbers, rows, columns, c, p, last, wide, num_warps=WARPS)
+    kernel[(batch * parts, across)](grad, partial, *numbers, rows, columns, c, p, last, wide, **OPTIONS)
     return partial.sum(0).to(grad.dtype)
 
 

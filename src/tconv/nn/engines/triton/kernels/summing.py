@@ -4,26 +4,26 @@ import triton
 import triton.language as tl
 
 
-@triton.jit(do_not_specialize=["channels_units", "places_units", "parts", "length"])
+@triton.jit(do_not_specialize=["channels_units", "places_units", "parts", "tiles"])
 def summing(
-    grad, partial, channels_units, places_units, parts, length,
+    grad, partial, channels_units, places_units, parts, tiles,
     BP: tl.constexpr, BC: tl.constexpr, CHANNELS: tl.constexpr, PLACES: tl.constexpr, LAST: tl.constexpr,
     WIDE: tl.constexpr,
 ):  # fmt: skip
-    """One of `parts` stretches of an image, of `length` places each, and `BC` channels: float32 sums to (part, channel).
+    """One of `parts` stretches of an image, of `tiles` times `BP` places, and `BC` channels; sums to (part, channel).
 
-    The array is dense, (batch, channels, places) or, with `LAST`, (batch, places, channels). Channels and places come in
-    units of `CHANNELS` and `PLACES`. Each block adds in an order that never changes.
+    The array is dense, (batch, channels, places) or, with `LAST`, (batch, places, channels). Channels and places come
+    in units of `CHANNELS` and `PLACES`. Each block adds in an order that never changes, in float32.
     """
     channels, places = channels_units * CHANNELS, places_units * PLACES
     block = tl.program_id(0)
-    image, first = block // parts, block % parts * length
+    image, first = block // parts, block % parts * tiles * BP
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
     far = grad + image.to(tl.int64) * channels * places
-    end = tl.minimum(first + length, places)
+    end = tl.minimum(first + tiles * BP, places)
     sums = tl.zeros((BP, BC), dtype=tl.float32)
-    for at in range(0, length, BP):
-        place = first + at + tl.arange(0, BP)
+    for tile in range(tiles):
+        place = first + tile * BP + tl.arange(0, BP)
         p, c = place, channel
         if WIDE:
             p, c = p.to(tl.int64), c.to(tl.int64)
