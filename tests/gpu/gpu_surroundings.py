@@ -102,7 +102,8 @@ def test_autocast() -> None:
     with torch.autocast(DEVICE.type, torch.float16):
         y, through = layer(x), OPERATOR(x, layer.weight, layer.bias, *SETTINGS)
         assert "in float16 as autocast asks" in explain(layer, x)
-    assert y.dtype is torch.float16 and y.equal(through) and error(y, layer(x)) < 2e-3
+    # Through the dispatcher weights are rounded for one call, for which they are not packed.
+    assert y.dtype is through.dtype is torch.float16 and error(through, y) < 2e-3 and error(y, layer(x)) < 2e-3
 
 
 @torch.no_grad()
