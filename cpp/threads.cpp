@@ -74,6 +74,13 @@ struct Job {
     std::atomic<bool> failed{false};
     std::exception_ptr error;  // of the first task that failed; read when all are done
 
+    // The caller's part: it works, and waits for what others have begun.
+    void finish() {
+        work(0);
+        for (int spins = 0; done.load() < count; ++spins)
+            if (spins > 200) std::this_thread::yield();
+    }
+
     void work(std::size_t seat) noexcept {
         for (std::size_t i = 0; i < regions.size(); ++i) {
             Region& region = regions[(seat + i) % regions.size()];
@@ -100,15 +107,12 @@ class Pool {
             queued_ = queue_.size();
         }
         for (int i = 0; i < helpers; ++i) wake_.notify_one();
-        job->work(0);
-        for (int spins = 0; job->done.load() < job->count; ++spins)
-            if (spins > 200) std::this_thread::yield();
+        job->finish();
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             std::erase(queue_, job);
             queued_ = queue_.size();
         }
-        if (job->error) std::rethrow_exception(job->error);
     }
 
     // Whether some worker would begin at once.
@@ -173,6 +177,25 @@ Pool& the_pool() {
     return *found;
 }
 
+// One of a host's threads at a job. It may begin when the job is long done: then there is nothing left to do for it.
+struct Seated {
+    std::shared_ptr<Job> job;
+    std::size_t seat;
+};
+
+void run_by(const Host& host, const std::shared_ptr<Job>& job, std::size_t helpers) {
+    for (std::size_t seat = 1; seat <= helpers; ++seat) {
+        auto seated = std::make_unique<Seated>(job, seat);
+        const auto task = [](void* data) {
+            const std::unique_ptr<Seated> mine(static_cast<Seated*>(data));
+            mine->job->work(mine->seat);
+        };
+        if (!host.schedule(host.pool, task, seated.get())) break;
+        seated.release();
+    }
+    job->finish();
+}
+
 Team team_of_call() { return workers.team ? team.load() : nullptr; }
 
 }  // namespace
@@ -205,7 +228,7 @@ void look_up() {
 
 int threads_for(double multiplications) {
     if (multiplications < 2 * tuning::threads::worth_handing_over) return 1;
-    const bool awake = !team_of_call() && the_pool().awake();
+    const bool awake = !team_of_call() && !workers.host.schedule && the_pool().awake();
     const double share = multiplications / (awake ? tuning::threads::worth_handing_over : tuning::threads::worth_waking);
     return share < 2 ? 1 : static_cast<int>(std::min(static_cast<double>(num_threads()), share));
 }
@@ -224,7 +247,11 @@ void parallel(Index count, double multiplications, const std::function<void(Inde
         return;
     }
     const auto job = std::make_shared<Job>(count, threads, body);
-    the_pool().run(job, static_cast<int>(threads) - 1);
+    if (workers.host.schedule)
+        run_by(workers.host, job, static_cast<std::size_t>(threads) - 1);
+    else
+        the_pool().run(job, static_cast<int>(threads) - 1);
+    if (job->error) std::rethrow_exception(job->error);
 }
 
 }  // namespace tconv

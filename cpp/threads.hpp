@@ -20,11 +20,18 @@ using Seat = int (*)();
 // Make that library's threads known to calls that ask for the team; null: there is none.
 void join_team(Team parallel, Seat seat);
 
+// Threads of somebody else's pool: `schedule` has one of them call task(data) some time, or returns false.
+struct Host {
+    bool (*schedule)(void* pool, void (*task)(void*), void* data) = nullptr;
+    void* pool = nullptr;
+};
+
 // With what a call computes.
 struct Workers {
     int threads = 0;             // at most so many; 0: as set
     bool team = false;           // threads of the library that `join_team` named, rather than the pool's
     void (*look_up)() = nullptr;  // called now and then on the calling thread in work that takes long; may throw
+    Host host{};                  // if it has `schedule`: its threads, rather than any others
 };
 
 // The calls of this thread have these workers, as long as it lives.

@@ -168,11 +168,24 @@ int threads_of(const Call& call) {
     return call.api->count_threads(&count) || threads < 1 ? 0 : static_cast<int>(std::min<std::int64_t>(threads, 1 << 16));
 }
 
+// Threads of XLA's own pool: others would contend with them for the processors, as they look out for work for a while.
+bool schedule(void* pool, void (*task)(void*), void* data) {
+    const Call& call = *static_cast<const Call*>(pool);
+    Schedule arguments{sizeof(Schedule), nullptr, call.context, task, data};
+    Error* const refused = call.api->schedule(&arguments);
+    if (!refused) return true;
+    DestroyError destroy{sizeof(DestroyError), nullptr, refused};
+    call.api->destroy_error(&destroy);
+    return false;
+}
+
 void compute(const Call& call) {
     expect(call.stage == execute && call.arguments.count == 2 && call.results.count == 1, "arguments");
     expect(call.arguments.types[0] == is_buffer, "an argument is no array");
     const int threads = threads_of(call);
-    const Employed employed({threads ? std::min(threads, num_threads()) : 0});
+    Workers workers{threads ? std::min(threads, num_threads()) : 0};
+    if (threads) workers.host = {schedule, const_cast<Call*>(&call)};
+    const Employed employed(workers);
     switch (const int type = static_cast<const Buffer*>(call.arguments.values[0])->type) {
         case f32: return run<float>(call, type);
         case f64: return run<double>(call, type);

@@ -44,6 +44,20 @@ struct CreateError {
     int code;
 };
 
+struct DestroyError {
+    std::size_t size;
+    Extension* extension;
+    Error* error;
+};
+
+struct Schedule {
+    std::size_t size;
+    Extension* extension;
+    Context* context;
+    void (*task)(void*);
+    void* data;
+};
+
 struct CountThreads {
     std::size_t size;
     Extension* extension;
@@ -57,7 +71,10 @@ struct Api {
     Version version;
     const void* own;
     Error* (*create_error)(CreateError*);
-    void (*others[11])();
+    void (*get_message)();
+    void (*destroy_error)(DestroyError*);
+    void (*others[8])();
+    Error* (*schedule)(Schedule*);
     Error* (*count_threads)(CountThreads*);
 };
 

@@ -17,7 +17,18 @@ from torch import Tensor, is_grad_enabled
 from torch.compiler import is_compiling
 
 from tconv.nn import packing
-from tconv.nn.engine import PLAIN, Call, DeferredError, Ints, RefusedError, Settings, engine_for, refusal, route
+from tconv.nn.engine import (
+    PLAIN,
+    Call,
+    DeferredError,
+    Ints,
+    RefusedError,
+    Settings,
+    engine_for,
+    refusal,
+    route,
+    strict,
+)
 from tconv.nn.operator import OPERATOR, OWN, ConvTranspose, by_pytorch, computed, own
 from tconv.nn.private import profiling, taken, watched
 
@@ -121,15 +132,25 @@ def conv_transpose(input: Tensor, weight: Tensor, bias: Tensor | None, settings:
     """The transposed convolution that `settings` describes; the spatial axes are the weight's."""
     if is_compiling():
         return _traced(input, weight, bias, settings)
-    seen = watched() or type(input) not in PLAIN
-    if not seen and not (is_grad_enabled() and one_requires_grad(input, weight, bias)):
-        prepared = packing.kept(weight, bias, settings, input.numel())
-        if prepared is not None:  # the way of an earlier call with these weights
-            try:
-                return prepared.run(input, lambda: (weight, bias))
-            except RefusedError as refused:
-                return own(str(refused), input, weight, bias, settings)
-    return _routed(Call(input, weight, bias, settings), seen)
+    if watched() or type(input) not in PLAIN:
+        return _routed(Call(input, weight, bias, settings), seen=True)
+    if is_grad_enabled() and one_requires_grad(input, weight, bias):
+        return _differentiable(Call(input, weight, bias, settings))
+    prepared = packing.kept(weight, bias, settings, input.numel())
+    if prepared is not None:  # the way of an earlier call with these weights
+        try:
+            return prepared.run(input, lambda: (weight, bias))
+        except RefusedError as refused:
+            return own(str(refused), input, weight, bias, settings)
+    return _routed(Call(input, weight, bias, settings), seen=False)
+
+
+def _differentiable(call: Call) -> Tensor:
+    """The call where gradients are needed; small ones are PyTorch's without asking for further reasons."""
+    engine = engine_for(call.input.device.type)
+    if engine is not None and not engine.pays_with_gradients(call) and not strict():
+        return by_pytorch(*call)
+    return _routed(call, seen=False)
 
 
 def one_requires_grad(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:

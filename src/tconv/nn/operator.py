@@ -65,7 +65,7 @@ def by_pytorch(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Set
     ndim = weight.dim() - 2
     stride, padding, output_padding, _, dilation = settings
     known = isinstance(input, Tensor) and input.dim() >= ndim  # torch.fx.symbolic_trace hands in what has no sizes yet
-    if known and all(len(n) == ndim for n in (stride, padding, output_padding, dilation)):
+    if known and len(stride) == len(padding) == len(output_padding) == len(dilation) == ndim:
         check_countable(input.shape[-ndim:], weight.shape[2:], stride, padding, output_padding, dilation)
     return OWN[ndim](input, weight, bias, *settings)
 

@@ -36,7 +36,11 @@ AMX = "amx-bf16" in cpu_features()
 # Multiplications below which a call that needs gradients is PyTorch's, whose graph node is faster than one in Python.
 SMALL = 2**25
 # Weights that are trained are packed in each step: that pays for so many results for each weight.
-RESULTS_PER_WEIGHT = 16
+RESULTS_PER_WEIGHT = 5
+# The same where the channels of a pixel are neighbours in memory. There PyTorch is as fast on whole vectors of output
+# channels, but for few of them and many results: so many of both, and so many multiplications.
+RESULTS_PER_WEIGHT_LAST = 16
+FEW_OUTPUTS, MANY_RESULTS_PER_WEIGHT, LARGE = 32, 128, 2**27
 
 
 class CpuLayer:
@@ -180,13 +184,20 @@ class Cpu:
     def pays_with_gradients(self, call: Call) -> bool:
         """See `tconv.nn.engine.Engine`; so measured, on the layers of many models."""
         input, weight, _, settings = call
-        positions, channels = input.numel() // weight.shape[0], weight.shape[1] * settings[3]
-        if positions * weight.numel() < SMALL or weight.dtype in HALVES:
+        if input.numel() * weight.numel() < SMALL // 4:  # no fewer than the multiplications
+            return False
+        inputs, each = max(1, weight.shape[0]), weight.shape[1]
+        outputs, multiplications = each * settings[3], input.numel() // inputs * weight.numel()
+        depthwise = settings[3] == inputs
+        if multiplications < (SMALL // 4 if depthwise else SMALL) or weight.dtype in HALVES:
             return False
         if not weight.requires_grad:
             return True
-        last = by_channels(weight, 1) or not input.is_contiguous()  # where PyTorch is faster than channels-first
-        return not last and positions * prod(settings[0]) * channels >= RESULTS_PER_WEIGHT * weight.numel()
+        share = input.numel() // inputs * prod(settings[0]) * outputs / max(1, weight.numel())
+        if input.is_contiguous() and not by_channels(weight, 1):
+            return share >= RESULTS_PER_WEIGHT
+        few = outputs <= FEW_OUTPUTS and share >= MANY_RESULTS_PER_WEIGHT and multiplications >= LARGE
+        return share >= RESULTS_PER_WEIGHT_LAST and (few or depthwise or outputs % 8 != 0)
 
     def bias_gradient(self, grad: Tensor) -> Tensor | None:
         """See `tconv.nn.engine.Engine`."""

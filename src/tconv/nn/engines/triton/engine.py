@@ -40,7 +40,7 @@ refused_on: Callable[[int | None], str | None] = torch.compiler.assume_constant_
 
 
 def _gpu(index: int | None) -> torch.device:
-    return torch.device("cuda") if index is None else torch.device("cuda", index)
+    return torch.device("cuda") if index is None or index < 0 else torch.device("cuda", index)
 
 
 @cache
@@ -134,7 +134,7 @@ class Triton:
     def pays_with_gradients(self, call: Call) -> bool:
         """See `tconv.nn.engine.Engine`: where that was measured, and there are many results for each weight."""
         input, weight, _, settings = call
-        if not self._trains(weight.device.index):
+        if not self._trains(weight.get_device()):
             return False
         results = input.numel() // max(1, weight.shape[0]) * prod(settings[0]) * weight.shape[1] * settings[3]
         return results >= RESULTS_PER_WEIGHT * weight.numel()

@@ -26,6 +26,8 @@ SHAPES = 256
 
 DTYPES = {torch.float16: "float16", torch.bfloat16: "bfloat16", torch.float32: "float32"}
 
+BROKEN = "a weight is NaN or Inf, which products with zeros at the border would spread"
+
 # What decides about a call: shape and strides of the input, strides of the output or whether it is channels-last (None:
 # as the input or the weight is), and whether float32 is multiplied as TF32.
 Key: TypeAlias = tuple[Ints, Ints, Ints | bool | None, bool]
@@ -104,6 +106,7 @@ class GpuLayer:
     form: Form
     _ready: dict[Key, Ready] = field(default_factory=dict)
     _packs: dict[Layout, tuple[Packed, Shared | Alone]] = field(default_factory=dict)
+    _broken: bool = False
 
     def run(self, input: Tensor, source: Source, last: bool | None = None) -> Tensor:
         """See `tconv.nn.engine.Prepared`."""
@@ -156,6 +159,8 @@ class GpuLayer:
             )
         if input.dim() != form.geometry.ndim + 2 or input.shape[1] != form.in_channels or not input.numel():
             raise RefusedError(f"an input of shape {tuple(input.shape)} does not fit {form.in_channels} channels")
+        if self._broken:
+            raise RefusedError(BROKEN)
         if private.capturing():
             raise RefusedError(
                 "a CUDA graph is being captured, and the layer has not run on such an input before; run it once first"
@@ -185,8 +190,9 @@ class GpuLayer:
         kept = self._packs.get(found.layout)
         if kept is None:
             packed = pack(found.layout, *source())
-            if not finite(packed):  # PyTorch's may be NaN in other places than the definition says, but is PyTorch's
-                raise RefusedError("a weight is NaN or Inf, which products with zeros at the border would spread")
+            self._broken = not finite(packed)  # PyTorch's may be NaN in other places than the definition, but is its
+            if self._broken:
+                raise RefusedError(BROKEN)
             tensors = [packed.weight] if packed.bias is None else [packed.weight, packed.bias]
             kept = packed, Shared(tensors) if packed.weight.is_cuda else Alone()
             self._packs[found.layout] = kept
