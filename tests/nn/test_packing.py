@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tconv.nn import ConvTranspose2d, functional, packing
+from tconv.nn import ConvTranspose2d, explain, functional, packing
 from tconv.nn.engines.cpu import Cpu
 from tconv.nn.operator import OPERATOR
 
@@ -177,9 +177,11 @@ def test_weights_that_are_computed_may_be_left_to_pytorch_at_first(monkeypatch: 
     gc.collect()
     assert len(made) == 3 and len(packing._met) == before
     with torch.inference_mode():
-        weight = torch.randn(4, 3, 2, 2)  # whose writes are not counted
+        layer = ConvTranspose2d(4, 3, 2, 2)
         for _ in range(3):
-            functional.conv_transpose2d(x, weight, None, 2)
+            assert same(layer, x)
+        says = "not tconv: writes to inference tensors are not counted, so that nothing packed can be kept"
+        assert explain(layer, x).splitlines()[-1] == says
     assert len(made) == 3
 
 

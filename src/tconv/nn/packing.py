@@ -112,8 +112,11 @@ def prepare(
         DeferredError: see `Engine.packs_at_once`.
         RefusedError: the arguments are no transposed convolution that the engine takes.
     """
-    if not engine.packs_at_once and not isinstance(weight, torch.nn.Parameter) and _is_new(weight):
-        raise DeferredError("weights that are no parameters are packed when they are met again, unchanged")
+    if not engine.packs_at_once:
+        if weight.is_inference():
+            raise DeferredError("writes to inference tensors are not counted, so that nothing packed can be kept")
+        if not isinstance(weight, torch.nn.Parameter) and _is_new(weight):
+            raise DeferredError("weights that are no parameters are packed when they are met again, unchanged")
     stride, padding, output_padding, groups, dilation = settings
     geometry = geometry_of(tuple(weight.shape[2:]), stride, padding, output_padding, dilation)
     prepared = engine.prepare(*rounded(weight, bias, dtype), geometry, groups)
@@ -131,8 +134,8 @@ def _is_new(weight: Tensor) -> bool:
     """Whether a weight has not been met as it is now."""
     key = id(weight)
     stamps = _met.get(key)
-    if weight.is_inference() or (stamps is not None and stamps.fit((weight,), False)):
-        return weight.is_inference()
+    if stamps is not None and stamps.fit((weight,), False):
+        return False
     _met[key] = Stamps((weight,), lambda _: _met.pop(key, None))
     return True
 
