@@ -128,7 +128,7 @@ def _tune(clock: Clock, case: Case, name: str, task: Task) -> Tuned | None:
     with precision(name) as dtype:
         layer, x = prepared(case, "torch_cl" if task.input_last else "torch", dtype, clock.device)
         expected = layer(x)
-        theirs = clock.seconds(lambda: layer(x), 7)
+        theirs = clock.launched(lambda: layer(x))
         seen: list[tuple[float, Choice]] = []
         wrong = []
         candidates = plans_of(task, this_card(clock), True)
@@ -139,7 +139,7 @@ def _tune(clock: Clock, case: Case, name: str, task: Task) -> Tuned | None:
                 off = error(expected, y)
                 if not off <= allowed(name):
                     raise ArithmeticError(f"the result is off by {off:.1e}")
-                seen.append((clock.seconds(run, 7), made.choice))
+                seen.append((clock.launched(run), made.choice))
             except Exception as reason:  # it does not fit the card, or is wrong: it is not chosen
                 wrong.append(f"{made.choice}: {(str(reason).splitlines() or ['?'])[0]}")
     if not seen:
