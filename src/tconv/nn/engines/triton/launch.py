@@ -18,7 +18,7 @@ from tconv import errors
 from tconv.nn.engines.triton.arguments import Launch, launches
 from tconv.nn.engines.triton.packing import DTYPES, Packed
 from tconv.nn.engines.triton.plan import Plan
-from tconv.nn.engines.triton.strides import lying
+from tconv.nn.engines.triton.strides import Lying, lying
 
 ROLES = ("x", "weight", "bias", "y", "repacked", "partial")
 NARROW = 2**31 - 1  # bytes of memory up to which Triton addresses AMD's buffers in 32 bits
@@ -46,7 +46,7 @@ class Launcher:
         self.plan = plan
         self.device = device
         self._kept: dict[Any, tuple[Kept, ...]] = {}
-        self._shapes = _shapes(plan)
+        self._shapes = shapes_of(plan)
         self._whole = device.type == "cuda" and torch.version.hip is not None
         self._repacked = plan.repacked_bytes
         if device.type == "cuda":
@@ -101,33 +101,29 @@ class Launcher:
         self._check(x, packed, y)
         space = torch.empty(self.plan.workspace, dtype=torch.uint8, device=x.device)
         tensors = self._tensors(x, packed, y, space)
-        return tuple(self._compiled(each, tensors) for each in self._launches(x, y))
-
-    def _launches(self, x: Tensor, y: Tensor) -> tuple[Launch, ...]:
-        prefer = "channel" if self.plan.choice.store == "columns" else "place"
-        return launches(self.plan, lying(x.shape, x.stride()), lying(y.shape, y.stride(), prefer))
+        return tuple(self._compiled(each, tensors) for each in launches(self.plan, *lying_as(self.plan, x, y)))
 
     def _compiled(self, launch: Launch, tensors: tuple[Any, ...]) -> Kept:
         roles = tuple(ROLES.index(role) for role in launch.tensors)
-        kernel = _kernel(launch.kernel)
+        kernel = kernel_of(launch.kernel)
         values = _positional(kernel, launch)
         arguments = (*(tensors[role] for role in roles), *values)
-        compiled = kernel.warmup(*arguments, grid=launch.grid, **_options(launch))
+        compiled = kernel.warmup(*arguments, grid=launch.grid, **options_of(launch))
         return Kept(compiled[launch.grid], roles, values)
 
     def _interpret(self, x: Tensor, packed: Packed, y: Tensor, workspace: Tensor | None) -> None:
         """The same by Triton's interpreter, on the CPU."""
         self._check(x, packed, y)
         tensors = self._tensors(x, packed, y, self._space(x, workspace).view(torch.uint8).flatten())
-        for each in self._launches(x, y):
-            kernel = _kernel(each.kernel)
+        for each in launches(self.plan, *lying_as(self.plan, x, y)):
+            kernel = kernel_of(each.kernel)
             if not _interpreted(kernel):
                 raise LaunchError(
                     f"tensors on {x.device} are computed by Triton's interpreter alone; set TRITON_INTERPRET=1 before "
                     f"Triton is imported"
                 )
             given = [tensors[ROLES.index(role)] for role in each.tensors]
-            kernel[each.grid](*given, *_positional(kernel, each), **_options(each))
+            kernel[each.grid](*given, *_positional(kernel, each), **options_of(each))
 
     def _tensors(self, x: Tensor, packed: Packed, y: Tensor, space: Tensor) -> tuple[Tensor, ...]:
         """All tensors in the order of ROLES; what is not there is stood for by what no kernel then looks at."""
@@ -154,35 +150,42 @@ class Launcher:
         if self._stream is None or self.plan.programs == 0:
             return
         task, dtype = self.plan.task, DTYPES[self.plan.task.dtype]
-        lasts = task.input_last, task.output_last
-        x, y = (_dense(shape, last, dtype) for shape, last in zip(self._shapes, lasts, strict=True))
         bias = torch.float32 if task.bias else dtype
-        sums = torch.float32 if task_splits(self.plan) else dtype
+        sums = torch.float32 if self.plan.choice.split > 1 else dtype
         dtypes = dtype, dtype, bias, dtype, dtype, sums
         with torch.cuda.device(self._index):
-            for each in self._launches(x, y):
+            for each in launches(self.plan, *lying_of(self.plan)):
                 self._compiled(each, dtypes)
 
 
-def task_splits(plan: Plan) -> bool:
-    """Whether parts of sums are left in the workspace."""
-    return plan.choice.split > 1
+def lying_as(plan: Plan, x: Tensor, y: Tensor) -> tuple[Lying, Lying]:
+    """How these tensors lie."""
+    prefer = "channel" if plan.choice.store == "columns" else "place"
+    return lying(x.shape, x.stride()), lying(y.shape, y.stride(), prefer)
 
 
-def _dense(shape: tuple[int, ...], last: bool, dtype: torch.dtype) -> Tensor:
+def lying_of(plan: Plan) -> tuple[Lying, Lying]:
+    """How dense tensors of the task's layouts lie."""
+    lasts = plan.task.input_last, plan.task.output_last
+    x, y = (_dense(shape, last) for shape, last in zip(shapes_of(plan), lasts, strict=True))
+    return lying_as(plan, x, y)
+
+
+def _dense(shape: tuple[int, ...], last: bool) -> Tensor:
     """A dense tensor without memory."""
     if not last:
-        return torch.empty(shape, dtype=dtype, device="meta")
-    return torch.empty((shape[0], *shape[2:], shape[1]), dtype=dtype, device="meta").movedim(-1, 1)
+        return torch.empty(shape, device="meta")
+    return torch.empty((shape[0], *shape[2:], shape[1]), device="meta").movedim(-1, 1)
 
 
-def _shapes(plan: Plan) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def shapes_of(plan: Plan) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Of input and output."""
     task = plan.task
     return (task.batch, task.in_channels, *task.in_size), (task.batch, task.out_channels, *task.out_size)
 
 
 @cache
-def _kernel(name: str) -> Any:
+def kernel_of(name: str) -> Any:
     """The Triton function of a module in `kernels/`."""
     return getattr(import_module(f"tconv.nn.engines.triton.kernels.{name}"), name)
 
@@ -199,7 +202,8 @@ def _positional(kernel: Any, launch: Launch) -> tuple[Any, ...]:
     return (*launch.numbers, *(launch.constants[name] for name in names))
 
 
-def _options(launch: Launch) -> dict[str, Any]:
+def options_of(launch: Launch) -> dict[str, Any]:
+    """What the compiler is told."""
     return {"num_warps": launch.warps, "num_stages": launch.stages, "enable_fp_fusion": True}
 
 
