@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -37,7 +38,8 @@ def bias_gradient(grad: Tensor, card: Card) -> Tensor | None:
     c, p = unit(channels), unit(places)
     numbers = channels // c, places // p, parts, tiles
     wide = channels * places >= FAR
-    kernel[(batch * parts, across)](grad, partial, *numbers, rows, columns, c, p, last, wide, **OPTIONS)
+    with torch.cuda.device(grad.device) if grad.is_cuda else nullcontext():  # Triton launches on the current one
+        kernel[(batch * parts, across)](grad, partial, *numbers, rows, columns, c, p, last, wide, **OPTIONS)
     return partial.sum(0).to(grad.dtype)
 
 
