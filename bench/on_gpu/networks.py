@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+from papers import dcgan, fsrcnn
 from torch import Tensor, nn
-from zoo.papers import dcgan, fsrcnn
 
 
 class UNet(nn.Module):

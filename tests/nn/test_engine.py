@@ -121,8 +121,9 @@ class Broken:
     """An engine with a fault of its own."""
 
     name = "broken"
+    packs_at_once = convolves = True
 
-    def refusal(self, tensor: torch.Tensor) -> None:
+    def refusal(self, tensor: torch.Tensor, dtype: torch.dtype | None = None) -> None:
         return None
 
     def prepare(self, *_: Any, **__: Any) -> Any:

@@ -16,10 +16,20 @@ from tconv.nn.engines.triton.choice import Choice
 SCRIPT = Path(__file__).parents[3] / "bench" / "gpu.py"
 
 
+# A machine with a GPU has PyTorch, Triton and NumPy, and perhaps nothing else.
+LACKING = ("PIL", "scipy", "skimage", "tifffile", "timm", "cyclopts", "rich", "safetensors", "matplotlib", "onnx")
+BARE = f"""
+import runpy, sys
+sys.modules |= dict.fromkeys({LACKING})
+sys.path.insert(0, {str(SCRIPT.parent)!r})
+runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
+"""
+
+
 def run(*options: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
-        [sys.executable, SCRIPT, *options], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", BARE, *options], env=environment, capture_output=True, text=True, check=False
     )
 
 
