@@ -24,7 +24,9 @@ def main() -> None:
     if not torch.cuda.is_available() or triton is None:
         sys.exit("enable.py: PyTorch sees no GPU here, or there is no Triton")
     found = card(torch.device("cuda", torch.cuda.current_device()))
-    pair = enabled.Pair(found.architecture, triton, found.name, f"{datetime.now(UTC):%Y-%m-%d}", gradients)
+    pair = enabled.Pair(
+        found.architecture, triton, found.name, f"{datetime.now(UTC):%Y-%m-%d}", enabled.digest(), gradients
+    )
     print(f"{pair} is listed in {enabled.add(pair)}")
 
 

@@ -17,8 +17,8 @@ from tconv.nn.engines.triton import enabled, engine
 from tconv.nn.engines.triton.cards import known
 from tconv.nn.engines.triton.enabled import Pair, disabled, with_gradients
 
-PAIR = Pair("sm_90", "3.9", "NVIDIA H100", "2026-12-01", gradients=True)
-KNOWN = {("sm_90", "3.9"): PAIR, ("gfx942", "3.9"): Pair("gfx942", "3.9", "MI300X", "2026-12-01")}
+PAIR = Pair("sm_90", "3.9", "NVIDIA H100", "2026-12-01", enabled.digest(), gradients=True)
+KNOWN = {("sm_90", "3.9"): PAIR, ("gfx942", "3.9"): Pair("gfx942", "3.9", "MI300X", "2026-12-01", "0123456789ab")}
 
 REASONS = [
     ("sm_90", "3.9", "", None),
@@ -67,6 +67,12 @@ def test_pairs_are_read_and_those_that_ship_are_complete(tmp_path: Path) -> None
         assert pair.card and pair.date and pair.triton == enabled.minor(pair.triton)
 
 
+def test_what_is_proven_was_proven_of_these_kernels() -> None:
+    """`make enable-gpu` lists a pair; a change of the kernels takes it off, until they are proven again."""
+    assert enabled.stale(KNOWN) == [KNOWN["gfx942", "3.9"]]
+    assert enabled.stale(enabled.pairs()) == []
+
+
 def test_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TCONV_TRITON", raising=False)
     assert enabled.wish() == ""
@@ -98,7 +104,7 @@ def test_a_pair_is_added(tmp_path: Path) -> None:
     path.write_text('{"pairs": []}')
     first = enabled.add(PAIR, path)
     assert first == path and enabled.pairs.__wrapped__(path) == {("sm_90", "3.9"): PAIR}
-    later = Pair("sm_90", "3.9", "NVIDIA H200", "2027-01-01")
+    later = Pair("sm_90", "3.9", "NVIDIA H200", "2027-01-01", enabled.digest())
     enabled.add(KNOWN["gfx942", "3.9"], path)
     enabled.add(later, path)
     assert enabled.pairs.__wrapped__(path) == {("sm_90", "3.9"): later, ("gfx942", "3.9"): KNOWN["gfx942", "3.9"]}

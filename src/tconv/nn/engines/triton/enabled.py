@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +35,7 @@ class Pair:
         triton: its major and minor version, such as "3.9".
         card: the very card.
         date: when.
+        kernels: the `digest` of what ran there.
         gradients: whether training was measured to be faster there, too, so that calls that need gradients may run.
     """
 
@@ -41,6 +43,7 @@ class Pair:
     triton: str
     card: str
     date: str
+    kernels: str
     gradients: bool = False
 
 
@@ -116,6 +119,20 @@ def with_gradients(architecture: str, triton: str | None, known: Mapping[tuple[s
     """Whether calls that need gradients run on the engine: where that was measured to be faster."""
     pair = known.get((architecture, triton or ""))
     return pair is not None and pair.gradients
+
+
+def digest() -> str:
+    """What all that decides about a kernel's results says, as a short number: it changes with every line of it."""
+    folder = Path(__file__).parent
+    deciding = [folder / f"{name}.py" for name in ("arguments", "axes", "launch", "packing", "plan", "strides")]
+    texts = [path.read_bytes() for path in [*deciding, *sorted((folder / "kernels").glob("*.py"))]]
+    return sha256(b"\0".join(texts)).hexdigest()[:12]
+
+
+def stale(known: Mapping[tuple[str, str], Pair]) -> list[Pair]:
+    """Pairs that other kernels passed on than those that there are now: to be proven anew, or taken off the list."""
+    now = digest()
+    return [pair for pair in known.values() if pair.kernels != now]
 
 
 def add(pair: Pair, path: Path = PAIRS) -> Path:
