@@ -27,9 +27,9 @@ PRODUCTS = {
     "sm_100": r"tcgen05\.mma\..*",
     "gfx942": r"v_mfma_.*",
 }
-WIDE_STORE = r"st\.global\.v4\.b32|(global|buffer)_store_dwordx4"
+WIDE_STORE = r"st\.global\.v4\.b32|(global|buffer)_store_dwordx[24]"  # AMD's warps have 64 lanes
 STORE = r"st\.global.*|(global|buffer)_store_.*"
-WIDE_LOAD = r"cp\.async\.cg\.shared\.global 0x10|cp\.async\.c[ag]\.shared\.global 16|ld\.global\.v4\.b32|(global|buffer)_load_dwordx4"
+WIDE_LOAD = r"cp\.async\.c[ag]\.shared\.global 16|ld\.global\.v4\.b32|(global|buffer)_load_dwordx4"
 LOAD = r"cp\.async\.c[ag].*|ld\.global.*|(global|buffer)_load_.*"
 
 K2, K4, K3 = Geometry((2, 2), 2), Geometry.from_torch((4, 4), 2, 1), Geometry.from_torch((3, 3), 2, 1, 1)

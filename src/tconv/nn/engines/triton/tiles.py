@@ -197,11 +197,14 @@ def _fitted(task: Task, card: Card, choice: Choice) -> Choice:
     cells = choice.cells
     if choice.store == "pair" and cells * choice.columns >= 128 * 64 and cells > 16:
         cells //= 2  # both phases' sums are kept in registers
+    warps = choice.warps
+    if card.capability >= 100 and cells * choice.columns >= 128 * 64:
+        warps = max(warps, 8)  # sums come out of tensor memory all at once
     room = min(SHARED, card.shared_memory)
     stages = min(choice.stages, 2 if exact or card.amd else 4)
     while stages > 1 and stages * (cells + choice.columns) * depth * task.itemsize > room:
         stages -= 1
-    return replace(choice, cells=cells, depth=depth, stages=stages)
+    return replace(choice, cells=cells, depth=depth, stages=stages, warps=warps)
 
 
 def _power(number: int) -> int:
