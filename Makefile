@@ -8,7 +8,9 @@ BIN := .venv/bin
 CORE := pyproject.toml constraints.txt CMakeLists.txt $(wildcard cmake/* cpp/* cpp/*/*)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 # A Python that has PyTorch for this machine's GPU, Triton, and tconv; for the tests pytest, too. Neither is set up here.
+# Most of the time of the tests is that of Triton's compiler: with pytest-xdist, GPU_TESTS='-n 8' runs it side by side.
 GPU_PYTHON ?= python3
+GPU_TESTS ?=
 CMAKE = $(shell command -v cmake || echo $(BIN)/cmake)
 
 # Python itself is not instrumented, so the sanitizer's library comes first, and with it that of C++ exceptions, which
@@ -56,7 +58,7 @@ test-slow: .venv/test.stamp  ## the tests that take minutes; needs 11 GiB of mem
 	$(BIN)/python -m pytest -m slow
 
 test-gpu:  ## the engine for GPUs on this GPU, with GPU_PYTHON, which has PyTorch for it and pytest
-	TCONV_TRITON=try $(GPU_PYTHON) -m pytest -W default -p no:cacheprovider -o python_files='gpu_*.py' tests/gpu
+	TCONV_TRITON=try $(GPU_PYTHON) -m pytest -W default -p no:cacheprovider -o python_files='gpu_*.py' $(GPU_TESTS) tests/gpu
 
 enable-gpu: test-gpu  ## the same, and, if it passes, use the engine on such cards with this Triton from now on
 	TCONV_TRITON=try $(GPU_PYTHON) tests/gpu/enable.py

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from cases import Case
-from gpu.place import DEVICE, DTYPES, FORMATS, REAL, arrays, catalogue, drawn, prepared, repeated
+from gpu.place import DEVICE, FORMATS, REAL, arrays, catalogue, drawn, prepared, repeated
 from torch import Tensor
 
 from tconv.geometry import Geometry
 from tconv.nn.engine import RefusedError
 
 NAN = float("nan")
-ALL = [*catalogue(), *drawn(40)] if REAL else catalogue()[:2]
+ALL = [*catalogue()[::2], *drawn(8)] if REAL else catalogue()[:2]
 # Many weights and few cells: sums that are cut into parts.
 STREAMING = Case("streaming", Geometry((2, 2), 2), (3, 3), 1, *((512, 256) if REAL else (40, 24)))
 
@@ -29,7 +29,7 @@ def around(y: Tensor, last: bool) -> tuple[Tensor, Tensor]:
     return memory, part
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32], ids=str)
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
 def test_a_result_is_written_whole_and_nothing_beside_it(case: Case, dtype: torch.dtype) -> None:
     x, weight, bias = arrays(case, dtype)
