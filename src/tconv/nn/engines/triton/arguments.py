@@ -126,7 +126,8 @@ def _repacking(plan: Plan, x: Lying) -> Launch:
         n0, n1, n2 = 1, 1, n0 * n1 * n2  # one axis, whose size is more often a multiple of a vector's
     n, pitch = unit(n2), unit(plan.repacked)
     tiles = -(-(n0 * n1 * n2) // PLACES)
-    constants = {"BP": PLACES, "BC": CHANNELS, "PITCH": pitch, "X": x.unit, "XNEAR": x.near, "N": n, "WIDE": x.far}
+    constants = {"BP": PLACES, "BC": CHANNELS, "PITCH": pitch, "X": x.unit, "XNEAR": x.near, "N": n}
+    constants["WIDE"] = x.far or _repacked(plan).far
     return Launch(
         "repacking",
         ("x", "repacked"),

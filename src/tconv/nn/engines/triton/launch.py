@@ -68,11 +68,12 @@ class Launcher:
 
     def _enqueue(self, x: Tensor, packed: Packed, y: Tensor, workspace: Tensor | None) -> None:
         at_x, at_y = x.data_ptr(), y.data_ptr()
-        key = x.shape, y.shape, x.stride(), y.stride(), at_x & 15, at_y & 15, x.dtype, y.dtype, x.device, y.device
+        places_of = x.get_device(), y.get_device(), packed.weight.get_device(), at_x & 15, at_y & 15
+        key = x.shape, y.shape, x.stride(), y.stride(), x.dtype, y.dtype, places_of
         if self._whole:
             key = (*key, *(t.untyped_storage().size() > NARROW for t in (x, y)))  # type: ignore[assignment]
         kept = self._kept.get(key)
-        if kept is None or (packed.layout is not self.plan.layout and packed.layout != self.plan.layout):
+        if kept is None or not self._fits(packed):
             kept = self._kept[key] = self._keep(x, packed, y)
         space = 0
         if self.plan.workspace:
@@ -85,6 +86,10 @@ class Launcher:
         stream = self._stream(self._index)
         for enqueue, tensors, rest in kept:
             enqueue(*[places[role] for role in tensors], *rest, stream=stream)
+
+    def _fits(self, packed: Packed) -> bool:
+        mine = packed.layout is self.plan.layout or packed.layout == self.plan.layout
+        return mine and (packed.bias is not None) == self.plan.task.bias
 
     def _space(self, x: Tensor, workspace: Tensor | None) -> Tensor:
         if workspace is None:
@@ -142,7 +147,7 @@ class Launcher:
         devices = {str(t.device) for t in (x, y, packed.weight, packed.bias) if t is not None}
         if len(devices) > 1:
             raise LaunchError(f"the tensors are on {' and '.join(sorted(devices))}; move them to one device")
-        if packed.layout != self.plan.layout or (packed.bias is not None) != self.plan.task.bias:
+        if not self._fits(packed):
             raise LaunchError("the weights are packed for another layout than the plan's; pack them for this one")
 
     def warm(self) -> None:

@@ -153,7 +153,9 @@ def plan(task: Task, card: Card, choice: Choice | None = None) -> Plan | Refusal
     if choice.way == "pytorch":
         return Refusal("a layer that PyTorch's own operator was measured to compute faster on this card")
     made = _depthwise(task, choice) if choice.way == "depthwise" else _cells(task, choice)
-    sizes = (made.rows + choice.cells) * made.joined, made.columns, made.programs, prod(made.layout.shape)
+    woven = max(made.joined, 2 if made.choice.store == "pair" else 1)
+    places = prod(task.in_size), (made.rows + choice.cells) * woven
+    sizes = *places, made.columns, made.programs, prod(made.layout.shape)
     if max(sizes) > LARGEST:
         return Refusal(f"a layer with {max(sizes)} cells or weights, more than 32 bits count")
     return made

@@ -5,6 +5,7 @@ import triton.language as tl
 
 from tconv.nn.engines.triton.kernels.cells import block_of, partial_of
 from tconv.nn.engines.triton.kernels.finishing import finish
+from tconv.nn.engines.triton.kernels.placing import strides_of
 
 
 @triton.jit(
@@ -23,11 +24,7 @@ def adding(
 ):  # fmt: skip
     """One tile; the arguments are those of `cells`. The order of the sums is fixed, whoever is done first."""
     outs, q2 = outs_units * OUTS, q2_units * Q
-    writing = (yb * Y, yc * Y, y0 * Y, y1 * Y, y2 * Y)
-    if YNEAR == "channel":
-        writing = (yb * Y, 1, y0 * Y, y1 * Y, y2 * Y)
-    elif YNEAR == "place":
-        writing = (yb * Y, yc * Y, y0 * Y, y1 * Y, 1)
+    writing = strides_of(yb, yc, y0, y1, y2, Y, YNEAR, True, WIDE)
     block = tl.program_id(0)
     blocks = tl.num_programs(0)
     group, tile_m, tile_n, own = block_of(block, groups, tiles_m, tiles_n, A0, A1, A2, GROUP, STORE == "pair")

@@ -4,7 +4,7 @@ import triton
 import triton.language as tl
 
 from tconv.nn.engines.triton.kernels.finishing import finish
-from tconv.nn.engines.triton.kernels.placing import cells_of, columns_of, phase_of, tile_of
+from tconv.nn.engines.triton.kernels.placing import cells_of, columns_of, phase_of, strides_of, tile_of
 
 
 @triton.constexpr_function
@@ -61,7 +61,7 @@ def summed(
     start2, first2, taps2 = phase_of(own[2], A2)
     i0, i1, i2 = c0 + start0, c1 + start1, c2 + start2
     rows = offset_of(i0, i1, i2, strides, NDIM, WIDE)
-    images = x + image.to(tl.int64) * strides[0] + group.to(tl.int64) * (ins * strides[1])
+    images = x + image.to(tl.int64) * strides[0] + group.to(tl.int64) * ins * strides[1]
 
     column = tile_n * BN + tl.arange(0, BN)
     exists = column < outs * COLUMNS
@@ -161,17 +161,9 @@ def cells(
         WIDE: an image's offsets need 64 bits.
     """
     ins, pitch, outs, q2 = ins_units * INS, pitch_units * PITCH, outs_units * OUTS, q2_units * Q
-    reading = (xb * X, xc * X, x0 * X, x1 * X, x2 * X)
-    writing = (yb * Y, yc * Y, y0 * Y, y1 * Y, y2 * Y)
     SCALE: tl.constexpr = X if XNEAR == "channel" else 1
-    if XNEAR == "channel":
-        reading = (xb * X, 1, x0, x1, x2)
-    elif XNEAR == "place":
-        reading = (xb * X, xc * X, x0 * X, x1 * X, 1)
-    if YNEAR == "channel":
-        writing = (yb * Y, 1, y0 * Y, y1 * Y, y2 * Y)
-    elif YNEAR == "place":
-        writing = (yb * Y, yc * Y, y0 * Y, y1 * Y, 1)
+    reading = strides_of(xb, xc, x0, x1, x2, X, XNEAR, XNEAR != "channel", WIDE)
+    writing = strides_of(yb, yc, y0, y1, y2, Y, YNEAR, True, WIDE)
     block = tl.program_id(0)
     blocks = tl.num_programs(0) // SPLIT
     group, tile_m, tile_n, own = block_of(block % blocks, groups, tiles_m, tiles_n, A0, A1, A2, GROUP, STORE == "pair")

@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from tconv.nn.engines.triton.kernels.finishing import activated, outputs_of, within
-from tconv.nn.engines.triton.kernels.placing import cells_of, phase_of, tile_of
+from tconv.nn.engines.triton.kernels.placing import cells_of, phase_of, strides_of, tile_of
 
 UNROLLED = tl.constexpr(8)  # taps
 
@@ -139,17 +139,9 @@ def depthwise(
     P1: tl.constexpr = A1.stride
     P2: tl.constexpr = A2.stride if STORE == "columns" else 1
     total, q2 = total_units * TOTAL, q2_units * Q
-    reading = (xb * X, xc * X, x0 * X, x1 * X, x2 * X)
-    writing = (yb * Y, yc * Y, y0 * Y, y1 * Y, y2 * Y)
     SCALE: tl.constexpr = X if XNEAR == "channel" else 1
-    if XNEAR == "channel":
-        reading = (xb * X, 1, x0, x1, x2)
-    elif XNEAR == "place":
-        reading = (xb * X, xc * X, x0 * X, x1 * X, 1)
-    if YNEAR == "channel":
-        writing = (yb * Y, 1, y0 * Y, y1 * Y, y2 * Y)
-    elif YNEAR == "place":
-        writing = (yb * Y, yc * Y, y0 * Y, y1 * Y, 1)
+    reading = strides_of(xb, xc, x0, x1, x2, X, XNEAR, XNEAR != "channel", WIDE)
+    writing = strides_of(yb, yc, y0, y1, y2, Y, YNEAR, True, WIDE)
     size, out, q = (n0, n1, n2), (o0, o1, o2), (q0, q1, q2)
     tile_m, n = tile_of(tl.program_id(0), tiles_m, tiles_n * (A0.stride * P1 * P2), 1)
     tile_n = n % tiles_n

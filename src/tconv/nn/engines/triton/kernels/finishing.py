@@ -78,7 +78,7 @@ def finish_columns(
     if NDIM > 2:
         rows += outputs_of(c0, 0, A0) * strides[2]
         columns += a0 * strides[2]
-    start = y + image.to(tl.int64) * strides[0] + group.to(tl.int64) * (outs * strides[1])
+    start = y + image.to(tl.int64) * strides[0] + group.to(tl.int64) * outs * strides[1]
     tl.store(start[:, None] + (rows[:, None] + columns[None, :]), acc.to(y.dtype.element_ty), mask=mask)
 
 
@@ -128,7 +128,7 @@ def finish_rows(
     if NDIM > 2:
         lanes += outputs_of(c0, 0, A0) * strides[2]
         rows += a0 * strides[2]
-    start = y + image.to(tl.int64) * strides[0] + group.to(tl.int64) * (outs * strides[1])
+    start = y + image.to(tl.int64) * strides[0] + group.to(tl.int64) * outs * strides[1]
     tl.store(start[None, :] + (rows[:, None] + lanes[None, :]), acc.to(y.dtype.element_ty), mask=mask)
 
 

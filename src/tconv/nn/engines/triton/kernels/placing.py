@@ -5,6 +5,23 @@ import triton.language as tl
 
 
 @triton.jit
+def strides_of(b, c, s0, s1, s2, UNIT: tl.constexpr, NEAR: tl.constexpr, SCALED: tl.constexpr, WIDE: tl.constexpr):
+    """Strides of batch, channel and axes, from their units; but those of the axes in units still, if not `SCALED`.
+
+    That of the batch has 64 bits in any case, the others if `WIDE`: where they have 32, all products with them fit.
+    """
+    if WIDE:
+        c, s0, s1, s2 = c.to(tl.int64), s0.to(tl.int64), s1.to(tl.int64), s2.to(tl.int64)
+    b = b.to(tl.int64) * UNIT
+    c = c * 0 + 1 if NEAR == "channel" else c * UNIT
+    if SCALED:
+        s0 = s0 * UNIT
+        s1 = s1 * UNIT
+        s2 = s2 * 0 + 1 if NEAR == "place" else s2 * UNIT
+    return b, c, s0, s1, s2
+
+
+@triton.jit
 def tile_of(block, tiles_m, tiles_n, GROUP: tl.constexpr):
     """Tile of cells and tile of columns of a block: columns vary fastest, within groups of tiles of cells."""
     if GROUP == 1:

@@ -3,6 +3,8 @@
 import triton
 import triton.language as tl
 
+from tconv.nn.engines.triton.kernels.placing import strides_of
+
 
 @triton.jit(do_not_specialize=["batch", "channels", "n0", "n1", "n2", "pitch_units", "xb", "xc", "x0", "x1", "x2"])
 def repacking(
@@ -17,7 +19,7 @@ def repacking(
     """
     pitch = pitch_units * PITCH
     last = n2 * N
-    near = 1 if XNEAR == "place" else x2 * X
+    strides = strides_of(xb, xc, x0, x1, x2, X, XNEAR, True, WIDE)
     size = n0 * n1 * last
     tiles = tl.cdiv(size, BP)
     block = tl.program_id(0)
@@ -28,11 +30,11 @@ def repacking(
     step = channel
     if WIDE:
         i2, i1, i0, step = i2.to(tl.int64), i1.to(tl.int64), i0.to(tl.int64), channel.to(tl.int64)
-    far = x + image.to(tl.int64) * xb * X
+    far = x + image.to(tl.int64) * strides[0]
     exists = place < size
-    places = i2 * near + i1 * (x1 * X) + i0 * (x0 * X)
+    places = i2 * strides[4] + i1 * strides[3] + i0 * strides[2]
     v = tl.load(
-        far + (places[None, :] + (step * (xc * X))[:, None]),
+        far + (places[None, :] + (step * strides[1])[:, None]),
         mask=(channel < channels)[:, None] & exists[None, :],
         other=0.0,
     )
