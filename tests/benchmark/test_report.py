@@ -30,6 +30,8 @@ MARKDOWN = """\
 - tconv_cl: 3.58x as fast as torch (geometric mean of 2 layers)
 - tconv_cl: 1.12x the floor's time (geometric mean of 2 layers)
 - below 0.95x the best peer: up (tconv_cl 0.80)
+- the better layout: 1.79x as fast as the best peer of any layout; below 0.95x: up (0.80)
+- disturbed, the median of the rounds over 10% worse than the best: down (tconv_cl +50%), up (floor +11%)
 - openvino failed on down: the process stopped with status -11
 - jax left out: jax not installed
 """
@@ -61,6 +63,13 @@ def test_ratios() -> None:
     assert down.to_floor("tconv_cl") == pytest.approx(1)
     del up.seconds["torch_cl"], down.seconds["tconv_cf"]
     assert up.over_peer("tconv_cl") is down.over_peer("tconv_cf") is down.to_floor("tconv_cf") is None
+
+
+def test_a_time_below_the_floor_is_an_error_of_measurement() -> None:
+    results = fake.results()
+    results.rows[0].seconds["tconv_cl"] = 18e-6
+    assert results.too_fast() == [("up", "tconv_cl", pytest.approx(0.9))]
+    assert "below 0.95 floors, so that the floor itself was disturbed: up (tconv_cl 0.90)" in report.markdown(results)
 
 
 def test_means_and_losses() -> None:

@@ -6,12 +6,18 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 LAYOUTS = {
     1: [None, ("NHC", "HIO", "NHC"), ("NCH", "OIH", "NCH"), ("NHC", "HIO", "NCH"), ("HNC", "IHO", "CNH")],
     2: [None, ("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW"), ("NHWC", "OIHW", "NCHW"), ("WHCN", "IWHO", "NWHC")],
     3: [None, ("NHWDC", "HWDIO", "NHWDC"), ("NCHWD", "OIHWD", "NCHWD"), ("NWDHC", "HWDOI", "NHWDC")],
 }
+
+
+def seeds(first: int, end: int, fast: int) -> list[Any]:
+    """Seeds to draw from, of which the first `fast` belong to the fast tests: XLA compiles anew for each."""
+    return [seed if seed < first + fast else pytest.param(seed, marks=pytest.mark.slow) for seed in range(first, end)]
 
 
 def call(seed: int, dtype: Any = "float32") -> tuple[Any, Any, dict[str, Any]]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
-from on_jax.drawn import call
+from on_jax.drawn import call, seeds
 
 from tconv import errors, native
 from tconv.jax import conv_general_dilated, conv_transpose
@@ -32,7 +32,7 @@ def runs_in_the_core(function: Any, *arrays: Any) -> bool:
     return NAME in jax.jit(function).lower(*arrays).as_text()
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", seeds(0, 60, fast=20))
 def test_values_are_those_of_lax(seed: int) -> None:
     lhs, rhs, arguments = call(seed)
     ours, theirs = (partial(function, **arguments) for function in (conv_transpose, lax.conv_transpose))
@@ -50,7 +50,7 @@ def in_64_bits() -> Any:
 
 
 @pytest.mark.parametrize("dtype", BOUNDS)
-@pytest.mark.parametrize("seed", range(60, 66))
+@pytest.mark.parametrize("seed", seeds(60, 66, fast=2))
 def test_every_dtype_of_the_core(dtype: str, seed: int) -> None:
     with in_64_bits():
         lhs, rhs, arguments = call(seed, dtype)
@@ -60,7 +60,7 @@ def test_every_dtype_of_the_core(dtype: str, seed: int) -> None:
         close(jax.jit(ours)(lhs, rhs), want.astype(dtype), BOUNDS[dtype])
 
 
-@pytest.mark.parametrize("seed", range(70, 82))
+@pytest.mark.parametrize("seed", seeds(70, 82, fast=3))
 @pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0), (2, 1), (1, None), (None, 2)])
 def test_vmap(seed: int, axes: tuple[int | None, int | None]) -> None:
     lhs, rhs, arguments = call(seed)
@@ -86,7 +86,7 @@ def test_vmap_twice_over_both_arrays() -> None:
     close(ours, theirs, 4e-6)
 
 
-@pytest.mark.parametrize("seed", range(90, 120))
+@pytest.mark.parametrize("seed", seeds(90, 120, fast=10))
 def test_gradients(seed: int) -> None:
     lhs, rhs, arguments = call(seed)
 

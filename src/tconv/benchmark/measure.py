@@ -87,7 +87,9 @@ def _row(case: Case, floor: Contestant, contestants: list[Contestant], rounds: i
     # The best rate is the machine's; what lies below it is a disturbance, and would make the floor too easy.
     gemm, copy = (max(rate[what] for rate in rates) for what in ("gemm", "copy"))
     seconds = {name: median(each) for name, each in turns.items() if name not in failed}
-    return Row(case.name, case.flop, case.bytes, gemm, copy, seconds, errors, failed)
+    spread = {name: seconds[name] / min(turns[name]) - 1 for name in seconds}
+    spread["floor"] = max(max(each) / median(each) - 1 for each in zip(*(rate.values() for rate in rates), strict=True))
+    return Row(case.name, case.flop, case.bytes, gemm, copy, seconds, errors, failed, spread)
 
 
 def _one_by_one(contestants: Iterable[Contestant]) -> Iterator[Contestant]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from tconv.benchmark.contenders import OWN
-from tconv.benchmark.results import LOSS, Results, Row
+from tconv.benchmark.results import CALM, LOSS, Results, Row
 from tconv.benchmark.worker import CALLERS, SIZES
 
 COMPARED = (
@@ -42,9 +42,22 @@ def verdict(results: Results) -> Iterator[str]:
         yield from _worst_size(own, results)
     lost = [f"{layer} ({own} {ratio:.2f})" for layer, own, ratio in results.lost()]
     yield f"below {LOSS}x the best peer: {', '.join(lost) or 'none'}"
+    if mean := results.mean(lambda row: row.over_any()):
+        found = ", ".join(f"{layer} ({ratio:.2f})" for layer, ratio in results.lost_to_any()) or "none"
+        yield f"the better layout: {mean[0]:.2f}x as fast as the best peer of any layout; below {LOSS}x: {found}"
+    yield from _doubtful(results)
     for row in results.rows:
         yield from (f"{name} failed on {row.layer}: {why}" for name, why in row.failed.items())
     yield from (f"{name} left out: {why}" for name, why in results.missing.items())
+
+
+def _doubtful(results: Results) -> Iterator[str]:
+    """What cannot be trusted, because something else was at work beside the measurement."""
+    disturbed = [f"{layer} ({name} {_percent(1 + share)})" for layer, name, share in results.disturbed()]
+    yield f"disturbed, the median of the rounds over {CALM:.0%} worse than the best: {', '.join(disturbed) or 'none'}"
+    too_fast = [f"{layer} ({own} {ratio:.2f})" for layer, own, ratio in results.too_fast()]
+    if too_fast:
+        yield f"below {LOSS} floors, so that the floor itself was disturbed: {', '.join(too_fast)}"
 
 
 def markdown(results: Results) -> str:

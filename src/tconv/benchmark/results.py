@@ -11,10 +11,17 @@ from tconv.benchmark.contenders import OWN, layout
 LOSS = 0.95
 """A layer is lost below this ratio to the best peer; above, it counts as equal at least."""
 
+CALM = 0.1
+"""A layer's times count as disturbed if the machine's rate, or a contender's own time, varies by more than this."""
+
 
 @dataclass
 class Row:
-    """One layer: medians over the rounds, by contender, and the rates of the machine beside them."""
+    """One layer: medians over the rounds, by contender, and the rates of the machine beside them.
+
+    `spread` says by which share the median of the rounds is worse than the best of them: of each contender's seconds,
+    and, as "floor", of the machine's rates.
+    """
 
     layer: str
     flop: int
@@ -24,6 +31,7 @@ class Row:
     seconds: dict[str, float] = field(default_factory=dict)
     errors: dict[str, float] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    spread: dict[str, float] = field(default_factory=dict)
 
     @property
     def floor(self) -> float:
@@ -46,6 +54,12 @@ class Row:
     def over(self, own: str, peer: float | None) -> float | None:
         """How many times faster than `peer` seconds."""
         return peer / self.seconds[own] if peer and own in self.seconds else None
+
+    def over_any(self) -> float | None:
+        """How many times faster our better layout is than the best peer of any layout."""
+        own = min((seconds for name, seconds in self.seconds.items() if name in OWN), default=None)
+        peer = min((seconds for name, seconds in self.seconds.items() if name not in OWN), default=None)
+        return peer / own if own and peer else None
 
     def to_floor(self, own: str) -> float | None:
         """How many times slower than the floor; 1 is as fast as the machine."""
@@ -103,6 +117,21 @@ class Results:
         """(layer, own contender, ratio to the best peer) where the ratio is below `LOSS`, the worst first."""
         ratios = [(row.layer, own, row.over_peer(own)) for row in self.rows for own in OWN]
         return sorted([(layer, own, r) for layer, own, r in ratios if r and r < LOSS], key=lambda lost: lost[2])
+
+    def lost_to_any(self) -> list[tuple[str, float]]:
+        """(layer, ratio of our better layout to the best peer of any) where it is below `LOSS`, the worst first."""
+        ratios = [(row.layer, row.over_any()) for row in self.rows]
+        return sorted([(layer, ratio) for layer, ratio in ratios if ratio and ratio < LOSS], key=lambda lost: lost[1])
+
+    def disturbed(self) -> list[tuple[str, str, float]]:
+        """(layer, contender or "floor", spread) where the spread is above `CALM`, the worst first."""
+        spreads = [(row.layer, name, share) for row in self.rows for name, share in row.spread.items()]
+        return sorted([each for each in spreads if each[2] > CALM], key=lambda each: -each[2])
+
+    def too_fast(self) -> list[tuple[str, str, float]]:
+        """(layer, own contender, ratio to the floor) below `LOSS` floors: the floor was measured too slow there."""
+        ratios = [(row.layer, own, row.to_floor(own)) for row in self.rows for own in OWN]
+        return [(layer, own, ratio) for layer, own, ratio in ratios if ratio and ratio < LOSS]
 
     def mean(self, ratio: Callable[[Row], float | None]) -> tuple[float, int] | None:
         """The geometric mean of a ratio, and of how many layers; None if no layer has it."""
