@@ -34,6 +34,7 @@ class Constants(NamedTuple):
         inverse: of `step`, modulo `every`.
         most: the most taps that a phase has.
         together: whether the phases of a cell are computed together.
+        lacking: they are, and some of them lack the last tap.
         inside: no tap of any cell meets a place beyond the input.
         full: no cell has an output beyond the window.
     """
@@ -49,6 +50,7 @@ class Constants(NamedTuple):
     inverse: int
     most: int
     together: bool
+    lacking: bool
     inside: bool
     full: bool
 
@@ -109,7 +111,8 @@ def axis_plan(axis: Axis, in_size: int, out_size: int, together: bool, padded: b
     every, step = stride // common, dilation // common
     inverse = pow(step, -1, every) if every > 1 else 0
     most = -(-axis.kernel // every)
-    numbers = axis.kernel, stride, dilation, shift, rest, common, every, step, inverse, most, together
+    lacking = together and axis.kernel % stride > 0
+    numbers = axis.kernel, stride, dilation, shift, rest, common, every, step, inverse, most, together, lacking
     loose = AxisPlan(Constants(*numbers, False, False), in_size, out_size, cells)
     full = cells * stride == out_size and not (together and rest)
     return AxisPlan(Constants(*numbers, _inside(loose), full), in_size, out_size, cells)

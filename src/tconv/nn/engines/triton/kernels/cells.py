@@ -7,12 +7,6 @@ from tconv.nn.engines.triton.kernels.finishing import finish
 from tconv.nn.engines.triton.kernels.placing import cells_of, columns_of, phase_of, strides_of, tile_of
 
 
-@triton.constexpr_function
-def lacking(axis):
-    """Whether the phases of an axis are together and some lack the last tap."""
-    return axis.together and axis.kernel % axis.stride != 0
-
-
 @triton.jit
 def meets(live, i, tap, size, A: tl.constexpr):
     """Lanes whose place on an axis lies in the input for this tap."""
@@ -24,7 +18,7 @@ def meets(live, i, tap, size, A: tl.constexpr):
 @triton.jit
 def has_tap(exists, phase, tap, A: tl.constexpr):
     """Columns whose phase has this tap."""
-    if lacking(A):
+    if A.lacking:
         exists = exists & (phase + tap * A.every < A.kernel)
     return exists
 
@@ -72,7 +66,7 @@ def summed(
     matrix = w + group.to(tl.int64) * (A0.kernel * A1.kernel * A2.kernel) * (outs * pitch)
     lines = (taps * outs + channel) * pitch
 
-    PADDED: tl.constexpr = lacking(A0) or lacking(A1) or lacking(A2)
+    PADDED: tl.constexpr = A0.lacking or A1.lacking or A2.lacking
     acc = tl.zeros((BM, BN), dtype=tl.float32)
     pieces = tl.cdiv(ins, BK)
     begin = 0
