@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +14,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
 from tconv import Geometry
+from tconv.nn.engines.triton import launch as launch_module
 from tconv.nn.engines.triton.cards import Card, card, known
 from tconv.nn.engines.triton.choices import Choice
 from tconv.nn.engines.triton.launch import Launcher, LaunchError, kernel_of, launch, launcher
@@ -59,15 +60,17 @@ class Device:
 
 
 @pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Device]:
-    """Triton and PyTorch see such a device."""
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+def device(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    """Triton and PyTorch see such a device; what one test has compiled the next one finds."""
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "launched"))
     made = Device()
     monkeypatch.setattr(driver, "_active", made)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: INDEX)
     yield made
-    for name in ("cells", "adding", "repacking", "depthwise"):  # which else would unload what was never loaded
+    for name in ("cells", "adding", "repacking", "depthwise"):
         kernel_of(name).device_caches.pop(INDEX, None)
+    launch_module._launcher.cache_clear()
+    gc.collect()  # kernels are unloaded, as long as there is a driver to be asked
 
 
 def made(task: Task, choice: Choice) -> Plan:
