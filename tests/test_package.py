@@ -77,6 +77,8 @@ def test_dir_loads_nothing_and_names_what_there_is() -> None:
         ("onnx", "onnx", "tconv.onnx needs onnx", "onnx"),
         ("segmentation", "torch", "tconv.segmentation needs torch", "segmentation"),
         ("jax", "jax", "tconv.jax needs jax", "jax"),
+        ("jax.nn", "flax", "tconv.jax.nn needs flax", "flax"),
+        ("jax.nnx", "flax", "tconv.jax.nnx needs flax", "flax"),
         ("keras", "keras", "tconv.keras needs keras", "keras"),
     ],
 )
@@ -111,6 +113,6 @@ def test_keras_without_the_backend_that_it_would_take() -> None:
             print(error)
         """
     assert python(code) == (
-        "Keras looks for its default backend, TensorFlow, which is missing; set KERAS_BACKEND=torch or "
+        "Keras would run on TensorFlow, which is missing, and which tconv does not reach; set KERAS_BACKEND=torch or "
         "KERAS_BACKEND=jax before Keras is imported"
     )

@@ -15,6 +15,7 @@ Extra: TypeAlias = Literal[
     "dask",
     "encoders",
     "explain",
+    "flax",
     "images",
     "jax",
     "keras",

@@ -40,7 +40,7 @@ def tconv(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytes
 
 def test_a_faster_file(tconv: Tconv) -> None:
     status, out, err = tconv("optimize fixed.onnx -o out.onnx --seconds 0.5 --report")
-    assert (status, err) == (0, "") and out.startswith("tconv: ") and out.endswith("\nwrote out.onnx\n")
+    assert (status, err) == (0, "") and out.startswith("tconv: ") and "\nwrote out.onnx" in out
     assert "y_node  ConvTranspose: Conv + Transpose, 2 taps, Slice " in out
     x = floats(1, 3, 30)
     close(*(runtime(onnx.load_model(name), {"x": x})[0] for name in ("out.onnx", "fixed.onnx")))
@@ -58,14 +58,19 @@ def test_sizes_for_a_model_that_leaves_them_open(tconv: Tconv, options: str) -> 
 def test_several_inputs(tconv: Tconv) -> None:
     for options in ("--shape b=2", "--shape a=2 --shape b=1", "--example both.npz"):
         status, out, _ = tconv(f"optimize two.onnx -o out.onnx --again {options}")
-        assert (status, out) == (0, "tconv: the model stays as it was: nothing in it folds\nwrote out.onnx\n")
+        assert (status, out) == (
+            0,
+            "tconv: the model stays as it was: nothing in it folds\n"
+            "wrote out.onnx, the same model; tconv onnx bench two.onnx times it on tconv's engine\n",
+        )
 
 
 def test_times(tconv: Tconv) -> None:
     status, out, err = tconv("bench fixed.onnx --seconds 0.2 --threads 1")
     assert (status, err) == (0, "")
     rows = [line.split("  ")[0] for line in out.splitlines() if "error" in line and not line.startswith("tconv: ")]
-    assert rows == ["ONNX Runtime", "tconv.onnx.optimize", "tconv.onnx.load"]
+    kept = "the model stays as it was" in out
+    assert rows == ["ONNX Runtime", *([] if kept else ["tconv.onnx.optimize"]), "tconv.onnx.load"]
 
 
 REFUSED = {

@@ -39,6 +39,8 @@ def test_a_copy_computes_the_same_by_tconv(backend: str, tmp_path: Path) -> None
     assert report["learns"]
     assert report["loads"] < 1e-5
     assert report["errors"] == [
+        "model 'NAME' has the class Own, whose code decides what its layers are; build it with "
+        "tconv.keras.Conv2DTranspose in place of Keras's layer, or call it within tconv.keras.patched()",
         "model 'NAME' is not built and has no weights yet; call it once, or build(input_shape), before",
         "model 'NAME' has no Conv1DTranspose, Conv2DTranspose or Conv3DTranspose of Keras; there is nothing to make "
         "faster",

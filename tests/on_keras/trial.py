@@ -42,6 +42,18 @@ def volumes() -> keras.Model:
     return keras.Sequential([keras.Input((4, 4, 4, 2)), keras.layers.Conv3DTranspose(3, 2, strides=2)])
 
 
+class Own(keras.Model):
+    """A model whose own code makes its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = keras.layers.Conv2DTranspose(2, 2)
+        self(np.zeros((1, 2, 2, 3), np.float32))
+
+    def call(self, inputs: Any) -> Any:
+        return self.up(inputs)
+
+
 def calls(model: keras.Model) -> int:
     """How often tconv's operator ran, or was traced, in one call."""
     seen = 0
@@ -93,6 +105,7 @@ def main(folder: Path) -> None:
         again = keras.saving.load_model(folder / "model.keras")
         report["loads"] = float(np.abs(again.predict(x, verbose=0) - faster.predict(x, verbose=0)).max())
         for wrong in (
+            Own(),
             keras.Sequential([keras.layers.Dense(2)]),
             keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]),
         ):

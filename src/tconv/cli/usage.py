@@ -55,6 +55,9 @@ def usage(error: cyclopts.CycloptsError, commands: Collection[str]) -> str:
     if missing is not None and "--out" in missing.names:
         folder = bool(set(FOLDERS) & set(error.command_chain or ()))
         return f"say where to write: -o {'FOLDER' if folder else 'FILE'}"
+    if missing is not None and missing.index is not None:
+        name = missing.name.removeprefix("--").upper()
+        return f"{name} is missing; see tconv {' '.join(error.command_chain or ())} --help"
     message = str(error).strip()
     return message[:1].lower() + message[1:].removesuffix(".")
 

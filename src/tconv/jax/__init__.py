@@ -30,12 +30,7 @@ __all__ = ["conv_general_dilated", "conv_transpose", "install", "patched", "unin
 def __getattr__(name: str) -> Any:
     if name not in ("nn", "nnx"):
         raise AttributeError(f"module 'tconv.jax' has no attribute {name!r}")
-    try:
-        return import_module(f"tconv.jax.{name}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "flax":
-            raise
-        raise ImportError(f"tconv.jax.{name} has layers for Flax; install the package flax for them") from error
+    return import_module(f"tconv.jax.{name}")
 
 
 def __dir__() -> list[str]:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import flax.linen
-
+from tconv import extras
 from tconv.jax.patching import patched
+
+try:
+    import flax.linen
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "flax":
+        raise
+    raise ImportError(f"tconv.jax.nn needs flax: {extras.cure('flax')}") from error
 
 __all__ = ["ConvTranspose"]
 

@@ -5,17 +5,19 @@
 The copy has the model's weights, is trained, saved and loaded as any model, and computes what the model computes.
 """
 
-from tconv import errors
+from tconv import errors, extras
 
 try:
     from tconv.keras.acceleration import accelerate
-    from tconv.keras.layers import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+    from tconv.keras.layers import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose, patched
 except ModuleNotFoundError as error:
+    if error.name == "keras":
+        raise ImportError(f"tconv.keras needs keras: {extras.cure('keras')}") from error
     if (error.name or "").partition(".")[0] != "tensorflow":
         raise
     raise errors.TconvError(
-        "Keras looks for its default backend, TensorFlow, which is missing; set KERAS_BACKEND=torch or "
+        "Keras would run on TensorFlow, which is missing, and which tconv does not reach; set KERAS_BACKEND=torch or "
         "KERAS_BACKEND=jax before Keras is imported"
     ) from error
 
-__all__ = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "accelerate"]
+__all__ = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "accelerate", "patched"]

@@ -16,25 +16,29 @@ def accelerate(model: Model) -> Model:
     """A copy of a model whose layers Conv1DTranspose, Conv2DTranspose and Conv3DTranspose are tconv's.
 
     Args:
-        model: functional, Sequential, or a subclass of keras.Model with a `get_config`; models within it are copied,
-            too. It is left as it was.
+        model: functional or Sequential; models within it are copied, too. It is left as it was.
 
     Returns:
-        A model of the same kind with copies of the weights, not compiled. Subclasses of Keras's three layers, which may
-        compute something else, stay what they are.
+        A model of the same kind with copies of the weights; if the model was compiled, it is, too, with an optimizer
+        that begins anew. Subclasses of Keras's three layers, which may compute something else, stay what they are.
 
     Raises:
         TconvError: Keras runs on a backend other than PyTorch and JAX; the model is not built, so that it has no
-            weights to copy; or it has no such layer.
+            weights to copy; its class is the caller's own, whose code Keras cannot exchange; or it has no such layer.
 
     Source: keras.models.clone_model.
     """
     patched()  # refuses other backends
     if not isinstance(model, keras.Model):
-        raise errors.ArgumentTypeError(f"model is a {type(model).__name__}; accelerate takes a keras.Model")
+        raise errors.ArgumentTypeError(f"model has type {type(model).__name__}; accelerate takes a keras.Model")
     if not model.built:
         raise errors.TconvError(
             f"model {model.name!r} is not built and has no weights yet; call it once, or build(input_shape), before"
+        )
+    if not _is_graph(model):
+        raise errors.TconvError(
+            f"model {model.name!r} has the class {type(model).__name__}, whose code decides what its layers are; build "
+            "it with tconv.keras.Conv2DTranspose in place of Keras's layer, or call it within tconv.keras.patched()"
         )
     exchanged: list[str] = []
 
@@ -45,7 +49,7 @@ def accelerate(model: Model) -> Model:
         exchanged.append(layer.name)
         return ours.from_config(layer.get_config())
 
-    copy: Model = keras.models.clone_model(model, clone_function=cloned, recursive=_is_graph(model))
+    copy: Model = keras.models.clone_model(model, clone_function=cloned, recursive=True)
     if not exchanged:
         raise errors.TconvError(
             f"model {model.name!r} has no Conv1DTranspose, Conv2DTranspose or Conv3DTranspose of Keras; there is "

@@ -27,7 +27,7 @@ class Times:
     Attributes:
         rows: for each its name, the seconds of a run and the largest error against the first, relative to the largest
             value.
-        missing: why there are fewer; empty if there are not.
+        missing: why there are fewer, a line each; empty if there are not.
     """
 
     rows: tuple[tuple[str, float, float], ...]
@@ -49,12 +49,14 @@ def compared(model: ModelProto, inputs: Mapping[str, Array], threads: int | None
         seconds: to optimize for, and then to measure for.
     """
     plain = Session(model, threads)
-    faster = Session(optimization(model, inputs, threads=threads, seconds=seconds)[0], threads)
-    runs: dict[str, Callable[[], Any]] = {
-        "ONNX Runtime": lambda: plain.run(inputs),
-        "tconv.onnx.optimize": lambda: faster.run(inputs),
-    }
-    missing = ""
+    runs: dict[str, Callable[[], Any]] = {"ONNX Runtime": lambda: plain.run(inputs)}
+    missing = []
+    optimized, told = optimization(model, inputs, threads=threads, seconds=seconds)
+    if told.changed:
+        faster = Session(optimized, threads)
+        runs["tconv.onnx.optimize"] = lambda: faster.run(inputs)
+    else:
+        missing.append(told.line())
     before = torch.get_num_threads()
     try:
         if threads is not None:
@@ -63,14 +65,14 @@ def compared(model: ModelProto, inputs: Mapping[str, Array], threads: int | None
             loaded = load(model, example=dict(inputs))
             runs["tconv.onnx.load"] = lambda: loaded(**inputs)
         except errors.UnsupportedOperatorError as error:
-            missing = printable(str(error))
+            missing.append(printable(str(error)))
         expected = plain.run(inputs)
         found = [_listed(run()) for run in runs.values()]
         times = seconds_in_turns(list(runs.values()), seconds)
     finally:
         torch.set_num_threads(before)
     errors_of = [largest_error(expected, each) for each in found]
-    return Times(tuple(zip(runs, times, errors_of, strict=True)), missing)
+    return Times(tuple(zip(runs, times, errors_of, strict=True)), "\n".join(missing))
 
 
 def _listed(found: Any) -> list[Array]:

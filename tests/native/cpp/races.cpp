@@ -28,6 +28,44 @@ bool each_once(int repeats) {
     return true;
 }
 
+// A host with few threads to lend: some tasks begin at once, some when the work is long done, some are refused.
+class Hosting {
+   public:
+    ~Hosting() {
+        for (std::thread& thread : threads_) thread.join();
+        for (const Late& late : late_) late.task(late.data);
+    }
+
+    static bool schedule(void* pool, void (*task)(void*), void* data) {
+        Hosting& host = *static_cast<Hosting*>(pool);
+        const int number = host.number_++;
+        if (number % 7 == 6) return false;
+        if (number % 7 == 5)
+            host.late_.push_back({task, data});
+        else
+            host.threads_.emplace_back(task, data);
+        return true;
+    }
+
+   private:
+    struct Late {
+        void (*task)(void*);
+        void* data;
+    };
+
+    std::vector<std::thread> threads_;
+    std::vector<Late> late_;
+    int number_ = 0;
+};
+
+bool a_host_s_threads() {
+    Hosting host;
+    tconv::Workers workers{3};
+    workers.host = {Hosting::schedule, &host};
+    const tconv::Employed employed(workers);
+    return each_once(5);
+}
+
 // Packs of three ways where there is room for one: whoever looks finds what belongs there, however often it goes.
 bool packs_are_right(const tconv::Packs& packs, int repeats) {
     for (int repeat = 0; repeat < repeats; ++repeat)
@@ -62,6 +100,7 @@ int main() {
     const tconv::Packs packs(tconv::least_room);
     tconv::set_num_threads(4);
     if (!each_once(10)) ++wrong;
+    if (!a_host_s_threads()) ++wrong;
 
     std::vector<std::thread> callers;
     for (int i = 0; i < 4; ++i)

@@ -58,4 +58,5 @@ def optimize(
     faster, told = optimization(read, arrays, threads=threads, seconds=seconds)
     save(faster, out)
     print(told if report else told.line())
-    print(f"wrote {shown(out)}")
+    same = "" if told.changed else f", the same model; tconv onnx bench {shown(model)} times it on tconv's engine"
+    print(f"wrote {shown(out)}{same}")
