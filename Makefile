@@ -1,12 +1,16 @@
 # Each target sets up what it needs: a virtual environment in .venv, the compiled core, the packages of one extra.
 .DEFAULT_GOAL := help
-.PHONY: help demo gallery docs docs-models bench bench-models bench-onnx test coverage test-slow test-tensorflow test-oldest test-newest sanitize sanitize-threads cross-aarch64 lint wheels check-dist clean
+.PHONY: help demo gallery docs docs-models bench bench-models bench-onnx bench-gpu test test-gpu enable-gpu coverage test-slow test-tensorflow test-oldest test-newest sanitize sanitize-threads cross-aarch64 lint wheels check-dist clean
 
 PYTHON ?= python3
 PYTHONS ?= $(PYTHON)
 BIN := .venv/bin
 CORE := pyproject.toml constraints.txt CMakeLists.txt $(wildcard cmake/* cpp/* cpp/*/*)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+# A Python that has PyTorch for this machine's GPU, Triton, and tconv; for the tests pytest, too. Neither is set up here.
+# Most of the time of the tests is that of Triton's compiler: with pytest-xdist, GPU_TESTS='-n 8' runs it side by side.
+GPU_PYTHON ?= python3
+GPU_TESTS ?=
 CMAKE = $(shell command -v cmake || echo $(BIN)/cmake)
 
 # Python itself is not instrumented, so the sanitizer's library comes first, and with it that of C++ exceptions, which
@@ -41,6 +45,9 @@ bench-models: .venv/models.stamp  ## time tconv and its peers on released models
 bench-onnx: .venv/bench.stamp  ## time models in ONNX files: ONNX Runtime, optimized files, the engine; writes bench/results
 	$(BIN)/python bench/onnx_models.py
 
+bench-gpu:  ## time the engine for GPUs and PyTorch on this GPU, with GPU_PYTHON; writes bench/results
+	$(GPU_PYTHON) bench/gpu.py
+
 test: .venv/test.stamp lint  ## linter, type check and all fast tests, in two processes
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -49,6 +56,12 @@ coverage: .venv/test.stamp  ## the same tests with coverage, which takes longer
 
 test-slow: .venv/test.stamp  ## the tests that take minutes; needs 11 GiB of memory, and what cross-aarch64 needs
 	$(BIN)/python -m pytest -m slow
+
+test-gpu:  ## the engine for GPUs on this GPU, with GPU_PYTHON, which has PyTorch for it and pytest
+	TCONV_TRITON=try $(GPU_PYTHON) -m pytest -W default -p no:cacheprovider -o python_files='gpu_*.py' $(GPU_TESTS) tests/gpu
+
+enable-gpu: test-gpu  ## the same, and, if it passes, use the engine on such cards with this Triton from now on
+	TCONV_TRITON=try $(GPU_PYTHON) tests/gpu/enable.py
 
 test-tensorflow: .venv/tensorflow.stamp  ## the Keras dialect against TensorFlow itself (600 MB, in .venv-tensorflow)
 	.venv-tensorflow/bin/python -m pytest -m tensorflow tests/dialects/test_tensorflow.py
@@ -59,7 +72,7 @@ RELEASED_EXTRAS = explain images decomposition torch predict segmentation encode
 RELEASED_TESTS = tests/test_functional.py tests/test_layer.py tests/test_kernels.py tests/test_forms.py tests/linear \
 	tests/dialects/test_onnx.py tests/dialects/test_pytorch.py tests/images tests/decomposition tests/nn tests/segmentation \
 	tests/insight tests/cli/test_commands.py
-TESTERS = pytest pytest-xdist hypothesis expecttest mpmath
+TESTERS = pytest pytest-xdist hypothesis expecttest mpmath triton
 comma := ,
 space := $() $()
 

@@ -20,6 +20,7 @@ import tconv.nn
 from tconv.nn import acceleration
 from tconv.nn.capture import captured
 from tconv.nn.comparison import Comparison
+from tconv.nn.engines import cpu
 
 pytestmark = pytest.mark.usefixtures("captures")
 
@@ -347,6 +348,16 @@ def test_half_precision(kind: Any, fast: None) -> None:
     own = float((twin(x).double() - exact).abs().max())
     assert model(x).dtype is kind
     assert float((model(x).double() - exact).abs().max()) <= 2 * own + 1e-3 * float(exact.abs().max())
+
+
+@torch.no_grad()
+def test_the_report_says_why_no_engine_takes_a_model(fast: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "AMX", True)
+    model = nn.Sequential(nn.ConvTranspose2d(4, 2, 2, 2), nn.ReLU()).bfloat16().eval()
+    tconv.nn.accelerate(model, torch.randn(1, 4, 1, 1).bfloat16(), **QUICK)
+    first, *_ = tconv.nn.report(model).rows
+    says = "has dtype torch.bfloat16, for which PyTorch uses this processor's AMX; the engine does not"
+    assert (first.action, first.text) == ("kept", f"its layers run on PyTorch: the weight {says}")
 
 
 @torch.no_grad()

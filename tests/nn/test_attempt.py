@@ -66,21 +66,26 @@ def test_half_precision_rounds_more_than_the_tolerance(fast: None, dtype: torch.
 
 
 @torch.no_grad()
-def test_half_precision_that_single_precision_does_not_explain(fast: None, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("finer", "kind"), [(torch.float32, "single"), (torch.float64, "double")])
+def test_half_precision_that_finer_numbers_do_not_explain(
+    finer: torch.dtype, kind: str, fast: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "finer", lambda _: finer)
+
     class Picky(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.up, self.norm = nn.ConvTranspose2d(8, 16, 4, 2, 1), nn.BatchNorm2d(16)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            if x.dtype == torch.float32:
+            if x.dtype == finer:
                 raise ValueError("half precision only")
             return torch.relu(self.norm(self.up(x)))
 
     model, x = randomised(Picky()).bfloat16(), torch.randn(1, 8, 12, 12, dtype=torch.bfloat16)
     with caplog.at_level("INFO", "tconv"):
         tconv.nn.accelerate(model, x, tolerance=1e-9, **QUICK)
-    told = "the model does not run in single precision, which would tell what half rounds off: half precision only"
+    told = f"the model does not run in {kind} precision, which would tell what is rounded off: half precision only"
     assert captured(model) is None and told in caplog.messages
 
 

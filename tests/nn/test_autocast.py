@@ -204,8 +204,10 @@ def test_which_graphs_change_autocast() -> None:
     with graph.inserting_before():
         graph.call_function(torch.amp.autocast_mode._enter_autocast, ("cpu", None, True, None))
     assert private.changes_autocast(graph)
-    assert private.autocast_dtype() is None
+    assert private.autocast_dtype("cpu") is None and private.autocasting() == () and private.autocast_dtypes() == []
     with autocast():
-        assert private.autocast_dtype() is BF16
+        assert private.autocast_dtype("cpu") is BF16 and private.autocast_dtype("meta") is None
+        assert private.autocasting() == ("cpu",) and private.autocast_dtypes() == [BF16]
         with private.without_autocast():
-            assert private.autocast_dtype() is None
+            assert private.autocast_dtype("cpu") is None and not private.autocast()
+        assert private.autocast()

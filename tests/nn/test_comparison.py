@@ -9,16 +9,21 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch._subclasses import FakeTensorMode
 
+from tconv.nn import private
 from tconv.nn.comparison import (
     Comparison,
     as_exact,
     at_first_calls,
+    coarseness,
     compare,
     evaluating,
-    in_single,
+    finer,
     largest_error,
     tensors_in,
+    wall_clock,
+    widened,
 )
 
 T = torch.tensor([1.0, -4.0])
@@ -75,9 +80,16 @@ def test_a_comparison_prints() -> None:
 
 def test_compare_measures_both_ways() -> None:
     layer, x = nn.Conv2d(2, 2, 1), torch.randn(1, 2, 3, 3)
-    waits: list[int] = []
-    told = compare(layer, lambda x: layer(x) * 2, ((x,), {}), seconds=0, synchronise=lambda: waits.append(1))
-    assert told.error > 0 and told.before > 0 < told.after and len(waits) >= 8
+    timed: list[float] = []
+    told = compare(
+        layer,
+        lambda x: layer(x) * 2,
+        ((x,), {}),
+        seconds=0,
+        clock=lambda run: timed.append(wall_clock(run)) or timed[-1],
+    )
+    assert told.error > 0 and len(timed) == 5 and min(timed) > 0
+    assert (told.before, told.after) == (min(timed[1::2]), min(timed[2::2]))
     modes: list[bool] = []
     compare(*[lambda x: modes.append(torch.is_grad_enabled()) or layer(x)] * 2, ((x,), {}), seconds=0)
     compare(*[lambda x: modes.append(torch.is_grad_enabled()) or layer(x)] * 2, ((x,), {}), layer, seconds=0)
@@ -120,9 +132,24 @@ def test_half_precision_is_held_to_single(dtype: torch.dtype) -> None:
     assert not as_exact(exact, far, far)
 
 
-def test_in_single() -> None:
+def test_widened() -> None:
     half = torch.ones(2, dtype=torch.float16)
-    given = ({"x": half, "n": 3}, [half.bfloat16(), T.double()], torch.ones(1, dtype=torch.int64))
-    found = in_single(given)
-    assert [t.dtype for t in tensors_in(found)] == [torch.float32] * 2 + [torch.float64, torch.int64]
+    given = ({"x": half, "n": 3}, [half.bfloat16(), T.double()], torch.ones(1, dtype=torch.int64), T)
+    found = widened(given)
+    single = [torch.float32] * 2 + [torch.float64, torch.int64, torch.float32]
+    assert [t.dtype for t in tensors_in(found)] == single
     assert found[0]["n"] == 3 and type(found[1]) is list and type(found) is tuple
+    double = [torch.float64] * 3 + [torch.int64, torch.float64]
+    assert [t.dtype for t in tensors_in(widened(given, torch.float64))] == double
+
+
+def test_float32_on_a_gpu_is_held_to_double_where_it_may_be_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeTensorMode():  # which has tensors on any device
+        on_gpu = torch.ones(2, device="cuda")
+        for allowed in (True, False):
+            monkeypatch.setattr(private, "tf32", lambda allowed=allowed: allowed)
+            assert coarseness([on_gpu]) == (2.0**-10 if allowed else 0)
+            assert finer([on_gpu]) is (torch.float64 if allowed else torch.float32)
+            assert coarseness([on_gpu.double(), on_gpu.half()]) == 2.0**-10
+    monkeypatch.setattr(private, "tf32", lambda: True)
+    assert coarseness([T]) == 0 and finer([T]) is torch.float32

@@ -14,6 +14,7 @@ from tconv.nn import ConvTranspose1d, StrictError, engine
 from tconv.nn.engine import Call, RefusedError, circumstance, engine_for, refusal, route, strict
 from tconv.nn.engines import cpu
 from tconv.nn.engines.cpu import ENGINE
+from tconv.nn.engines.triton import engine as gpu
 
 SETTINGS: Any = ((2, 2), (0, 0), (0, 0), 1, (1, 1))
 
@@ -25,7 +26,8 @@ def call(x: torch.Tensor | None = None, weight: torch.Tensor | None = None) -> C
 
 def test_the_engine_takes_a_plain_call() -> None:
     assert route(call()) == (ENGINE, "", False, None)
-    assert engine_for("cpu") is ENGINE and engine_for("meta") is None and engine_for("cuda") is None
+    assert engine_for("cpu") is ENGINE and engine_for("meta") is None
+    assert engine_for("cuda") is gpu.ENGINE
 
 
 REASONS: dict[str, tuple[Any, str]] = {
@@ -34,7 +36,10 @@ REASONS: dict[str, tuple[Any, str]] = {
         "the input has dtype torch.complex64; "
         "the engine takes torch.float32, torch.float64, torch.bfloat16 and torch.float16",
     ),
-    "device": (lambda: torch.ones(1, 4, 5, 5, device="meta"), "the input is on meta; there is an engine for cpu"),
+    "device": (
+        lambda: torch.ones(1, 4, 5, 5, device="meta"),
+        "the input is on meta; there are engines for cpu and cuda",
+    ),
     "negation": (
         lambda: torch._neg_view(torch.ones(1, 4, 5, 5)),
         "the input is a lazy negation; .resolve_neg() makes it a plain tensor",
@@ -116,8 +121,9 @@ class Broken:
     """An engine with a fault of its own."""
 
     name = "broken"
+    packs_at_once = convolves = True
 
-    def refusal(self, tensor: torch.Tensor) -> None:
+    def refusal(self, tensor: torch.Tensor, dtype: torch.dtype | None = None) -> None:
         return None
 
     def prepare(self, *_: Any, **__: Any) -> Any:

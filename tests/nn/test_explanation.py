@@ -52,7 +52,9 @@ def test_explain_says_why_pytorch_runs() -> None:
         "not tconv: the input is float64 on cpu, the weight float32 on cpu; PyTorch says what it makes of that"
         in explain(layer, x.double())
     )
-    assert "the weight is on meta; there is an engine for cpu" in explain(ConvTranspose1d(2, 3, 2, device="meta"), x)
+    assert "the weight is on meta; there are engines for cpu and cuda" in explain(
+        ConvTranspose1d(2, 3, 2, device="meta"), x
+    )
     theirs = torch.nn.ConvTranspose1d(2, 3, 2)
     assert "the layer is a torch.nn.modules.conv.ConvTranspose1d; tconv.nn.accelerate(model) or" in explain(theirs, x)
     with torch.autocast("cpu", dtype=torch.bfloat16):

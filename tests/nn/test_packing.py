@@ -11,7 +11,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tconv.nn import ConvTranspose2d, packing
+from tconv.nn import ConvTranspose2d, explain, functional, packing
+from tconv.nn.engines.cpu import Cpu
+from tconv.nn.operator import OPERATOR
 
 
 def same(layer: torch.nn.ConvTranspose2d, x: torch.Tensor) -> bool:
@@ -148,3 +150,56 @@ def test_inference_tensors_are_packed_each_time(engine: None) -> None:
         assert same(layer, x)
         layer.weight[1, 2, 0, 1] += 1
         assert same(layer, x)
+
+
+@torch.no_grad()
+def test_weights_that_are_computed_may_be_left_to_pytorch_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an engine for which packing takes long."""
+    monkeypatch.setattr(Cpu, "packs_at_once", False)
+    made: list[object] = []
+    prepare = Cpu.prepare
+    monkeypatch.setattr(Cpu, "prepare", lambda *a, **k: made.append(a) or prepare(*a, **k))
+    layer, x = ConvTranspose2d(4, 3, 2, 2), torch.randn(1, 4, 5, 5)
+    assert same(layer, x) and len(made) == 1
+    weight, settings = layer.weight.clone(), ((2, 2), (0, 0), (0, 0), 1, (1, 1))
+    expected = F.conv_transpose2d(x, weight, None, 2)
+    for packed in (1, 2, 2):
+        assert (
+            torch.allclose(functional.conv_transpose2d(x, weight, None, 2), expected, atol=1e-5) and len(made) == packed
+        )
+    weight.mul_(2)
+    for packed in (2, 3):
+        assert torch.allclose(OPERATOR(x, weight, None, *settings), 2 * expected, atol=1e-5) and len(made) == packed
+    gc.collect()
+    before = len(packing._met)
+    for _ in range(3):
+        functional.conv_transpose2d(x, layer.weight * 2, None, 2)
+    gc.collect()
+    assert len(made) == 3 and len(packing._met) == before
+    with torch.inference_mode():
+        layer = ConvTranspose2d(4, 3, 2, 2)
+        for _ in range(3):
+            assert same(layer, x)
+        says = "not tconv: writes to inference tensors are not counted, so that nothing packed can be kept"
+        assert explain(layer, x).splitlines()[-1] == says
+    assert len(made) == 3
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGES if name != "new memory"])
+def test_where_values_cannot_be_read_all_but_uncounted_writes_are_noticed(name: str) -> None:
+    """As on a GPU."""
+    layer = ConvTranspose2d(4, 3, 2, 2)
+    places = packing.Places((layer.weight, layer.bias))
+    assert places.fit((layer.weight, layer.bias))
+    CHANGES[name](layer)
+    assert places.fit((layer.weight, layer.bias)) == (name in (".data", "NumPy"))
+
+
+def test_places_of_other_tensors() -> None:
+    tensor = torch.ones(3)
+    places = packing.Places((None, tensor))
+    assert places.fit((None, tensor)) and places.fit((None, tensor.view_as(tensor)))
+    assert not any(places.fit(others) for others in [(tensor, tensor), (None, None), (None,), (None, tensor.clone())])
+    assert not places.fit((None, torch._neg_view(tensor)))
+    with torch.inference_mode():
+        assert not places.fit((None, torch.ones(3)))

@@ -32,7 +32,7 @@ LEFT: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "meta": (
         lambda: nn.ConvTranspose2d(4, 4, 2, device="meta"),
-        "the weight is on meta; there is an engine for cpu",
+        "the weight is on meta; there are engines for cpu and cuda",
     ),
     "tconv's": (lambda: tconv.nn.ConvTranspose2d(4, 4, 2), "it is tconv's already"),
 }

@@ -18,6 +18,7 @@ from tconv.nn.attempt import Attempt, Race
 from tconv.nn.backend import Backend, Rest, checked_flag, checked_rest
 from tconv.nn.capture import capture
 from tconv.nn.comparison import evaluating
+from tconv.nn.engine import refusal
 from tconv.nn.example import Example, no_trace
 from tconv.nn.report import Report, Row, forget, keep
 from tconv.nn.restoration import Layout, Model, make_channels_last, restore
@@ -187,12 +188,21 @@ def _measured(
             if best.last:
                 make_channels_last(model, layout)
             best.install()
+    if (reason := _left_to_pytorch(model)) is not None:
+        report.rows.insert(0, Row("kept", "", kind, f"its layers run on PyTorch: {reason}"))
     report.steady = race.steady
     report.graph_breaks = {
         why: n - breaks.get(why, 0) for why, n in private.graph_breaks().items() if n > breaks.get(why, 0)
     }
     report.seconds = time.perf_counter() - start
     return report
+
+
+def _left_to_pytorch(model: nn.Module) -> str | None:
+    """Why no engine takes the first weight of a layer that could fold; None if one does, or there is none."""
+    weights = (p for p in model.parameters() if p.dim() in (3, 4, 5) and p.is_floating_point())
+    first = next(weights, None)
+    return None if first is None else refusal(weight=first)
 
 
 @contextmanager

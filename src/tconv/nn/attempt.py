@@ -14,7 +14,7 @@ from torch import nn
 from tconv.nn import private
 from tconv.nn.backend import Backend
 from tconv.nn.capture import Captured, release
-from tconv.nn.comparison import HALF, Comparison, as_exact, largest_error, tensors_in
+from tconv.nn.comparison import Comparison, as_exact, coarseness, finer, largest_error, tensors_in
 from tconv.nn.example import Example
 from tconv.nn.folding import trial
 from tconv.nn.report import Row
@@ -145,14 +145,16 @@ class Race:
         return Comparison(min(self.before), min(attempt.seconds), attempt.error)
 
     def _as_exact(self, result: Any) -> bool:
-        """Whether a result in half precision is about as near to that in single precision as the model's own is."""
-        if not (private.autocast() or any(tensor.dtype in HALF for tensor in tensors_in(self._expected))):
+        """Whether a result in half precision is about as near to that in finer numbers as the model's own is."""
+        if not coarseness(self._expected):
             return False
+        dtype = finer(tensors_in(self._expected))
         try:
             with private.without_autocast():
-                exact = self._example.in_single().run()
+                exact = self._example.widened(dtype).run()
         except Exception as error:  # of the model's own code, which may know one dtype only
-            log.info("the model does not run in single precision, which would tell what half rounds off: %s", error)
+            kind = "single" if dtype is torch.float32 else "double"
+            log.info("the model does not run in %s precision, which would tell what is rounded off: %s", kind, error)
             return False
         return as_exact(exact, self._expected, result)
 

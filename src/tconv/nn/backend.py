@@ -67,7 +67,7 @@ class Backend:
     def __call__(self, module: GraphModule, inputs: Sequence[Any]) -> Callable[..., Any]:
         """What runs in place of a captured graph, which was called with `inputs` first."""
         self.graphs += 1
-        autocast = private.autocast()
+        autocast = private.autocasting()
         if autocast and (self.rest != "eager" or private.changes_autocast(module.graph)):
             log.info("graph %d: nothing is folded where autocast changes within, or Inductor compiles it", self.graphs)
             return self._runs(module)
@@ -87,7 +87,7 @@ class Backend:
 
         def either(*args: Any) -> Any:
             # Modes, transforms and tracers are shown PyTorch's operators, which they know.
-            return as_written(*args) if private.taken() or private.autocast() != autocast else run(*args)
+            return as_written(*args) if private.taken() or private.autocasting() != autocast else run(*args)
 
         return either
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,8 @@ Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 SECONDS = 0.2  # of measuring, per comparison
 LONG = 0.05  # seconds of a run that is timed once only
 HALF = (torch.float16, torch.bfloat16)
-ROUNDINGS = 16  # of half precision, that a model's result may be off by: 12 % in bfloat16, 1.6 % in float16
+ROUNDINGS = 16  # of half precision, that a model's result may be off by: 12 % in bfloat16, 1.6 % in float16 and TF32
+TF32 = 2.0**-10  # what a number of ten bits may be off by, relative to itself, between two roundings
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,20 @@ def at_first_calls(
             hook.remove()
 
 
+def wall_clock(run: Callable[[], object]) -> float:
+    """How many seconds a run takes until it returns."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
 def compare(
     old: Callable[..., Any],
     new: Callable[..., Any],
     call: Call,
     trained: nn.Module | None = None,
     seconds: float = SECONDS,
-    synchronise: Callable[[], object] = lambda: None,
+    clock: Callable[[Callable[[], object]], float] = wall_clock,
 ) -> Comparison:
     """Run both in turns on one call, at least twice after a first run each; once, where a run takes long.
 
@@ -91,28 +99,21 @@ def compare(
         call: their arguments.
         trained: the layer whose gradients are computed too, with those of the first argument; default: none are.
         seconds: how long to measure, if that is more than the least.
-        synchronise: waits until what was started has been computed.
+        clock: how many seconds what it is given takes; default: until it returns.
     """
     args, kwargs = call
     with torch.set_grad_enabled(trained is not None):
         runs: list[Callable[[], Any]] = [partial(f, *args, **kwargs) for f in (old, new)]
         if trained is not None:
             runs = [_with_gradients(f, trained, args, kwargs) for f in (old, new)]
-        begin = time.perf_counter()
-        expected = runs[0]()
-        synchronise()
-        least = 2 if time.perf_counter() - begin < LONG else 1
-        error = largest_error(expected, runs[1]())
-        del expected
+        expected: list[Any] = []
+        least = 2 if clock(lambda: expected.append(runs[0]())) < LONG else 1
+        error = largest_error(expected.pop(), runs[1]())
         times: list[list[float]] = [[], []]
         end = time.perf_counter() + seconds
         while len(times[0]) < least or time.perf_counter() < end:
             for run, noted in zip(runs, times, strict=True):
-                synchronise()
-                start = time.perf_counter()
-                run()
-                synchronise()
-                noted.append(time.perf_counter() - start)
+                noted.append(clock(run))
     return Comparison(min(times[0]), min(times[1]), error)
 
 
@@ -144,27 +145,46 @@ def largest_error(expected: Any, actual: Any) -> float:
     return max((_error(a, b, max(scale, least)) for a, b, scale in zip(old, new, largest, strict=True)), default=0.0)
 
 
+def coarseness(results: Any) -> float:
+    """The rounding step, relative to a number, of the coarsest numbers that results may have been computed in.
+
+    That of half precision, where results are in it or autocast chooses it, or of TF32, to which NVIDIA's GPUs round
+    float32 where PyTorch's switches let them; 0 where all is in single or double precision.
+    """
+    tensors = tensors_in(results)
+    dtypes = [*private.autocast_dtypes(), *(tensor.dtype for tensor in tensors)]
+    steps = [torch.finfo(dtype).eps for dtype in dtypes if dtype in HALF]
+    if private.tf32() and any(tensor.is_cuda and tensor.dtype is torch.float32 for tensor in tensors):
+        steps.append(TF32)
+    return max(steps, default=0.0)
+
+
 def as_exact(exact: Any, old: Any, new: Any, times: float = 2) -> bool:
     """Whether results in half precision that differ only differ as such results do.
 
-    That is, whether `new` is at most `times` as far as `old` from what single precision gives, which `exact` is. Not so
+    That is, whether `new` is at most `times` as far as `old` from what finer numbers give, which `exact` is. Not so
     where `old` itself is farther from it than some rounding explains, as with other random numbers: that tells nothing.
     """
-    half = [torch.finfo(tensor.dtype).eps for tensor in tensors_in(old) if tensor.dtype in HALF]
-    if (dtype := private.autocast_dtype()) is not None:  # which results in single precision were computed in, in part
-        half.append(torch.finfo(dtype).eps)
-    single, *both = ([_in_single(tensor) for tensor in tensors_in(each)] for each in (exact, old, new))
+    step = coarseness(old)
+    finest, *both = ([_in_single(tensor) for tensor in tensors_in(each)] for each in (exact, old, new))
+    single = [a.to(b.dtype) if _has_fractions(b) else a for a, b in zip(finest, both[0], strict=False)]
     own, others = (largest_error(single, each) for each in both)
-    return bool(half) and own <= ROUNDINGS * max(half) and others <= times * own
+    return step > 0 and own <= ROUNDINGS * step and others <= times * own
 
 
-def in_single(value: Any) -> Any:
-    """Tensors in tuples, lists and mappings, with those of half precision in single."""
+def finer(tensors: Sequence[Tensor]) -> torch.dtype:
+    """In which precision to compute what results in coarse numbers are held to: double, where single may be TF32."""
+    return torch.float64 if private.tf32() and any(tensor.is_cuda for tensor in tensors) else torch.float32
+
+
+def widened(value: Any, dtype: torch.dtype = torch.float32) -> Any:
+    """Tensors in tuples, lists and mappings, with those of coarser numbers in `dtype`, single or double precision."""
     if isinstance(value, Tensor):
-        return _in_single(value)
+        coarser = HALF if dtype is torch.float32 else (*HALF, torch.float32)
+        return value.to(dtype) if value.dtype in coarser else value
     if isinstance(value, Mapping):
-        return {key: in_single(item) for key, item in value.items()}
-    return type(value)(map(in_single, value)) if type(value) in (tuple, list) else value
+        return {key: widened(item, dtype) for key, item in value.items()}
+    return type(value)(widened(item, dtype) for item in value) if type(value) in (tuple, list) else value
 
 
 def _in_single(tensor: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What an engine is to PyTorch's tensors, and the one decision who computes a call.
 
-An engine computes transposed convolutions of one kind of device: `tconv.nn.engines.cpu` is the compiled core.
+An engine computes transposed convolutions of one kind of device: `tconv.nn.engines.cpu` is the compiled core,
+`tconv.nn.engines.triton` has kernels for GPUs.
 Functions, layers, folds and `explain` ask `route`, which names the engine or says why PyTorch's own operator runs;
 nothing else decides. Only `RefusedError` sends a call back to PyTorch: any other exception is an engine's fault, and
 surfaces.
@@ -35,6 +36,10 @@ class StrictError(TconvError):
 
 class RefusedError(TconvError):
     """An engine does not take a call; PyTorch's own operator runs instead, or raises its own error."""
+
+
+class DeferredError(RefusedError):
+    """An engine takes such calls, but is not worth it yet; PyTorch's own operator runs instead."""
 
 
 class Call(NamedTuple):
@@ -75,12 +80,26 @@ class Prepared(Protocol):
 
 
 class Engine(Protocol):
-    """The contract. An engine is a value, imported when the first tensor of its device is met."""
+    """The contract. An engine is a value, imported when the first tensor of its device is met.
+
+    Attributes:
+        name: what it is called.
+        convolves: whether it computes convolutions of stride 1, as the transposed ones that they are, faster than
+            PyTorch by rule. Where it does not, they are folded by rule only where PyTorch's own can run them.
+        packs_at_once: whether it packs any weights when they are first met. Else those that are no parameters, and so
+            may be computed for one call only, are packed when they are met again.
+    """
 
     name: str
+    convolves: bool
+    packs_at_once: bool
 
-    def refusal(self, tensor: Tensor) -> str | None:
-        """Why the engine takes no plain, strided tensor like this one of its device; None if it does."""
+    def refusal(self, tensor: Tensor, dtype: torch.dtype | None = None) -> str | None:
+        """Why the engine takes no plain, strided tensor like this one of its device; None if it does.
+
+        `dtype`: what the tensor is rounded to first; default: it stays as it is. Graphs are captured through this
+        function, with tensors that have no memory.
+        """
 
     def prepare(
         self,
@@ -113,15 +132,25 @@ class Engine(Protocol):
     def pays_with_gradients(self, call: Call) -> bool:
         """Whether forward and backward together are faster with the engine than with PyTorch's operator."""
 
+    def bias_gradient(self, grad: Tensor) -> Tensor | None:
+        """The sum of a gradient (batch, channels, *size) over all but its channels; None: PyTorch's is as fast."""
+
     def empty(self, shape: Sequence[int], like: Tensor, last: bool) -> Tensor:
         """Memory for a result (batch, channels, *size) of the dtype and device of `like`; channels-last with `last`."""
 
-    def synchronise(self) -> None:
-        """Wait until all that was started has been computed: for a clock."""
+    def seconds(self, run: Callable[[], object], device: torch.device) -> float:
+        """How long the device takes for what `run` starts on it."""
+
+    def active(self) -> str:
+        """What computes, as `explain` calls it."""
+
+    def others(self) -> dict[str, str]:
+        """What the engine could compute with besides, by name, and why it does not."""
 
 
-# By the type of the device: where the engine is, and the engine once a tensor of that device was met.
-_ENGINES = {"cpu": "tconv.nn.engines.cpu"}
+# By the type of the device: where the engine is, and the engine once a tensor of that device was met. PyTorch calls
+# AMD's GPUs "cuda", too.
+_ENGINES = {"cpu": "tconv.nn.engines.cpu", "cuda": "tconv.nn.engines.triton.engine"}
 _loaded: dict[str, Engine] = {}
 
 
@@ -131,6 +160,11 @@ def engine_for(device_type: str) -> Engine | None:
     if engine is None and device_type in _ENGINES:
         engine = _loaded[device_type] = import_module(_ENGINES[device_type]).ENGINE
     return engine
+
+
+def use(device_type: str, engine: Engine) -> None:
+    """Let an engine compute all tensors of a type of devices from now on, as tests and dry runs do."""
+    _loaded[device_type] = engine
 
 
 class Route(NamedTuple):
@@ -148,7 +182,7 @@ def route(call: Call) -> Route:
     reason = refusal(**tensors) or circumstance()
     if reason is not None:
         return Route(None, reason)
-    if (dtype := autocast_dtype(call)) is not None:
+    if private.autocast() and (dtype := autocast_dtype(call)) is not None:
         return _under_autocast(call, dtype)
     if call.input.dtype != call.weight.dtype or call.input.device != call.weight.device:
         kinds = [f"{str(t.dtype).removeprefix('torch.')} on {t.device}" for t in (call.input, call.weight)]
@@ -163,8 +197,8 @@ def route(call: Call) -> Route:
 
 def autocast_dtype(call: Call) -> torch.dtype | None:
     """What autocast rounds the tensors of a call to; None if it is off, or leaves one as it is, as it does float64."""
-    dtype = private.autocast_dtype()
-    if dtype is None or call.input.device.type != "cpu":
+    dtype = private.autocast_dtype(call.input.device.type)
+    if dtype is None:
         return None
     tensors = (call.input, call.weight, call.bias)
     return None if any(t is not None and t.dtype is torch.float64 for t in tensors) else dtype
@@ -174,7 +208,7 @@ def _under_autocast(call: Call, dtype: torch.dtype) -> Route:
     """Who computes a call whose tensors autocast rounds to `dtype`."""
     engine = engine_for(call.input.device.type)
     assert engine is not None
-    reason = engine.refusal(torch.empty(0, dtype=dtype))
+    reason = engine.refusal(call.input, dtype)
     if reason is not None:
         return Route(None, f"autocast makes the input one that {reason}")
     if call.needs_gradients:
@@ -199,7 +233,7 @@ def _refusal(tensor: Tensor) -> str | None:
         return f"has layout {tensor.layout}; engines take strided tensors"
     engine = engine_for(tensor.device.type)
     if engine is None:
-        return f"is on {tensor.device}; there is an engine for {', '.join(_ENGINES)}"
+        return f"is on {tensor.device}; there are engines for {' and '.join(_ENGINES)}"
     if not torch.compiler.is_compiling() and private.let_go(tensor):  # in a graph, no tensor has memory
         return "has no memory now"
     return engine.refusal(tensor)

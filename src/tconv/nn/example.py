@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from tconv.nn.comparison import evaluating, in_single
+from tconv.nn.comparison import evaluating, widened
 
 
 class Example:
@@ -45,9 +45,11 @@ class Example:
         with same_random_numbers():
             return call(*self.args, **self.kwargs)
 
-    def in_single(self) -> Example:
-        """The same call of a copy of the model, with all of half precision in single."""
-        return Example(copy.deepcopy(self.model).float(), (in_single(self.args), in_single(self.kwargs)), self._method)
+    def widened(self, dtype: torch.dtype) -> Example:
+        """The same call of a copy of the model, with all coarser numbers in `dtype`, single or double precision."""
+        given = widened(self.args, dtype), widened(self.kwargs, dtype)
+        model = copy.deepcopy(self.model)
+        return Example(model.double() if dtype is torch.float64 else model.float(), given, self._method)
 
     def entered(self) -> list[nn.Module]:
         """The modules that a run of the method calls from outside of any other module of the model, in their order."""

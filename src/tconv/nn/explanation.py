@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tconv import native
 from tconv.nn import packing
 from tconv.nn.engine import Call, RefusedError, route
 from tconv.nn.engines.layouts import by_channels
@@ -46,12 +45,10 @@ def explain(layer: torch.nn.Module, input: Tensor) -> str:
         way = prepared.way(input.shape, by_channels(input, input.dim() - layer.weight.dim() + 1))
     except RefusedError as refused:
         return _by_pytorch(head, str(refused))
-    active = native.active()
+    active = engine.active()
     rounded = "" if dtype is None else f", in {str(dtype).removeprefix('torch.')} as autocast asks"
     lines = [head, f"runs: tconv {active}, by {way}{rounded}"]
-    for name in native.backends():
-        if name != active:
-            lines.append(f"not tconv {name}: {active} comes before it; TCONV_BACKEND={name} forces it")
+    lines += [f"not tconv {name}: {why}" for name, why in engine.others().items()]
     lines.append("not PyTorch's own operator: nothing here asks for it")
     return "\n".join(lines)
 

@@ -1,10 +1,10 @@
-"""torch.nn.functional.conv_transpose1d, 2d and 3d on the compiled core.
+"""torch.nn.functional.conv_transpose1d, 2d and 3d on tconv's engines.
 
-Same arguments, results and errors. What the engine does not take goes to PyTorch's own operator: tensors that are not
-dense float32, float64, bfloat16 or float16 on the CPU, subclasses, forward-mode differentiation and torch.func
-transforms, calls with gradients under autocast or that it would not make faster, and whatever PyTorch refuses: the
-error is its. Under autocast tensors are rounded first, as they are for PyTorch's operator; weights once, as long as
-they stay.
+Same arguments, results and errors. What no engine takes goes to PyTorch's own operator: tensors that are not dense, of
+another dtype, or on a device without an engine (the compiled core takes float32, float64, bfloat16 and float16 on the
+CPU; that for GPUs see `tconv.nn.engines.triton`), subclasses, forward-mode differentiation and torch.func transforms,
+calls with gradients under autocast or that it would not make faster, and whatever PyTorch refuses: the error is its.
+Under autocast tensors are rounded first, as they are for PyTorch's operator; weights once, as long as they stay.
 """
 
 from __future__ import annotations
@@ -17,11 +17,23 @@ from torch import Tensor, is_grad_enabled
 from torch.compiler import is_compiling
 
 from tconv.nn import packing
-from tconv.nn.engine import PLAIN, Call, Ints, RefusedError, Settings, engine_for, refusal, route, strict
+from tconv.nn.engine import (
+    PLAIN,
+    Call,
+    DeferredError,
+    Ints,
+    RefusedError,
+    Settings,
+    engine_for,
+    refusal,
+    route,
+    strict,
+)
 from tconv.nn.operator import OPERATOR, OWN, ConvTranspose, by_pytorch, computed, own
 from tconv.nn.private import profiling, taken, watched
 
-engine_for("cpu")  # now, for TorchDynamo captures no import
+for _device in ("cpu", "cuda"):
+    engine_for(_device)  # now, for TorchDynamo captures no import
 
 _INT, _SEQUENCES = frozenset({int}), (tuple, list)
 
@@ -156,13 +168,15 @@ def _routed(call: Call, seen: bool) -> Tensor:
         return _apply(call.input, call.weight, call.bias, *call.settings)
     try:
         return computed(call, dtype)
+    except DeferredError:
+        return by_pytorch(*call)
     except RefusedError as refused:
         return own(str(refused), *call)
 
 
 def _traced(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
     """The call in a graph. A graph that is exported shall run without tconv, and so holds PyTorch's operator."""
-    theirs = torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu")
+    theirs = torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
     if not theirs and refusal(input=input, weight=weight, bias=bias) is None:
         y: Tensor = OPERATOR(input, weight, bias, *settings)
         return y

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, library
+from torch import Tensor, is_grad_enabled, library
+from torch.compiler import is_compiling
 from torch.utils.flop_counter import conv_flop_count, register_flop_formula
 
 from tconv.geometry.countable import check_countable
-from tconv.nn import packing
-from tconv.nn.engine import Call, RefusedError, Settings, StrictError, engine_for, refusal, strict
+from tconv.nn import packing, private
+from tconv.nn.engine import Call, DeferredError, RefusedError, Settings, StrictError, engine_for, refusal, strict
 from tconv.nn.engines.layouts import by_channels
-from tconv.nn.private import without_autocast
 
 # PyTorch's own operators, by spatial axes.
 OWN: dict[int, Callable[..., Tensor]] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -25,7 +25,7 @@ LIBRARY = library.Library("tconv", "DEF")
 LIBRARY.define(
     "conv_transpose(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding,"
     " SymInt[] output_padding, SymInt groups, SymInt[] dilation) -> Tensor",
-    tags=(torch.Tag.pt2_compliant_tag,),
+    tags=(torch.Tag.pt2_compliant_tag, *private.LEFT_OUT_OF_GRAPHS),
 )
 
 
@@ -34,9 +34,11 @@ def _run(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> T
     settings: Any = tuple(tuple(n) if isinstance(n, list) else n for n in numbers)
     try:
         return computed(Call(input, weight, bias, settings))
+    except DeferredError:
+        y = by_pytorch(input, weight, bias, settings)
     except RefusedError as refused:
         y = own(str(refused), input, weight, bias, settings)
-        return _blank(input, weight, y.shape).copy_(y)
+    return _blank(input, weight, y.shape).copy_(y)
 
 
 def computed(call: Call, dtype: torch.dtype | None = None) -> Tensor:
@@ -100,6 +102,9 @@ def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     stride, padding, output_padding, groups, dilation = ctx.settings
     batched = input.dim() == weight.dim()
     wanted = [*ctx.needs_input_grad[:2], ctx.needs_input_grad[2] and ctx.bias_size is not None]
+    summed = _summed(grad if batched else grad[None]) if wanted[2] else None
+    if summed is not None:
+        wanted[2] = False
     of_input, of_weight, of_bias = _convolution_backward(
         grad if batched else grad[None],
         input if batched else input[None],
@@ -115,20 +120,32 @@ def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     )
     if of_input is not None and not batched:
         of_input = of_input[0]
-    return of_input, of_weight, of_bias, None, None, None, None, None
+    return of_input, of_weight, of_bias if summed is None else summed, None, None, None, None, None
 
 
-def _autocast(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> Tensor:
+def _summed(grad: Tensor) -> Tensor | None:
+    """The gradient of the bias by an engine; None where PyTorch's is as fast, is to be differentiated, or is traced."""
+    if is_grad_enabled() or type(grad) is not Tensor or is_compiling() or private.taken():
+        return None
+    engine = engine_for(grad.device.type)
+    return None if engine is None or engine.refusal(grad) is not None else engine.bias_gradient(grad)
+
+
+def _autocast_on(device: str) -> Callable[..., Tensor]:
     """Under autocast: tensors rounded first, as it does for PyTorch's convolutions; float64 stays."""
-    dtype = torch.get_autocast_dtype("cpu")
 
-    def rounded(tensor: Tensor) -> Tensor:
-        eligible = tensor.is_floating_point() and tensor.device.type == "cpu" and tensor.dtype is not torch.float64
-        return tensor.to(dtype) if eligible else tensor
+    def autocast(input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> Tensor:
+        dtype = torch.get_autocast_dtype(device)
 
-    with without_autocast():
-        y: Tensor = OPERATOR(rounded(input), rounded(weight), None if bias is None else rounded(bias), *numbers)
-    return y
+        def rounded(tensor: Tensor) -> Tensor:
+            eligible = tensor.is_floating_point() and tensor.device.type == device and tensor.dtype is not torch.float64
+            return tensor.to(dtype) if eligible else tensor
+
+        with torch.autocast(device, enabled=False):
+            y: Tensor = OPERATOR(rounded(input), rounded(weight), None if bias is None else rounded(bias), *numbers)
+        return y
+
+    return autocast
 
 
 def _vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Tensor, int]:
@@ -168,8 +185,9 @@ def _flops(input: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -
     return int(conv_flop_count(list(input), list(weight), list(out_shape), transposed=True))
 
 
-LIBRARY.impl("conv_transpose", _run, "CPU")
-LIBRARY.impl("conv_transpose", _autocast, "AutocastCPU")
+for _key, _device in (("CPU", "cpu"), ("CUDA", "cuda")):
+    LIBRARY.impl("conv_transpose", _run, _key)
+    LIBRARY.impl("conv_transpose", _autocast_on(_device), f"Autocast{_key}")
 library.register_fake("tconv::conv_transpose", _fake, lib=LIBRARY)
 library.register_autograd("tconv::conv_transpose", backward, setup_context=setup_context, lib=LIBRARY)
 library.register_vmap("tconv::conv_transpose", _vmap, lib=LIBRARY)

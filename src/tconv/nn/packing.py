@@ -19,7 +19,7 @@ from tconv.errors import TconvError
 from tconv.geometry import Geometry
 from tconv.native import _core
 from tconv.nn import private
-from tconv.nn.engine import Engine, Ints, Prepared, RefusedError, Settings
+from tconv.nn.engine import DeferredError, Engine, Ints, Prepared, RefusedError, Settings
 
 # So many input pixels, and all values of the weights are compared at each call, which then costs less than 2 % of it: a
 # value is compared in 0.25 ns and used once for each pixel, in 10 ps with two threads (AMD EPYC, Zen 4). Below, some 60
@@ -31,16 +31,51 @@ class Stamps:
     """What some tensors were when they were last looked at; `fit` says whether they still are.
 
     PyTorch counts the writes to a tensor, but not those through `tensor.data` or a NumPy array that shares its memory:
-    so values are compared as well, all or some.
+    so values are compared as well, all or some. Not so on a GPU, whose memory cannot be read without waiting for it.
     """
 
     def __init__(self, tensors: Sequence[Tensor | None], forget: Callable[[object], object] | None = None):
         """`forget` is called when the memory of one of the tensors goes."""
-        self._native = _core.Stamps(list(tensors), private.to_dlpack)
+        native = all(tensor is None or tensor.is_cpu for tensor in tensors)
+        stamps = _core.Stamps(list(tensors), private.to_dlpack) if native else Places(tensors)
         # References to the memory, not to the tensors: torch.utils.swap_tensors refuses tensors with weak references.
         held = [t.untyped_storage() for t in tensors if t is not None] if forget is not None else []
         self._memory = [weakref.ref(storage, forget) for storage in held]
-        self.fit: Callable[[tuple[Tensor | None, ...], bool], bool] = self._native.fit
+        self.fit: Callable[[tuple[Tensor | None, ...], bool], bool] = stamps.fit
+
+
+class Places:
+    """Where some tensors were, and how many writes to them PyTorch had counted."""
+
+    def __init__(self, tensors: Sequence[Tensor | None]):
+        self._places = [
+            None
+            if tensor is None
+            else (tensor._version, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+            for tensor in tensors
+        ]
+
+    def fit(self, tensors: tuple[Tensor | None, ...], all: bool = False) -> bool:
+        """Whether they still are there, unwritten; `all` means nothing here."""
+        if len(tensors) != len(self._places):
+            return False
+        for tensor, place in zip(tensors, self._places, strict=True):
+            if tensor is None or place is None:
+                if tensor is not None or place is not None:
+                    return False
+                continue
+            version, address, dtype, shape, stride = place  # an address is of one device
+            if (
+                tensor.is_inference()  # whose writes are not counted
+                or tensor._version != version
+                or tensor.data_ptr() != address
+                or tensor.dtype is not dtype
+                or tensor.shape != shape
+                or tensor.stride() != stride
+                or tensor.is_neg()
+            ):
+                return False
+        return True
 
 
 # The numbers of a call; with the dtype that its tensors are rounded to first, where autocast is on.
@@ -74,14 +109,35 @@ def prepare(
     """A new layer of these tensors and numbers, which is kept from now on; of tensors rounded to `dtype`, if given.
 
     Raises:
+        DeferredError: see `Engine.packs_at_once`.
         RefusedError: the arguments are no transposed convolution that the engine takes.
     """
+    if not engine.packs_at_once:
+        if weight.is_inference():
+            raise DeferredError("writes to inference tensors are not counted, so that nothing packed can be kept")
+        if not isinstance(weight, torch.nn.Parameter) and _is_new(weight):
+            raise DeferredError("weights that are no parameters are packed when they are met again, unchanged")
     stride, padding, output_padding, groups, dilation = settings
     geometry = geometry_of(tuple(weight.shape[2:]), stride, padding, output_padding, dilation)
     prepared = engine.prepare(*rounded(weight, bias, dtype), geometry, groups)
     if not (weight.is_inference() or (bias is not None and bias.is_inference())):  # whose writes are not counted
         _keep(weight, bias, settings if dtype is None else (settings, dtype), prepared)
     return prepared
+
+
+# By the id of weights that are no parameters: what they were when they were met, until their memory goes.
+_met: dict[int, Stamps] = {}
+atexit.register(_met.clear)
+
+
+def _is_new(weight: Tensor) -> bool:
+    """Whether a weight has not been met as it is now."""
+    key = id(weight)
+    stamps = _met.get(key)
+    if stamps is not None and stamps.fit((weight,), False):
+        return False
+    _met[key] = Stamps((weight,), lambda _: _met.pop(key, None))
+    return True
 
 
 def rounded(weight: Tensor, bias: Tensor | None, dtype: torch.dtype | None) -> tuple[Tensor, Tensor | None]:

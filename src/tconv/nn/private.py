@@ -9,7 +9,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, TypeAlias
 
 import torch
@@ -41,6 +41,10 @@ ConvBase: TypeAlias = nn.modules.conv._ConvNd
 TransposedBase: TypeAlias = nn.modules.conv._ConvTransposeNd
 BatchNormBase: TypeAlias = nn.modules.batchnorm._BatchNorm
 
+# Tells Inductor to leave an operator out of the CUDA graphs that it captures: the engine keeps packed weights from call
+# to call, which must not lie in memory of such a graph.
+LEFT_OUT_OF_GRAPHS = tuple(getattr(torch.Tag, name) for name in ("cudagraph_unsafe",) if hasattr(torch.Tag, name))
+
 # What torch.nn.utils.parametrizations.weight_norm computes weights with.
 WEIGHT_NORM = tuple(getattr(torch, name) for name in ("_weight_norm", "norm_except_dim") if hasattr(torch, name))
 
@@ -53,33 +57,78 @@ _tracing: Callable[[], Any] = getattr(_C, "_get_tracing_state", lambda: None)
 _transform: Callable[[], Any] = getattr(getattr(_C, "_functorch", None), "peek_interpreter_stack", lambda: None)
 _profiler: Callable[[], bool] = getattr(getattr(_C, "_autograd", None), "_profiler_enabled", _yes)
 _is_excluded: Callable[[Any], bool] | None = getattr(_C, "_dispatch_tls_is_dispatch_key_excluded", None)
-_AUTOCAST = getattr(getattr(_C, "DispatchKey", None), "AutocastCPU", None)
+_ON_CPU, _ON_GPU = (getattr(getattr(_C, "DispatchKey", None), name, None) for name in ("AutocastCPU", "AutocastCUDA"))
+
+# The types of devices that engines are for, and whether this PyTorch has the second.
+_DEVICES = ("cpu", "cuda")
+_HAS_GPU = torch.backends.cuda.is_built()
 
 _hooks_on_all: Callable[[], Any] = getattr(nn.modules.module, "_has_any_global_hook", _no)
 
 
 def autocast() -> bool:
-    """Whether autocast chooses the dtypes of CPU operators."""
+    """Whether autocast chooses the dtypes of operators, on any device that has an engine."""
     # It is off exactly while the dispatcher leaves it out: that is told in half the time of is_autocast_enabled.
-    if _is_excluded is None or _AUTOCAST is None:
-        return torch.is_autocast_enabled("cpu")
-    return not _is_excluded(_AUTOCAST)
+    if _is_excluded is None or _ON_CPU is None or _ON_GPU is None:
+        return any(map(torch.is_autocast_enabled, _DEVICES))
+    return not _is_excluded(_ON_CPU) or (_HAS_GPU and not _is_excluded(_ON_GPU))
 
 
-def autocast_dtype() -> torch.dtype | None:
-    """What autocast lets convolutions on the CPU compute in; None: it is off."""
-    return torch.get_autocast_dtype("cpu") if autocast() else None
+def autocasting() -> tuple[str, ...]:
+    """The types of devices on which autocast chooses the dtypes of operators."""
+    return tuple(filter(torch.is_autocast_enabled, _DEVICES)) if autocast() else ()
 
 
-def without_autocast() -> torch.autocast:
-    """Within it, operators on the CPU compute in the dtypes of their tensors."""
-    return torch.autocast("cpu", enabled=False)
+def autocast_dtype(device: str) -> torch.dtype | None:
+    """What autocast lets convolutions on devices of this type compute in; None: it is off."""
+    return torch.get_autocast_dtype(device) if device in autocasting() else None
+
+
+def autocast_dtypes() -> list[torch.dtype]:
+    """What autocast lets convolutions compute in, on all devices on which it is on."""
+    return [torch.get_autocast_dtype(device) for device in autocasting()]
+
+
+@contextmanager
+def without_autocast() -> Iterator[None]:
+    """Within it, operators compute in the dtypes of their tensors."""
+    with ExitStack() as stack:
+        for device in autocasting():
+            stack.enter_context(torch.autocast(device, enabled=False))
+        yield
 
 
 def changes_autocast(graph: torch.fx.Graph) -> bool:
     """Whether a captured graph enters or leaves autocast within itself."""
     names = {str(getattr(node.target, "__name__", node.target)) for node in graph.nodes}
     return not names.isdisjoint({"_enter_autocast", "_exit_autocast"})
+
+
+_precision: Callable[[str, str], str] | None = getattr(_C, "_get_fp32_precision_getter", None)
+
+
+def tf32() -> bool:
+    """Whether convolutions of float32 on NVIDIA's GPUs may round what they multiply to TF32, as PyTorch's switches say.
+
+    It is on unless it is switched off. The question is asked so that neither the older switches nor the newer ones warn
+    of a mixture.
+    """
+    if torch.version.hip is not None:
+        return False
+    return bool(torch.backends.cudnn.allow_tf32) if _precision is None else _precision("cuda", "conv") == "tf32"
+
+
+def _raw_stream(index: int) -> int:
+    return torch.cuda.current_stream(index).cuda_stream
+
+
+# The handle of the current stream of a GPU, by its index: told in a tenth of the time that a Stream takes to be made.
+raw_stream: Callable[[int], int] = getattr(_C, "_cuda_getCurrentRawStream", _raw_stream)
+
+
+def capturing() -> bool:
+    """Whether a CUDA graph is being captured on the current stream, where nothing may wait and nothing be derived."""
+    return _HAS_GPU and torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
 
 
 def profiling() -> bool:

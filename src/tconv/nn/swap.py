@@ -10,7 +10,7 @@ from torch import nn
 
 from tconv.nn import modules as ours
 from tconv.nn.comparison import Call, Comparison, at_first_calls, compare
-from tconv.nn.engine import refusal
+from tconv.nn.engine import engine_for, refusal
 from tconv.nn.example import Example
 from tconv.nn.private import TransposedBase
 from tconv.nn.report import Row
@@ -89,7 +89,11 @@ def swap_faster(model: nn.Module, example: Example, wanted: Filter | None) -> li
         layer = layers[name]
         kind = next(kind for kind in type(layer).__mro__ if kind in TO_THEIRS)
         theirs, ours = (partial(cls.forward, layer) for cls in (TO_THEIRS[kind], kind))
-        results[name] = compare(theirs, ours, call, layer)
+        weight: Any = layer.weight
+        engine = engine_for(weight.device.type)
+        assert engine is not None  # else the layer had not been replaced
+        clock = partial(engine.seconds, device=weight.device)
+        results[name] = compare(theirs, ours, call, layer, clock=clock)
 
     at_first_calls(model, example.run, layers, race)
     for row in rows:

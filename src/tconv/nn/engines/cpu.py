@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -14,8 +14,9 @@ from torch import Tensor, get_num_threads
 from tconv.errors import TconvError
 from tconv.geometry import Geometry
 from tconv.layer import Layer, prepare_lent
-from tconv.native import _core, active, cpu_features
+from tconv.native import _core, active, backends, cpu_features
 from tconv.nn import private
+from tconv.nn.comparison import wall_clock
 from tconv.nn.engine import Call, RefusedError, Source
 from tconv.nn.engines.layouts import by_channels
 from tconv.nn.engines.team import join_pytorch
@@ -111,14 +112,16 @@ class Cpu:
     """See `tconv.nn.engine.Engine`."""
 
     name = "tconv's compiled core"
+    convolves = packs_at_once = True
 
-    def refusal(self, tensor: Tensor) -> str | None:
+    def refusal(self, tensor: Tensor, dtype: torch.dtype | None = None) -> str | None:
         """See `tconv.nn.engine.Engine`."""
-        if tensor.dtype not in DTYPES:
+        dtype = tensor.dtype if dtype is None else dtype
+        if dtype not in DTYPES:
             *others, last = DTYPES
-            return f"has dtype {tensor.dtype}; the engine takes {', '.join(map(str, others))} and {last}"
-        if AMX and tensor.dtype in HALVES:
-            return f"has dtype {tensor.dtype}, for which PyTorch uses this processor's AMX; the engine does not"
+            return f"has dtype {dtype}; the engine takes {', '.join(map(str, others))} and {last}"
+        if AMX and dtype in HALVES:
+            return f"has dtype {dtype}, for which PyTorch uses this processor's AMX; the engine does not"
         if not torch.compiler.is_compiling() and tensor.is_neg():  # a graph's tensors are never lazy
             return "is a lazy negation; .resolve_neg() makes it a plain tensor"
         return None
@@ -196,14 +199,29 @@ class Cpu:
         few = outputs <= FEW_OUTPUTS and share >= MANY_RESULTS_PER_WEIGHT and multiplications >= LARGE
         return share >= RESULTS_PER_WEIGHT_LAST and (few or depthwise or outputs % 8 != 0)
 
+    def bias_gradient(self, grad: Tensor) -> Tensor | None:
+        """See `tconv.nn.engine.Engine`."""
+        return None
+
     def empty(self, shape: Sequence[int], like: Tensor, last: bool) -> Tensor:
         """See `tconv.nn.engine.Engine`. Large memory is used again when the last result in it is gone."""
         lying = (shape[0], *shape[2:], shape[1]) if last else tuple(shape)
         memory = private.from_dlpack(_core.lent(prod(shape) * like.element_size())).view(like.dtype).view(lying)
         return memory.movedim(-1, 1) if last else memory
 
-    def synchronise(self) -> None:
+    def seconds(self, run: Callable[[], object], device: torch.device) -> float:
         """See `tconv.nn.engine.Engine`: the core returns when it is done."""
+        return wall_clock(run)
+
+    def active(self) -> str:
+        """See `tconv.nn.engine.Engine`."""
+        return active()
+
+    def others(self) -> dict[str, str]:
+        """See `tconv.nn.engine.Engine`."""
+        now = active()
+        reason = "{0} comes before it; TCONV_BACKEND={1} forces it"
+        return {name: reason.format(now, name) for name in backends() if name != now}
 
 
 join_pytorch()

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tconv.errors import TconvError
+from tconv.nn import private
 from tconv.nn.engine import Engine, Prepared, RefusedError, refusal
+from tconv.nn.engines.layouts import by_channels
 from tconv.nn.folding import laws
 from tconv.nn.folding.extract import code_of
 from tconv.nn.folding.joining import join
@@ -61,6 +63,8 @@ class Derivation:
         pixels = x.numel() // max(1, x.shape[1])
         if derived is not None and derived.stamps.fit(sources, pixels >= PIXELS_FOR_FULL_CHECK):
             return None if derived.prepared is None and derived.conv is None else derived
+        if private.capturing():  # to derive means to wait for the device; a CUDA graph holds the steps then
+            return None
         if self._met and not (self._seen is not None and self._seen.fit(sources, False)):
             self._seen = Stamps(sources) if refusal(**_named_weights(sources)) is None else None
             return None
@@ -109,13 +113,16 @@ class Derivation:
         except TconvError as error:  # numbers that are no transposed convolution
             raise NoFoldError(str(error)) from error
         linear, dtype = joined.linear, self.dtype
-        if isinstance(linear, Conv) and set(linear.stride) == {1}:
+        if isinstance(linear, Conv) and set(linear.stride) == {1} and self._engine.convolves:
             linear = laws.turned(linear)  # which the engine runs
         weight = linear.weight.to(dtype)
         if isinstance(linear, Conv):  # which PyTorch runs, with a weight laid out as the model's
             pairs = zip(self._parts, tensors, strict=True)
             like = next(t[0] for part, t in pairs if isinstance(part, Convolution))
-            weight = torch.empty_like(like, dtype=dtype).copy_(weight)
+            if like.shape == weight.shape:
+                weight = torch.empty_like(like, dtype=dtype).copy_(weight)
+            elif by_channels(like, 1):  # a convolution of some of the channels
+                weight = weight.movedim(1, -1).contiguous().movedim(-1, 1)
         return weight, None if linear.bias is None else linear.bias.to(dtype), linear, joined.activation
 
     def weights(self, sources: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:

@@ -49,7 +49,7 @@ class Folding:
         wanted: whether a convolution may be folded, by its node.
         winograd: whether Winograd's algorithm may be used; see `tconv.prepare`.
         alone: try every single convolution of stride 1 on the engine, not only those that gain by a rule.
-        autocast: whether the graph was captured under autocast, and runs under it.
+        autocast: the types of devices on which autocast was on when the graph was captured, and is when it runs.
         folds: what was folded, by name.
         skipped: what was not folded, with the reason.
     """
@@ -58,7 +58,7 @@ class Folding:
     wanted: Callable[[Node], bool] = lambda node: True
     winograd: bool = True
     alone: bool = False
-    autocast: bool = False
+    autocast: tuple[str, ...] = ()
     folds: dict[str, Fold] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     _met: Counter[str] = field(default_factory=Counter)
@@ -134,6 +134,9 @@ class Graph:
     def _chain_from(self, node: Node) -> None:
         """Fold the longest chain that begins at `node`."""
         chain = self._longest(node)
+        if chain and self._convolves_in_vain(chain) and not self._folding.alone:
+            # PyTorch's own convolution takes up the norm, but not what follows.
+            chain = [step for step in chain if not isinstance(step.part, Activation | Parametric)]
         names = self._folding.title(chain) if chain else ""
         while chain:
             try:
@@ -147,6 +150,15 @@ class Graph:
             return
         name = self._folding.add(self._folding.title(chain), folded)
         self._replace(name, folded, [step.node for step in chain], [chain[0].input, *sources])
+
+    def _convolves_in_vain(self, chain: Sequence[Step]) -> bool:
+        """Whether a chain is no more than a convolution of stride 1 with what follows it, which gains by measuring
+        only on an engine that does not convolve by rule.
+        """
+        first = chain[0].part
+        engine = engine_for(example_of(chain[0].input).device.type)
+        alone = isinstance(first, Convolution) and set(first.stride) == {1}
+        return alone and engine is not None and not engine.convolves and not any(type(s.part) is Shuffle for s in chain)
 
     def _longest(self, node: Node) -> list[Step]:
         """The longest run of steps that may be one layer by their kinds; their values and borders may say no yet."""
@@ -192,7 +204,7 @@ class Graph:
         autocast a convolution may have its input so, too, and rounds them all first.
         """
         kinds = {y.dtype, torch.float32} if y.dtype in HALF else {y.dtype}
-        rounds = self._folding.autocast and isinstance(step.part, Convolution | TransposedConvolution)
+        rounds = x.device.type in self._folding.autocast and isinstance(step.part, Convolution | TransposedConvolution)
         return all(t.device == x.device and t.dtype in kinds for t in (x, y, *tensors)) and (
             rounds or x.dtype == y.dtype
         )
@@ -231,7 +243,7 @@ class Graph:
         if not isinstance(step.part, Convolution) or set(step.part.stride) != {1}:
             return False
         folded.by_rule = folded.by_winograd([hint(size) for size in example_of(step.input).shape])
-        return folded.by_rule or self._folding.alone
+        return folded.by_rule or (self._folding.alone and folded.engine.convolves)
 
     def _split_at(self, node: Node) -> None:
         """Fold a convolution of a `cat` that holds an upsampled map, with the norm and the activation after it."""
@@ -256,8 +268,11 @@ class Graph:
             if self._writes.interfere(up.node, last, own, [up.input, *others, *origin.inputs]):
                 raise NoFoldError("what it reads is written to in between")
             title = self._folding.title([up, *steps])
+            if not engine.convolves and not self._folding.alone:
+                raise NoFoldError("on this device it may gain, which accelerate measures")
             fold = FoldedSplit(title, up, node, place, steps, origin, values, engine, self._folding.winograd)
             fold.derive(values)
+            fold.by_rule = engine.convolves
         except NoFoldError as reason:
             self._folding.skipped.append((self._folding.title([up, *steps]), str(reason)))
             return

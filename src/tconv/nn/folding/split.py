@@ -87,10 +87,13 @@ class FoldedSplit(Fold):
         try:
             activation = self._activation_of(sources)
             for (derivation, input), layer in zip(pair, layers, strict=True):
-                if layer is None or layer.prepared is None:
+                if layer is not None and layer.prepared is not None:
+                    source = partial(derivation.weights, sources)
+                    results.append(layer.prepared.run(input.to(self._dtype), source, self.last))
+                elif layer is not None and layer.conv is not None:
+                    results.append(layer.conv(input.to(self._dtype)))
+                else:
                     return self.by_steps(x, *tensors)
-                source = partial(derivation.weights, sources)
-                results.append(layer.prepared.run(input.to(self._dtype), source, self.last))
         except (RefusedError, NoFoldError):
             return self.by_steps(x, *tensors)
         y, upper = results
@@ -106,9 +109,9 @@ class FoldedSplit(Fold):
 
     def derive(self, sources: tuple[Tensor, ...]) -> None:
         """Derive both layers. Raises NoFoldError if there is none."""
-        for derivation in (self.above, self.beside):
-            if derivation.made(sources).prepared is None:
-                raise NoFoldError("PyTorch's own convolution would run")
+        self.beside.made(sources)
+        if self.above.made(sources).prepared is None:
+            raise NoFoldError("PyTorch's own convolution would run")
 
 
 def _activated(y: Tensor, activation: Activation) -> Tensor:

@@ -7,12 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from tconv.nn import private
-from tconv.nn.comparison import HALF, Comparison, as_exact, compare, in_single
+from tconv.nn.comparison import Comparison, as_exact, coarseness, compare, finer, widened
 from tconv.nn.engine import Engine
 
 
@@ -75,8 +76,8 @@ class Trial:
         if result is None:
             if time.perf_counter() > self.deadline:
                 return fold.by_rule
-            pair, synchronise = (fold.by_steps, fold.folded), fold.engine.synchronise
-            result = compare(*pair, (arguments, {}), seconds=self._seconds, synchronise=synchronise)
+            pair, clock = (fold.by_steps, fold.folded), partial(fold.engine.seconds, device=arguments[0].device)
+            result = compare(*pair, (arguments, {}), seconds=self._seconds, clock=clock)
             self.results[fold.name] = result
             right = result.error <= max(self.tolerance, _half_a_step(arguments))
             # To compute it exactly takes as long as to measure it: that is done where it decides.
@@ -85,9 +86,8 @@ class Trial:
 
 
 def _half_a_step(arguments: tuple[Tensor, ...]) -> float:
-    """What one rounding takes off the largest value of a result in half precision; 0 in others."""
-    dtypes = {tensor.dtype for tensor in arguments} | {private.autocast_dtype()}
-    return max((torch.finfo(dtype).eps / 2 for dtype in dtypes if dtype in HALF), default=0.0)
+    """What one rounding takes off the largest value of a result in half precision or TF32; 0 in others."""
+    return coarseness(arguments) / 2
 
 
 # How many times as far as its steps from the exact result a fold may be in half precision: it may round weights that it
@@ -98,10 +98,10 @@ TIMES = 3
 def _as_exact(fold: Fold, arguments: tuple[Tensor, ...]) -> bool:
     """Whether a fold that differs rounds about as its steps do, in half precision."""
     old = fold.by_steps(*arguments)
-    if old.dtype not in HALF:
+    if not coarseness(old):
         return False
     with private.without_autocast():
-        exact = fold.by_steps(*(in_single(tensor) for tensor in arguments))
+        exact = fold.by_steps(*widened(arguments, finer(arguments)))
     return as_exact(exact, old, fold.folded(*arguments), TIMES)
 
 
