@@ -205,6 +205,7 @@ def test_integers_halves_and_foreign_layouts() -> None:
 def test_an_interrupt_keeps_what_is_there() -> None:
     d = kernels(16, 1, 8, 8)
     s = np.random.default_rng(0).standard_normal((1, 1, 200, 200))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins with it ignored
     for solver in ("descent", "fista"):
         coder = ConvSparseCoder(d, 0.01, solver=solver, tol=0, max_iter=10**6)
         timer = threading.Timer(1.0, signal.raise_signal, [signal.SIGINT])

@@ -168,6 +168,7 @@ def test_an_interrupt_keeps_what_was_learned(make: Any) -> None:
     x = np.random.default_rng(0).standard_normal((4, 1, 100, 100))
     more = {"tol": 0.0} if make is ConvDictionaryLearning else {}
     learner = make(8, 7, 0.3, max_iter=10**6, random_state=0, **more)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins with it ignored
     timer = threading.Timer(2.0, signal.raise_signal, [signal.SIGINT])
     timer.start()
     learner.fit(x)
