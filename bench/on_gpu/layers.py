@@ -132,7 +132,7 @@ def measure(clock: Clock, limits: Ceilings, case: Case, name: str, autotune: boo
     return row
 
 
-def _run(made: nn.Module, x: Tensor) -> Callable[[], Tensor]:
+def _run(made: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[], Tensor]:
     return lambda: made(x)
 
 
@@ -150,7 +150,7 @@ def _compiled(clock: Clock, row: Row, case: Case, dtype: torch.dtype) -> None:
     settings: Any = {"backend": "eager"} if clock.dry else {"mode": "max-autotune-no-cudagraphs"}
     try:
         made, x = prepared(case, best, dtype, clock.device)
-        run = _run(torch.compile(made, **settings), x)  # type: ignore[arg-type]
+        run = _run(torch.compile(made, **settings), x)
         run()
         _time(clock, row, "compiled", run)
     except Exception as reason:

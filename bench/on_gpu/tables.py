@@ -91,8 +91,8 @@ def _networks(networks: Sequence[Network]) -> str:
     for network in networks:
         cells = [f"{network.name}, {network.dtype}"]
         for name in names:
-            pair = network.device.get(name), network.enqueued.get(name)
-            cells.append("" if None in pair else f"{pair[0] * 1e3:.3f} ({pair[1] * 1e3:.3f})")  # type: ignore[operator]
+            device, enqueued = network.device.get(name), network.enqueued.get(name)
+            cells.append("" if device is None or enqueued is None else f"{device * 1e3:.3f} ({enqueued * 1e3:.3f})")
         speed = network.speed()
         cells += [f"{speed:.2f}" if speed else "", f"{network.error:.1e} ({network.own_error:.1e})"]
         lines.append(f"| {' | '.join(cells)} |")

@@ -116,7 +116,8 @@ def test_a_folded_model_in_a_graph() -> None:
 def test_every_gpu_whichever_is_current(device: torch.device) -> None:
     up = tconv.nn.ConvTranspose2d(8, 4, 4, 2, 1).to(device, HALF)
     x = torch.randn(2, 8, 9, 9, device=device).to(HALF)
-    expected = torch.conv_transpose2d(x.double(), up.weight.double(), up.bias.double(), 2, 1)  # type: ignore[union-attr]
+    assert up.bias is not None
+    expected = torch.conv_transpose2d(x.double(), up.weight.double(), up.bias.double(), 2, 1)
     for current in DEVICES:
         with torch.cuda.device(current):
             y = up(x)

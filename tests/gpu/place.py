@@ -108,7 +108,8 @@ def terms(case: Case) -> int:
 @contextmanager
 def tf32(allow: bool) -> Iterator[None]:
     """Within it, float32 may be multiplied as TF32, or must not be."""
-    conv: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    cudnn: Any = torch.backends.cudnn  # makes its switches when it is imported, so that no type says them
+    conv = cudnn.conv
     before = conv.fp32_precision
     conv.fp32_precision = "tf32" if allow else "ieee"
     try:

@@ -239,6 +239,13 @@ def _refusal(tensor: Tensor) -> str | None:
     return engine.refusal(tensor)
 
 
+def negated(tensor: Tensor) -> str | None:
+    """Why an engine takes no tensor whose memory holds the numbers before a negation; None for all others."""
+    if torch.compiler.is_compiling() or not tensor.is_neg():  # a graph's tensors are never lazy
+        return None
+    return "is a lazy negation; .resolve_neg() makes it a plain tensor"
+
+
 def circumstance() -> str | None:
     """What around the call asks for PyTorch's own operator, or None."""
     if private.transformed():

@@ -17,7 +17,7 @@ from tconv.layer import Layer, prepare_lent
 from tconv.native import _core, active, backends, cpu_features
 from tconv.nn import private
 from tconv.nn.comparison import wall_clock
-from tconv.nn.engine import Call, RefusedError, Source
+from tconv.nn.engine import Call, RefusedError, Source, negated
 from tconv.nn.engines.layouts import by_channels
 from tconv.nn.engines.team import join_pytorch
 
@@ -122,9 +122,7 @@ class Cpu:
             return f"has dtype {dtype}; the engine takes {', '.join(map(str, others))} and {last}"
         if AMX and dtype in HALVES:
             return f"has dtype {dtype}, for which PyTorch uses this processor's AMX; the engine does not"
-        if not torch.compiler.is_compiling() and tensor.is_neg():  # a graph's tensors are never lazy
-            return "is a lazy negation; .resolve_neg() makes it a plain tensor"
-        return None
+        return negated(tensor)
 
     def prepare(
         self,

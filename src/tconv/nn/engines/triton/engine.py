@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tconv.geometry import Geometry
-from tconv.nn.engine import Call, RefusedError
+from tconv.nn.engine import Call, RefusedError, negated
 from tconv.nn.engines.layouts import by_channels
 from tconv.nn.engines.triton import enabled
 from tconv.nn.engines.triton.bias import bias_gradient
@@ -83,9 +83,7 @@ class Triton:
         if dtype not in DTYPES:
             *others, last = DTYPES
             return f"has dtype {dtype}; on GPUs the engine takes {', '.join(map(str, others))} and {last}"
-        if not torch.compiler.is_compiling() and tensor.is_neg():  # a graph's tensors are never lazy
-            return "is a lazy negation; .resolve_neg() makes it a plain tensor"
-        return None
+        return negated(tensor)
 
     def prepare(
         self,

@@ -69,9 +69,9 @@ class Launcher:
     def _enqueue(self, x: Tensor, packed: Packed, y: Tensor, workspace: Tensor | None) -> None:
         at_x, at_y = x.data_ptr(), y.data_ptr()
         places_of = x.get_device(), y.get_device(), packed.weight.get_device(), at_x & 15, at_y & 15
-        key = x.shape, y.shape, x.stride(), y.stride(), x.dtype, y.dtype, places_of
+        key: tuple[Any, ...] = (x.shape, y.shape, x.stride(), y.stride(), x.dtype, y.dtype, places_of)
         if self._whole:
-            key = (*key, *(t.untyped_storage().size() > NARROW for t in (x, y)))  # type: ignore[assignment]
+            key = (*key, *(t.untyped_storage().size() > NARROW for t in (x, y)))
         kept = self._kept.get(key)
         if kept is None or not self._fits(packed):
             kept = self._kept[key] = self._keep(x, packed, y)
