@@ -68,7 +68,7 @@ test-tensorflow: .venv/tensorflow.stamp  ## the Keras dialect against TensorFlow
 
 # What users install, at exactly the lower bounds of pyproject.toml, and at the newest that the registry has, whatever
 # constraints.txt says; both build the core with such versions of what builds it. Warnings of others are not errors there.
-RELEASED_EXTRAS = explain images decomposition torch predict segmentation encoders onnx dask tensorboard
+RELEASED_EXTRAS = explain images decomposition torch predict segmentation encoders onnx dask tensorboard jax flax keras
 RELEASED_TESTS = tests/test_functional.py tests/test_layer.py tests/test_kernels.py tests/test_forms.py tests/linear \
 	tests/dialects/test_onnx.py tests/dialects/test_pytorch.py tests/images tests/decomposition tests/nn tests/segmentation \
 	tests/insight tests/cli/test_commands.py
