@@ -71,7 +71,7 @@ test-tensorflow: .venv/tensorflow.stamp  ## the Keras dialect against TensorFlow
 RELEASED_EXTRAS = explain images decomposition torch predict segmentation encoders onnx dask tensorboard jax flax keras
 RELEASED_TESTS = tests/test_functional.py tests/test_layer.py tests/test_kernels.py tests/test_forms.py tests/linear \
 	tests/dialects/test_onnx.py tests/dialects/test_pytorch.py tests/images tests/decomposition tests/nn tests/segmentation \
-	tests/insight tests/cli/test_commands.py
+	tests/insight tests/cli/test_commands.py tests/on_jax tests/on_keras tests/onnx_files
 TESTERS = pytest pytest-xdist hypothesis expecttest mpmath triton
 comma := ,
 space := $() $()

@@ -235,6 +235,7 @@ extern const Backend portable_backend;
 extern const Backend avx2_backend;
 extern const Backend avx512_backend;
 extern const Kernels<Bf16, Bf16Pair> avx512bf16_pairs;
+extern const Kernels<Bf16, Bf16Pair> amxbf16_pairs;
 #endif
 
 }  // namespace tconv

@@ -1,5 +1,7 @@
 #include "dispatch.hpp"
 
+#include "amx.hpp"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -8,23 +10,10 @@ namespace tconv {
 namespace {
 
 #if defined(__x86_64__)
-// Two that __builtin_cpu_supports has no names for in older Clangs: bits of what CPUID says, where the system keeps the
-// registers that they work on (bits of XCR0).
-bool kept_by_the_system(unsigned registers) {
-    unsigned a, b, c, d;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) return false;
-    __asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-    return (a & registers) == registers;
-}
-
+// Which __builtin_cpu_supports has no name for in older Clangs.
 bool has_f16c() {
     unsigned a, b, c, d;
-    return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1) && kept_by_the_system(0x6);
-}
-
-bool has_amx_bf16() {
-    unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && kept_by_the_system(0x60000);
+    return __builtin_cpu_supports("avx") && __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
 }
 
 // Products of bfloat16 pairs beside what the backend has for all else; and norms, which are rounded by an instruction that
@@ -39,6 +28,14 @@ Backend with_pairs(Backend backend) {
     backend.bf16.scale_rows = avx512bf16_pairs.scale_rows;
     return backend;
 }
+
+// The same, with tiles for the products.
+Backend with_tiles(Backend backend) {
+    backend.name = "amxbf16";
+    backend.description = "512-bit vectors, AVX-512F; bfloat16 in tiles, AMX_BF16";
+    backend.pairs = &amxbf16_pairs;
+    return backend;
+}
 #endif
 
 }  // namespace
@@ -50,10 +47,12 @@ const std::vector<Choice>& choices() {
             all.push_back({backend.name, backend.description, &backend, supported});
         };
 #if defined(__x86_64__)
-        static const Backend avx512bf16_backend = with_pairs(avx512_backend);
+        static const Backend avx512bf16_backend = with_pairs(avx512_backend), amxbf16_backend = with_tiles(avx512bf16_backend);
         const bool avx512 = __builtin_cpu_supports("avx512f");
         const bool small = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-        add(avx512bf16_backend, avx512 && small && __builtin_cpu_supports("avx512bf16"));
+        const bool pairs = avx512 && small && __builtin_cpu_supports("avx512bf16");
+        add(amxbf16_backend, pairs && amx_agrees());
+        add(avx512bf16_backend, pairs);
         add(avx512_backend, avx512);
         add(avx2_backend, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c());
 #endif

@@ -72,6 +72,13 @@ def test_a_time_below_the_floor_is_an_error_of_measurement() -> None:
     assert "below 0.95 floors, so that the floor itself was disturbed: up (tconv_cl 0.90)" in report.markdown(results)
 
 
+def test_only_what_decides_counts_as_disturbed() -> None:
+    """A peer that is not the fastest one may be as slow as it likes."""
+    results = fake.results()
+    results.rows[0].spread |= {"openvino": 3.0, "torch_cl": 0.2}
+    assert results.disturbed() == [("down", "tconv_cl", pytest.approx(0.5)), ("up", "torch_cl", pytest.approx(0.2))]
+
+
 def test_means_and_losses() -> None:
     results = fake.results()
     assert results.lost() == [("up", "tconv_cl", pytest.approx(0.8))]

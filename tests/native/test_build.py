@@ -11,7 +11,7 @@ import pytest
 from tconv import native
 
 ROOT = Path(__file__).parents[2]
-X86 = ["avx2", "avx512", "avx512bf16"]
+X86 = ["avx2", "avx512", "avx512bf16", "amxbf16"]
 
 
 def test_stub_is_current(tmp_path: Path) -> None:
@@ -28,7 +28,8 @@ def test_isa_objects_share_nothing(name: str, tmp_path: Path) -> None:
         "portable": [],
         "avx2": ["-mavx2", "-mfma", "-mf16c"],
         "avx512": ["-mavx512f", "-mfma"],
-        "avx512bf16": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512bf16", "-mfma"],
+        "avx512bf16": (pairs := ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512bf16", "-mfma"]),
+        "amxbf16": [*pairs, "-mamx-tile", "-mamx-bf16"],
     }[name]
     compiled = tmp_path / f"{name}.o"
     source = ROOT / "cpp" / "isa" / f"{name}.cpp"

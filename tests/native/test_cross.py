@@ -28,9 +28,11 @@ def test_here(tmp_path: Path) -> None:
     run(cmake, "-S", ROOT / "tests/native/cpp", "-B", tmp_path)
     run(cmake, "--build", tmp_path, "--parallel", "2")
     backends = [name for name in native.backends() if name != "reference"]
-    for program in ("agree", "codes", "norms"):
+    # Tiles that fit nothing; and those of AMX as plain loops, where the products beside them can be computed.
+    by_hand = ["tiles by hand"] if "avx512bf16" in backends else []
+    for program, others in {"agree": ["odd", *by_hand], "codes": ["odd"], "norms": ["odd"]}.items():
         tried = [line.partition(":")[0] for line in run(tmp_path / program).splitlines()]
-        assert tried == [*backends, "odd"]  # the last one's tiles fit nothing
+        assert tried == [*backends, *others]
     assert run(tmp_path / "parts") == "parts: as the relation says\n"
     assert run(tmp_path / "races", timeout=60) == "races: each task once\n"
 

@@ -81,7 +81,7 @@ def test_routes(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cpu, "AMX", True)
         reason = (
             "autocast makes the input one that has dtype torch.bfloat16, for which PyTorch uses this processor's AMX; "
-            "the engine does not"
+            "the engine's was never timed"
         )
         assert route(call) == (None, reason, False, None)
 

@@ -124,9 +124,17 @@ class Results:
         return sorted([(layer, ratio) for layer, ratio in ratios if ratio and ratio < LOSS], key=lambda lost: lost[1])
 
     def disturbed(self) -> list[tuple[str, str, float]]:
-        """(layer, contender or "floor", spread) where the spread is above `CALM`, the worst first."""
-        spreads = [(row.layer, name, share) for row in self.rows for name, share in row.spread.items()]
-        return sorted([each for each in spreads if each[2] > CALM], key=lambda each: -each[2])
+        """(layer, contender or "floor", spread) where the spread is above `CALM`, the worst first.
+
+        One for each layer, of what decides how we stand there: the floor, our contenders and the fastest peer.
+        """
+        worst = []
+        for row in self.rows:
+            peers = {name: seconds for name, seconds in row.seconds.items() if name not in OWN}
+            deciding = {"floor", *OWN, *([min(peers, key=peers.__getitem__)] if peers else [])}
+            spreads = [(row.layer, name, share) for name, share in row.spread.items() if name in deciding]
+            worst += sorted(spreads, key=lambda each: -each[2])[:1]
+        return sorted([each for each in worst if each[2] > CALM], key=lambda each: -each[2])
 
     def too_fast(self) -> list[tuple[str, str, float]]:
         """(layer, own contender, ratio to the floor) below `LOSS` floors: the floor was measured too slow there."""

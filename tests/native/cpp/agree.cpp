@@ -16,6 +16,9 @@
 using namespace tconv;
 
 extern const Backend odd_backend;
+#if defined(__x86_64__)
+extern const Kernels<Bf16, Bf16Pair> pairs_by_hand;
+#endif
 
 namespace {
 
@@ -168,6 +171,13 @@ int main() {
     int wrong = 0;
     std::vector<Choice> all = choices();
     all.push_back({odd_backend.name, odd_backend.description, &odd_backend, true});
+#if defined(__x86_64__)
+    if (const Choice* pairs = choose("avx512bf16")) {
+        static Backend by_hand = *pairs->backend;
+        by_hand.pairs = &pairs_by_hand;
+        all.push_back({"tiles by hand", "the kernels for AMX without AMX", &by_hand, true});
+    }
+#endif
     for (const Choice& choice : all) {
         if (!choice.supported || !choice.backend) continue;
         for (const Case& c : cases)

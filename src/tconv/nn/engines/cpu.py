@@ -121,7 +121,7 @@ class Cpu:
             *others, last = DTYPES
             return f"has dtype {dtype}; the engine takes {', '.join(map(str, others))} and {last}"
         if AMX and dtype in HALVES:
-            return f"has dtype {dtype}, for which PyTorch uses this processor's AMX; the engine does not"
+            return f"has dtype {dtype}, for which PyTorch uses this processor's AMX; the engine's was never timed"
         return negated(tensor)
 
     def prepare(

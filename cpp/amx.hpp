@@ -1,0 +1,13 @@
+// AMX: tiles that must be asked for, and are used only where they compute what they should.
+#pragma once
+
+namespace tconv {
+
+// What CPUID says: that the processor multiplies bfloat16 in tiles, and that the system keeps their registers.
+bool has_amx_bf16();
+
+// Whether the system lets this process use them, and the kernels' products agree with those of AVX512_BF16, which must be
+// there. Asked once.
+bool amx_agrees();
+
+}  // namespace tconv
