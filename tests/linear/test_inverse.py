@@ -66,7 +66,7 @@ def test_no_solution(own: bool) -> None:
     assert not family.is_unique
     assert family.residual == pytest.approx(np.linalg.norm(y @ family.particular - x) / np.linalg.norm(x))
     if not own:
-        np.testing.assert_allclose(family.particular, np.linalg.lstsq(y, x)[0])
+        np.testing.assert_allclose(family.particular, np.linalg.lstsq(y, x, rcond=None)[0])
     assert str(family) == f"no B satisfies Y B = X (Y Y^g X differs from X by {family.residual:.2g} of its size)"
     size = f"{family.residual:.2g} of its size, more than rtol {family.rtol:.2g}"
     text = f"Y Y^g X differs from X by {size}; correct the data, or accept more by a larger rtol"

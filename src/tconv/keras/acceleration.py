@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import keras
 
 from tconv import errors
-from tconv.keras.layers import OURS, patched
+from tconv.keras.layers import OURS, patched, whole
 
 Model = TypeVar("Model", bound=keras.Model)
 
@@ -47,7 +47,7 @@ def accelerate(model: Model) -> Model:
         if ours is None:
             return layer.__class__.from_config(layer.get_config())
         exchanged.append(layer.name)
-        return ours.from_config(layer.get_config())
+        return ours.from_config(whole(type(layer).get_config)(layer))
 
     copy: Model = keras.models.clone_model(model, clone_function=cloned, recursive=True)
     if not exchanged:

@@ -42,11 +42,22 @@ def _on_tconv(call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return within
 
 
+def whole(get_config: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    """A layer's `get_config` with the output padding, which Keras 3.14 and older ones leave out."""
+
+    @wraps(get_config)
+    def with_padding(self: Any) -> dict[str, Any]:
+        return get_config(self) | {"output_padding": self.output_padding}
+
+    return with_padding
+
+
 @keras.saving.register_keras_serializable(package="tconv")
 class Conv1DTranspose(keras.layers.Conv1DTranspose):
     """`keras.layers.Conv1DTranspose` on tconv's operator."""
 
     call = _on_tconv(keras.layers.Conv1DTranspose.call)
+    get_config = whole(keras.layers.Conv1DTranspose.get_config)
 
 
 @keras.saving.register_keras_serializable(package="tconv")
@@ -54,6 +65,7 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
     """`keras.layers.Conv2DTranspose` on tconv's operator."""
 
     call = _on_tconv(keras.layers.Conv2DTranspose.call)
+    get_config = whole(keras.layers.Conv2DTranspose.get_config)
 
 
 @keras.saving.register_keras_serializable(package="tconv")
@@ -61,6 +73,7 @@ class Conv3DTranspose(keras.layers.Conv3DTranspose):
     """`keras.layers.Conv3DTranspose` on tconv's operator."""
 
     call = _on_tconv(keras.layers.Conv3DTranspose.call)
+    get_config = whole(keras.layers.Conv3DTranspose.get_config)
 
 
 OURS: dict[type, Any] = {

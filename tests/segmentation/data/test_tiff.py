@@ -34,10 +34,13 @@ def refusal(path: Path, axes: str = "") -> str:
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "zstd", "lzma", None])
 def test_compressions_without_loss(tmp_path: Path, compression: str | None) -> None:
-    Image.fromarray(RGB).save(tmp_path / "a.tif", compression=compression)
-    assert np.array_equal(read_image(tmp_path / "a.tif"), RGB)
     mask = (GREY > 99).astype(np.uint8)
-    Image.fromarray(mask).save(tmp_path / "m.tif", compression=compression)
+    for name, data in {"a.tif": RGB, "m.tif": mask}.items():
+        if compression == "zstd":  # which Pillow wrote only from 12.0 on
+            tifffile.imwrite(tmp_path / name, data, compression=compression)
+        else:
+            Image.fromarray(data).save(tmp_path / name, compression=compression)
+    assert np.array_equal(read_image(tmp_path / "a.tif"), RGB)
     assert np.array_equal(read_mask(tmp_path / "m.tif"), mask)
 
 

@@ -149,10 +149,11 @@ def decoded(path: Path, series: Any, found: Meaning, page: int = 0) -> Array:
             f"{shown(path)} claims {size:,} values, which may be a decompression bomb; if you trust it, cut it into "
             f"images of at most {MOST:,} (`predict` reads it by window)"
         )
-    if found.ycbcr:
+    if found.ycbcr and series.keyframe.subsampling not in {None, (1, 1)}:
         return _by_pillow(path)
     try:
-        return found.arranged(_numbers(series, found, page))
+        numbers = found.arranged(_numbers(series, found, page))
+        return _rgb(numbers) if found.ycbcr else numbers
     except (ValueError, KeyError) as error:
         if "imagecodecs" not in str(error) or not _simple(series, found):
             raise
@@ -318,8 +319,14 @@ def _simple(series: Any, found: Meaning) -> bool:
     return plain and count in {"uint8": (1, 3, 4), "uint16": (1,)}.get(str(page.dtype), ())
 
 
+def _rgb(ycbcr: Array) -> Array:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(ycbcr, "YCbCr").convert("RGB"))
+
+
 def _by_pillow(path: Path) -> Array:
-    """The picture as Pillow shows it, through libtiff: where imagecodecs is missing, and for YCbCr."""
+    """The picture as Pillow shows it, through libtiff: where imagecodecs is missing, and for subsampled YCbCr."""
     from PIL import Image
 
     with Image.open(path) as image:
