@@ -37,6 +37,13 @@ constexpr Index most_places = 32 * 1024;   // inputs of cells, of a task; and of
 constexpr Index small_image = 256;         // pixels: cells of a tile are then taken from many images
 }  // namespace cells
 
+namespace col2im {
+// Products that are saved for each one that is kept, written and read once more: against cells, and against pixels.
+constexpr double saved_to_cells = 100, saved_to_pixels = 25;
+constexpr Index most_bytes = 3 << 20;  // of those that are kept
+constexpr Index channels = 64;         // added up at a time
+}  // namespace col2im
+
 namespace depthwise {
 constexpr Index bordered_bytes = 16 << 10;  // of the inputs of a block: leaves room for outputs in the first-level cache
 constexpr Index cache_bytes = 8 << 20;      // larger outputs are written to memory

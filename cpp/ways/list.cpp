@@ -1,6 +1,7 @@
 // The ways, in the order in which they are asked: the first that fits is taken. A pack that is too large for a layer's room,
 // or numbers that a way gives up, lead on to the next that fits.
 #include "cell_choice.hpp"
+#include "col2im.hpp"
 #include "depthwise.hpp"
 #include "pixels.hpp"
 #include "point.hpp"
@@ -17,7 +18,8 @@ template <class S>
 std::span<const Way<S>> ways() {
     if constexpr (is_own_sum<S>) {
         static constexpr Way<S> list[] = {depthwise_way<S>, large_winograd_way<S>, small_winograd_way<S>, winograd_line_way<S>,
-                                          point_way<S>,     woven_pixels_way<S>,   cells_way<S>,          pixels_way<S>};
+                                          point_way<S>,     col2im_way<S>,         woven_pixels_way<S>,   cells_way<S>,
+                                          pixels_way<S>};
         return list;
     } else {
         static constexpr Way<S> list[] = {depthwise_way<S>,    large_winograd_way<S>, point_way<S>,

@@ -17,4 +17,4 @@ def test_ways_and_memory_are_as_decided(backend: str) -> None:
 
 def test_the_layers_meet_every_way() -> None:
     ways = {line.rpartition(": ")[2].partition(",")[0] for line in EXPECTED.read_text().splitlines()}
-    assert ways == {"pixels", "cells", "depthwise", "winograd_4x4", "winograd_6x6"}
+    assert ways == {"pixels", "cells", "col2im", "depthwise", "winograd_4x4", "winograd_6x6"}

@@ -44,6 +44,8 @@ const Case cases[] = {
     {"3-D", 1, 2, 4, 2, {2, 3, 19}, {3, 4, 38}, {{3, 2, 1, 1}, {2, 1, 2, 0}, {3, 2, 1, 1}}, Activation::tanh},
     {"many small images", 9, 3, 20, 1, {3, 3}, {6, 6}, {{4, 2, 1, 1}, {4, 2, 1, 1}}, Activation::none},
     {"a pixel", 3, 5, 6, 1, {1, 1}, {3, 4}, {{3, 1, 1, 0}, {4, 2, 1, 0}}, Activation::relu},
+    {"a small map", 2, 256, 36, 1, {4, 5}, {9, 11}, {{3, 2, 1, 0}, {3, 2, 1, 0}}, Activation::silu},
+    {"a small map of 3-D, cropped", 1, 64, 20, 1, {3, 2, 4}, {7, 4, 6}, {{3, 2, 1, 0}, {4, 1, 1, 1}, {2, 1, 2, 0}}, Activation::none},
     {"few channels", 2, 6, 1, 1, {7, 40}, {14, 80}, {{5, 2, 1, 2}, {5, 2, 1, 2}}, Activation::none},
     {"long sums", 1, 1100, 9, 1, {4, 5}, {8, 10}, {{3, 2, 1, 1}, {3, 2, 1, 1}}, Activation::none},
     {"Winograd", 2, 40, 36, 1, {23, 20}, {24, 20}, {{3, 1, 1, 0}, {3, 1, 1, 1}}, Activation::none, true, true},
