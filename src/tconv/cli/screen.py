@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import Progress
+from rich.text import Text
 
 EVERY = 60.0  # seconds between lines of progress where there is no terminal
 
@@ -36,6 +37,17 @@ def _plain(content: Any) -> Any:
     if isinstance(content, float) and content != content:
         return None
     return content
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A line on stderr, until it is over, that moves in a terminal and is not there elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(Text(what)):
+        yield
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tconv import errors
 from tconv.cli.onnx import example_of, need_onnx
+from tconv.cli.screen import waiting
+from tconv.names import shown
 
 
 def bench(
@@ -40,4 +42,7 @@ def bench(
         if limit is not None and not limit > 0:
             raise errors.TconvError(f"{name} {limit} must be greater than 0")
     read = read_model(model)
-    print(compared(read, example_of(ports(read), example, shape or []), threads, seconds))
+    arrays = example_of(ports(read), example, shape or [])
+    with waiting(f"optimizing and timing {shown(model)}, for about {2 * seconds:g} s and the first runs"):
+        found = compared(read, arrays, threads, seconds)
+    print(found)

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from tconv import errors, outputs
 from tconv.cli.onnx import example_of, need_onnx
+from tconv.cli.screen import waiting
 from tconv.names import shown
 
 
@@ -55,7 +56,8 @@ def optimize(
     outputs.check_file(out, [model, *external_files(model)], again)
     read = read_model(model)
     arrays = example_of(ports(read), example, shape or [])
-    faster, told = optimization(read, arrays, threads=threads, seconds=seconds)
+    with waiting(f"measuring {shown(model)} in ONNX Runtime, for at most about {seconds:g} s"):
+        faster, told = optimization(read, arrays, threads=threads, seconds=seconds)
     save(faster, out)
     print(told if report else told.line())
     same = "" if told.changed else f", the same model; tconv onnx bench {shown(model)} times it on tconv's engine"
