@@ -1,7 +1,7 @@
 // Small maps whose output reaches beyond the input: all pixels times all taps as one matrix product, in the way of the cells
 // with every tap a phase of its own, whose results are then added up where they meet. The ways that compute an output at a
-// time would multiply the zeros beyond the border, of which such maps have nearly as many as pixels. (Of many images the
-// cells leave them out.)
+// time would multiply the zeros beyond the border, of which such maps have nearly as many as pixels. (Of many images in
+// channels-last arrays the cells leave them out.)
 #pragma once
 #include "cells.hpp"
 
@@ -17,10 +17,11 @@ class Col2im final : public Program<S> {
 
     static bool fits(const Query<S>& query) {
         const auto& [form, kernels, x, y, pairs] = query;
-        if (form.groups > 1 || form.out_channels < kernels.lanes || x.shape[0] >= kernels.rows) return false;
-        const double pixels = x.about_size() / static_cast<double>(x.shape[1]);
+        if (form.groups > 1 || form.out_channels < kernels.lanes) return false;
+        if (query.channels_last() && x.shape[0] >= kernels.rows) return false;  // cells of many images share their borders
+        const double pixels = x.about_size() / static_cast<double>(x.shape[0] * x.shape[1]);
         const double kept = pixels * static_cast<double>(form.taps() * form.out_channels);
-        if (kept * sizeof(S) > tuning::col2im::most_bytes || pixel_step(x) == 0) return false;
+        if (kept * sizeof(S) > tuning::col2im::most_bytes) return false;
         double share = 1;  // times as many products that a cell for every output computes
         for (std::size_t a = 0; a < form.axes.size(); ++a)
             share *= static_cast<double>(ceil_div(y.shape[a + 2], form.axes[a].stride)) / static_cast<double>(x.shape[a + 2]);
@@ -34,18 +35,41 @@ class Col2im final : public Program<S> {
     }
 
     Index workspace_bytes(const View<const S>& x, const View<S>&) const override {
-        const Index products = x.size() / x.shape[1] * columns() * static_cast<Index>(sizeof(S));
-        return products + as_one_axis(x, nullptr, [&](const auto& in, const auto& out) {
+        const Index pixels = x.size() / x.shape[0] / x.shape[1] * std::min(x.shape[0], images_at_once(x));
+        const Index numbers = pixels * (columns() + (pixel_step(x) == 0 ? layer_.in_channels : 0));
+        return numbers * static_cast<Index>(sizeof(S)) +
+               as_one_axis(pixels, in_place(x), nullptr, [&](const auto& in, const auto& out) {
                    return cells_.workspace_bytes(in, out);
                });
     }
 
     bool run(const Constants<S>& layer, const Packed& packed, const View<const S>& x, const View<S>& y,
              double multiplications) const override {
+        const Index images = x.shape[0], at_once = std::min(images, images_at_once(x));
+        std::vector<Index> x_shape(x.shape.begin(), x.shape.end()), y_shape(y.shape.begin(), y.shape.end());
+        for (Index first = 0; first < images; first += at_once) {
+            x_shape[0] = y_shape[0] = std::min(at_once, images - first);
+            run_some(layer, packed, {x.at(first, 0), x_shape, x.strides}, {y.at(first, 0), y_shape, y.strides},
+                     multiplications * static_cast<double>(x_shape[0]) / static_cast<double>(images));
+        }
+        return true;
+    }
+
+   private:
+    Index images_at_once(const View<const S>& x) const {
+        const Index image = x.size() / x.shape[0] / x.shape[1] * columns() * static_cast<Index>(sizeof(S));
+        return std::max<Index>(1, tuning::col2im::most_bytes / image);
+    }
+
+    void run_some(const Constants<S>& layer, const Packed& packed, const View<const S>& x, const View<S>& y,
+                  double multiplications) const {
         thread_local Buffer<S> products;
-        S* const column = products.grow(x.size() / x.shape[1] * columns());
+        const Index pixels = x.size() / x.shape[1];
+        S* const column = products.grow(pixels * columns());
         const Constants<S> plain{one_axis(layer_), nullptr, Activation::none, S(0)};
-        as_one_axis(x, column, [&](const auto& in, const auto& out) {
+        Pixels from = in_place(x);
+        if (from.step == 0) from = {brought(x), layer_.in_channels, 1};
+        as_one_axis(pixels, from, column, [&](const auto& in, const auto& out) {
             return cells_.run(plain, packed, in, out, multiplications);
         });
         const auto meetings = plans_.get(shapes_of(x, y), [&] { return std::make_shared<const Meetings>(layer_, x, y); });
@@ -54,10 +78,8 @@ class Col2im final : public Program<S> {
             const Index first = task * several;
             add_up(layer, *meetings, column, y, first, std::min(several, layer_.out_channels - first));
         });
-        return true;
     }
 
-   private:
     // Which products are added up to an output: elements from the start of all products to those of channel 0.
     struct Meetings {
         Meetings(const Form& layer, const View<const S>& x, const View<S>& y) {
@@ -121,13 +143,38 @@ class Col2im final : public Program<S> {
         return step;
     }
 
+    // The pixels of all images, where they lie.
+    struct Pixels {
+        const S* data;
+        Index step, channel_step;
+    };
+    static Pixels in_place(const View<const S>& x) { return {x.data, pixel_step(x), x.strides[1]}; }
+
+    // Copied, channel by channel, so that they follow one another.
+    const S* brought(const View<const S>& x) const {
+        thread_local Buffer<S> together;
+        S* to = together.grow(x.size());
+        const Index last = x.shape.back(), rows = x.size() / x.shape[1] / last;
+        for (Index row = 0; row < rows; ++row, to += last * x.shape[1]) {
+            const S* from = x.data;
+            Index rest = row;
+            for (std::size_t a = x.shape.size() - 1; a-- > 0;) {
+                if (a == 1) continue;
+                from += rest % x.shape[a] * x.strides[a];
+                rest /= x.shape[a];
+            }
+            kernels_.bring(to, from, x.strides[1], x.strides.back(), x.shape[1], last);
+        }
+        return together.data();
+    }
+
     // Pixels as images of a single one, and the products as their outputs.
     template <class Use>
-    auto as_one_axis(const View<const S>& x, S* column, Use use) const {
-        const Index pixels = x.size() / x.shape[1], taps = layer_.taps(), channels = layer_.out_channels;
-        const Index x_shape[] = {pixels, x.shape[1], 1}, x_strides[] = {pixel_step(x), x.strides[1], 1};
+    auto as_one_axis(Index pixels, const Pixels& from, S* column, Use use) const {
+        const Index taps = layer_.taps(), channels = layer_.out_channels, in_channels = layer_.in_channels;
+        const Index x_shape[] = {pixels, in_channels, 1}, x_strides[] = {from.step, from.channel_step, 1};
         const Index y_shape[] = {pixels, channels, taps}, y_strides[] = {columns(), 1, channels};
-        return use(View<const S>{x.data, x_shape, x_strides}, View<S>{column, y_shape, y_strides});
+        return use(View<const S>{from.data, x_shape, x_strides}, View<S>{column, y_shape, y_strides});
     }
 
     // Some channels of all outputs.
