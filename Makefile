@@ -61,6 +61,8 @@ test-gpu:  ## the engine for GPUs on this GPU, with GPU_PYTHON, which has PyTorc
 	TCONV_TRITON=try $(GPU_PYTHON) -m pytest -W default -p no:cacheprovider -o python_files='gpu_*.py' $(GPU_TESTS) tests/gpu
 
 enable-gpu: test-gpu  ## the same, and, if it passes, use the engine on such cards with this Triton from now on
+	@case ' $(GPU_TESTS)' in *' -k'*|*' -m'*|*' --deselect'*|*' --ignore'*) \
+	    echo "enable-gpu: GPU_TESTS='$(GPU_TESTS)' leaves tests out; a card is enabled by all of them"; exit 1;; esac
 	TCONV_TRITON=try $(GPU_PYTHON) tests/gpu/enable.py
 
 test-tensorflow: .venv/tensorflow.stamp  ## the Keras dialect against TensorFlow itself (600 MB, in .venv-tensorflow)

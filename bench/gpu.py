@@ -72,8 +72,10 @@ def main() -> None:
 
 def run(options: argparse.Namespace, start: float) -> None:
     """Measure, and write after each part, so that a run that is broken off keeps what it has."""
+    import torch
     from on_gpu import device, layers, models, tables, training, tuning
 
+    torch.backends.cudnn.benchmark = True
     clock = device.Clock(options.dry_run)
     facts = device.about(clock, f"{datetime.now(UTC):%Y-%m-%d}")
     print("\n".join(f"{name}: {value}" for name, value in facts.items()), flush=True)

@@ -83,6 +83,8 @@ def document(results: dict[str, Any], about: dict[str, Any]) -> str:
         ("cf", "channels-first"), ("cl", "channels-last"), ("best", "the better of the layouts on both sides"),
     ):  # fmt: skip
         found = {name: ratios(seconds)[kind] for name, (seconds, _) in results.items() if kind in ratios(seconds)}
+        if not found:
+            continue
         below = ", ".join(f"{name} {share:.2f}" for name, share in found.items() if share < 0.97) or "none"
         lines.append(f"- {words}: {geometric_mean(found.values()):.2f} times as fast as PyTorch (geometric mean of "
                      f"{len(found)} layers), least {min(found.values()):.2f}; below 0.97: {below}")  # fmt: skip

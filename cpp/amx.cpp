@@ -24,11 +24,11 @@ bool permitted() {
     return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 }
 
-// A few cells whose sums are exact in any order.
+// The sums of a few cells and, behind them, of a few pixels, which are exact in any order.
 template <std::size_t size>
 std::array<float, size> products(const Kernels<Bf16, Bf16Pair>& kernels) {
     constexpr Index channels = 37, rows = 8, vectors = 3, width = 48;
-    static_assert(size == rows * width);
+    static_assert(size == 2 * rows * width);
     const auto number = [](Index n) { return narrowed<Bf16>(static_cast<float>(n % 17 - 8) / 16); };
     std::array<Bf16Pair, rows * channels> x;
     std::array<Bf16Pair, channels * width> weight;
@@ -40,7 +40,10 @@ std::array<float, size> products(const Kernels<Bf16, Bf16Pair>& kernels) {
     std::array<float*, rows> out;
     std::array<const Bf16Pair*, rows> in;
     for (std::size_t r = 0; r < rows; ++r) out[r] = sums.data() + r * width, in[r] = x.data() + r * channels;
-    const Index first_tap = 0;
+    const Index first_tap = 0, row[rows] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const Bf16Pair* const panels[vectors] = {weight.data(), weight.data() + 16, weight.data() + 32};
+    kernels.pixels[rows - 1][vectors - 1](sums.data() + rows * width, row, width, panels, width, &first_tap, 1, channels,
+                                          x.data(), bias.data());
     kernels.cells[rows - 1][vectors - 1](out.data(), 16, in.data(), &first_tap, 1, channels, 0, channels, weight.data(),
                                          bias.data());
     return sums;
@@ -57,7 +60,7 @@ bool has_amx_bf16() {
 }
 
 bool amx_agrees() {
-    static const bool agrees = has_amx_bf16() && permitted() && products<384>(amxbf16_pairs) == products<384>(avx512bf16_pairs);
+    static const bool agrees = has_amx_bf16() && permitted() && products<768>(amxbf16_pairs) == products<768>(avx512bf16_pairs);
     return agrees;
 }
 #else

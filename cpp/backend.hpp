@@ -24,6 +24,14 @@ using PointWeight = std::conditional_t<std::is_same_v<S, Bf16>, F16, Sum<S>>;
 
 constexpr Index longest_sum = 1024;  // products added up one by one: rounding errors grow with it
 
+// How many elements of each of so many taps are therefore added up at a time; of pairs, if they are many, whole tiles.
+template <class E>
+constexpr Index at_once(Index taps) {
+    constexpr Index tile = channels_of<E> > 1 ? 16 : 1;
+    const Index most = longest_sum / ((taps > 1 ? taps : 1) * channels_of<E>);
+    return most > tile ? most / tile * tile : most > 1 ? most : 1;
+}
+
 // Neighbouring lanes of a panel and the inputs that belong there.
 struct Piece {
     static constexpr Index nothing = INT64_MIN;  // instead of a source: zeros

@@ -54,6 +54,13 @@ struct Form {
     }
 };
 
+// The same layer for inputs of a single pixel, whose output is the whole kernel: every tap a phase of one axis.
+inline Form one_axis(Form layer) {
+    const Index taps = layer.taps();
+    layer.axes = {{taps, taps, 1, 0}};
+    return layer;
+}
+
 // What stays the same from call to call, but the weights: a layer may have to ask for those, and packs them. `bias` is null
 // or has one value per output channel.
 template <class T>

@@ -14,6 +14,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -103,7 +104,10 @@ class Pool {
             const std::lock_guard<std::mutex> lock(mutex_);
             while (workers_ < helpers) start();
             helpers = std::min(helpers, workers_);
-            for (int i = 0; i < helpers; ++i) queue_.push_back(job);
+            try {
+                for (int i = 0; i < helpers; ++i) queue_.push_back(job);
+            } catch (const std::bad_alloc&) {  // fewer will do: who left now would take the job from those who have it
+            }
             queued_ = queue_.size();
         }
         for (int i = 0; i < helpers; ++i) wake_.notify_one();
@@ -185,12 +189,12 @@ struct Seated {
 
 void run_by(const Host& host, const std::shared_ptr<Job>& job, std::size_t helpers) {
     for (std::size_t seat = 1; seat <= helpers; ++seat) {
-        auto seated = std::make_unique<Seated>(job, seat);
+        std::unique_ptr<Seated> seated(new (std::nothrow) Seated{job, seat});
         const auto task = [](void* data) {
             const std::unique_ptr<Seated> mine(static_cast<Seated*>(data));
             mine->job->work(mine->seat);
         };
-        if (!host.schedule(host.pool, task, seated.get())) break;
+        if (!seated || !host.schedule(host.pool, task, seated.get())) break;
         seated.release();
     }
     job->finish();

@@ -52,7 +52,7 @@ void look_up();
 int threads_for(double multiplications);
 
 // Call body(task) once for every task 0..count, on the calling thread and, if the work is worth it, on threads of the
-// pool or the team. Which thread does what may differ from call to call; each output belongs to one task, so results do not.
+// pool, the team or the host. Which thread does what may differ from call to call; each output belongs to one task, so results do not.
 // When a task has thrown, those that have not begun are left out.
 void parallel(Index count, double multiplications, const std::function<void(Index)>& body);
 

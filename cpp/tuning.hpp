@@ -41,6 +41,7 @@ namespace col2im {
 // Products that are saved for each one that is kept, written and read once more: against cells, and against pixels.
 constexpr double saved_to_cells = 100, saved_to_pixels = 25;
 constexpr Index most_bytes = 3 << 20;  // of those that are kept
+constexpr Index most_outputs = 32 * 1024;  // of all channels together, whose places are remembered
 constexpr Index channels = 64;         // added up at a time
 }  // namespace col2im
 

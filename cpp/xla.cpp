@@ -1,6 +1,7 @@
 #include "xla.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -160,23 +161,28 @@ void run(const Call& call, int type) {
     layer->run(lhs.view<const S>(), result.view<S>(), &lender);
 }
 
+// An error is its receiver's to destroy.
+bool succeeded(const Call& call, Error* error) {
+    if (!error) return true;
+    DestroyError destroy{sizeof(DestroyError), nullptr, error};
+    call.api->destroy_error(&destroy);
+    return false;
+}
+
 // How many threads XLA's own pool has; 0 if it does not tell.
 int threads_of(const Call& call) {
     std::int64_t threads = 0;
     CountThreads count{sizeof(CountThreads), nullptr, call.context, &threads};
     if (call.api->size < sizeof(Api)) return 0;
-    return call.api->count_threads(&count) || threads < 1 ? 0 : static_cast<int>(std::min<std::int64_t>(threads, 1 << 16));
+    const bool told = succeeded(call, call.api->count_threads(&count)) && threads > 0;
+    return told ? static_cast<int>(std::min<std::int64_t>(threads, 1 << 16)) : 0;
 }
 
 // Threads of XLA's own pool: others would contend with them for the processors, as they look out for work for a while.
 bool schedule(void* pool, void (*task)(void*), void* data) {
     const Call& call = *static_cast<const Call*>(pool);
     Schedule arguments{sizeof(Schedule), nullptr, call.context, task, data};
-    Error* const refused = call.api->schedule(&arguments);
-    if (!refused) return true;
-    DestroyError destroy{sizeof(DestroyError), nullptr, refused};
-    call.api->destroy_error(&destroy);
-    return false;
+    return succeeded(call, call.api->schedule(&arguments));
 }
 
 void compute(const Call& call) {
@@ -196,8 +202,9 @@ void compute(const Call& call) {
 }
 
 Error* failed(const Call& call, const char* what, int code) {
-    const std::string text = std::string("tconv: ") + what;
-    CreateError error{sizeof(CreateError), nullptr, text.c_str(), code};
+    char text[256];  // on the stack, as there may be no memory left
+    std::snprintf(text, sizeof text, "tconv: %s", what);
+    CreateError error{sizeof(CreateError), nullptr, text, code};
     return call.api->create_error(&error);
 }
 

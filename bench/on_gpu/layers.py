@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import torch
@@ -158,12 +158,13 @@ def _compiled(clock: Clock, row: Row, case: Case, dtype: torch.dtype) -> None:
 
 
 def error(expected: Tensor, found: Tensor) -> float:
-    """The largest difference, relative to the largest value."""
+    """The largest difference, relative to the largest value; infinite where a result is not finite."""
     if expected.shape != found.shape:
         return float("inf")
     largest = float(expected.abs().max().double()) or 1.0
     pairs = zip(expected, found, strict=True)  # image by image, as double precision takes four times the memory
-    return max((float((a.double() - b.double()).abs().max()) for a, b in pairs), default=0.0) / largest
+    found_off = [float((a.double() - b.double()).abs().max()) for a, b in pairs]
+    return max(found_off, default=0.0) / largest if all(map(isfinite, found_off)) else float("inf")
 
 
 def allowed(dtype: str) -> float:
@@ -175,7 +176,6 @@ def allowed(dtype: str) -> float:
 def measure_all(clock: Clock, limits: Ceilings, dtypes: Sequence[str], end: float, autotune: bool) -> list[Row]:
     """All layers until `end` of `time.monotonic`; what is not reached is left out."""
     found: list[Row] = []
-    torch.backends.cudnn.benchmark = True
     with torch.no_grad(), private.quietly():
         for case, name in rows(clock.dry, dtypes, clock.free_bytes()):
             if time.monotonic() > end:

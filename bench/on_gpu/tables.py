@@ -41,7 +41,7 @@ def summary(rows: Sequence[Row]) -> str:
         to_floor = [best / row.floor for row in own if (best := row.best(OURS))]
         theirs = [best / row.floor for row in own if (best := row.best(THEIRS))]
         slower = [f"{row.layer} x {row.batch}" for row in own if (speed := row.speed()) and speed < 0.98]
-        wrong = [f"{row.layer} x {row.batch} ({row.error:.1e})" for row in own if row.error > allowed(dtype)]
+        wrong = [f"{row.layer} x {row.batch} ({row.error:.1e})" for row in own if not row.error <= allowed(dtype)]
         lines.append(
             f"{dtype}: {len(speeds)} layers, {geometric_mean(speeds):.2f}x PyTorch's better layout (least "
             f"{min(speeds):.2f}x), {geometric_mean(to_floor):.2f} floors where PyTorch takes "

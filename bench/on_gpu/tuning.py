@@ -111,7 +111,6 @@ def _warm(share: Sequence[Task], card: Card, all_choices: bool, end: float) -> i
 def tune(clock: Clock, dtypes: Sequence[str], end: float) -> list[Tuned]:
     """Measure all candidates of all tasks until `end` of `time.monotonic`."""
     found = []
-    torch.backends.cudnn.benchmark = True
     with torch.no_grad():
         for case, name, task in tasks(clock, dtypes):
             if time.monotonic() > end:
@@ -163,15 +162,17 @@ def _launch(made: Plan, layer: Any, x: Tensor, dtype: torch.dtype) -> tuple[Call
 def save(clock: Clock, tuned: Sequence[Tuned], folder: Path, made: str) -> Path:
     """Write the card's table into a folder; what it has of other tasks stays.
 
-    bfloat16 moves and multiplies as fast as float16, and has its choices where it was not measured itself.
+    bfloat16 moves and multiplies as fast as float16, and has its choices where the table has none of its own.
     """
     path = choices.table_path(this_card(clock), folder)
     before = json.loads(path.read_text())["choices"] if path.exists() else {}
     halves = [(replace(each.task, dtype="bfloat16"), each.choice) for each in tuned if each.task.dtype == "float16"]
-    measured = [(each.task, each.choice) for each in tuned]
-    choices.save(this_card(clock), [*halves, *measured], folder, made)
-    table = json.loads(path.read_text())
-    table["choices"] = dict(sorted((before | table["choices"]).items()))
+    written = []
+    for made_of in (halves, [(each.task, each.choice) for each in tuned]):
+        choices.save(this_card(clock), made_of, folder, made)
+        written.append(json.loads(path.read_text()))
+    table = written[-1]
+    table["choices"] = dict(sorted((written[0]["choices"] | before | table["choices"]).items()))
     path.write_text(json.dumps(table, indent=1) + "\n")
     choices.read(path)
     return path

@@ -324,7 +324,7 @@ class CellLanes final : public Program<S> {
     // So many that a sum is not too long, if all taps are used.
     static Index channels_at_once(const Places& places) {
         const Index most = places.used.empty() ? 1 : *std::max_element(places.used.begin(), places.used.end());
-        return std::max<Index>(1, longest_sum / (std::max<Index>(1, most) * channels_of<E>));
+        return at_once<E>(most);
     }
 
     // Where the lanes of a swath go if all of them are neighbours in memory.

@@ -1,7 +1,7 @@
 // Small maps whose output reaches beyond the input: all pixels times all taps as one matrix product, in the way of the cells
 // with every tap a phase of its own, whose results are then added up where they meet. The ways that compute an output at a
-// time would multiply the zeros beyond the border, of which such maps have nearly as many as pixels. (Of many images in
-// channels-last arrays the cells leave them out.)
+// time would multiply the zeros beyond the border, of which such maps have nearly as many as pixels. (With many images
+// in channels-last arrays, the way of the cells leaves out those zeros.)
 #pragma once
 #include "cells.hpp"
 
@@ -22,6 +22,8 @@ class Col2im final : public Program<S> {
         const double pixels = x.about_size() / static_cast<double>(x.shape[0] * x.shape[1]);
         const double kept = pixels * static_cast<double>(form.taps() * form.out_channels);
         if (kept * sizeof(S) > tuning::col2im::most_bytes) return false;
+        const double outputs = y.about_size() / static_cast<double>(y.shape[0] * y.shape[1]);
+        if (outputs > tuning::col2im::most_outputs) return false;
         double share = 1;  // times as many products that a cell for every output computes
         for (std::size_t a = 0; a < form.axes.size(); ++a)
             share *= static_cast<double>(ceil_div(y.shape[a + 2], form.axes[a].stride)) / static_cast<double>(x.shape[a + 2]);
@@ -34,8 +36,8 @@ class Col2im final : public Program<S> {
         return cells_.pack({one_axis(layer), nullptr, Activation::none, S(0)}, weights);
     }
 
-    Index workspace_bytes(const View<const S>& x, const View<S>&) const override {
-        const Index pixels = x.size() / x.shape[0] / x.shape[1] * std::min(x.shape[0], images_at_once(x));
+    Index workspace_bytes(const View<const S>& x, const View<S>& y) const override {
+        const Index pixels = x.size() / x.shape[0] / x.shape[1] * std::min(x.shape[0], images_at_once(x, y));
         const Index numbers = pixels * (columns() + (pixel_step(x) == 0 ? layer_.in_channels : 0));
         return numbers * static_cast<Index>(sizeof(S)) +
                as_one_axis(pixels, in_place(x), nullptr, [&](const auto& in, const auto& out) {
@@ -45,7 +47,7 @@ class Col2im final : public Program<S> {
 
     bool run(const Constants<S>& layer, const Packed& packed, const View<const S>& x, const View<S>& y,
              double multiplications) const override {
-        const Index images = x.shape[0], at_once = std::min(images, images_at_once(x));
+        const Index images = x.shape[0], at_once = std::min(images, images_at_once(x, y));
         std::vector<Index> x_shape(x.shape.begin(), x.shape.end()), y_shape(y.shape.begin(), y.shape.end());
         for (Index first = 0; first < images; first += at_once) {
             x_shape[0] = y_shape[0] = std::min(at_once, images - first);
@@ -56,9 +58,11 @@ class Col2im final : public Program<S> {
     }
 
    private:
-    Index images_at_once(const View<const S>& x) const {
-        const Index image = x.size() / x.shape[0] / x.shape[1] * columns() * static_cast<Index>(sizeof(S));
-        return std::max<Index>(1, tuning::col2im::most_bytes / image);
+    Index images_at_once(const View<const S>& x, const View<S>& y) const {
+        using namespace tuning::col2im;
+        const Index kept = x.size() / x.shape[0] / x.shape[1] * columns() * static_cast<Index>(sizeof(S));
+        const Index outputs = y.size() / y.shape[0] / y.shape[1];
+        return std::max<Index>(1, std::min(most_bytes / kept, most_outputs / outputs));
     }
 
     void run_some(const Constants<S>& layer, const Packed& packed, const View<const S>& x, const View<S>& y,
@@ -80,7 +84,7 @@ class Col2im final : public Program<S> {
         });
     }
 
-    // Which products are added up to an output: elements from the start of all products to those of channel 0.
+    // For each output of channel 0: its place, and where the products that are added up to it begin.
     struct Meetings {
         Meetings(const Form& layer, const View<const S>& x, const View<S>& y) {
             Index outputs = 1, pixels = 1;
@@ -123,12 +127,6 @@ class Col2im final : public Program<S> {
 
     // Products of a pixel.
     Index columns() const { return layer_.taps() * layer_.out_channels; }
-
-    static Form one_axis(Form layer) {
-        const Index taps = layer.taps();
-        layer.axes = {{taps, taps, 1, 0}};
-        return layer;
-    }
 
     // How far apart neighbouring pixels are, of all images, if that is the same everywhere; else 0.
     static Index pixel_step(const View<const S>& x) {

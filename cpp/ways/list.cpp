@@ -11,7 +11,8 @@
 
 namespace tconv {
 
-// Winograd's small tiles come in where large ones save little more, are few, or need too much memory. Its way of one axis
+// Winograd's small tiles come in where large ones save little more, are few, or need too much memory. Products that are
+// added up where they meet would be rounded before, of half precision. Winograd's way of one axis
 // reads and writes its sums in place, so it is for arrays of the type of the sums: of half precision, its products of floats
 // would take as long as twice as many of pairs.
 template <class S>

@@ -336,8 +336,7 @@ class Pixels final : public Program<S> {
 
     void add(const Call& call, const Plan& plan, const Tile& tile, bool begins, const std::vector<Index>& distances, T* c,
              const E* const* panels, Index vectors, Index channel, Index channels) const {
-        const Index taps = ssize(distances), products = channels_of<E> * std::max<Index>(1, taps);
-        const Index at_once = std::max<Index>(1, longest_sum / products);
+        const Index taps = ssize(distances), at_once = tconv::at_once<E>(taps);
         const E* w = call.packed.template weight<E>() + call.g * order_.weights + tile.weight + channel * taps * tile.rows;
         const T* bias = begins ? call.packed.template bias<T>() + call.g * ssize(order_.biases) + tile.bias : nullptr;
         const E* in[max_vectors];

@@ -36,12 +36,6 @@ class Point final : public Program<S> {
     }
 
    private:
-    static Form one_axis(Form layer) {
-        const Index taps = layer.taps();
-        layer.axes = {{taps, taps, 1, 0}};
-        return layer;
-    }
-
     template <class Use>
     auto as_one_axis(const View<const S>& x, const View<S>& y, Use use) const {
         const Index x_shape[] = {x.shape[0], x.shape[1], 1}, x_strides[] = {x.strides[0], x.strides[1], 1};

@@ -19,6 +19,7 @@ CALLS: list[dict[str, Any]] = [
     {"stride": 2, "padding": [(1, 0), (-1, 2)]},
     {"stride": 2, "dilation": (1, 2), "output_size": (12, 14)},
     {"groups": 2, "padding": [(-2, -1), (0, 1)]},
+    {"padding": [(-3, 8), (9, -4)]},  # cut by more than the whole result has
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -297,3 +297,11 @@ def test_who_computes_a_call_with_gradients(
         x = x.contiguous(memory_format=torch.channels_last)
     y = functional.conv_transpose2d(x.requires_grad_(), w, stride=stride)
     assert (type(y.grad_fn).__name__ == "ConvTransposeBackward") == ours
+    targets: list[str] = []
+
+    def backend(module: torch.fx.GraphModule, _: object) -> Callable[..., Any]:
+        targets.extend(str(node.target) for node in module.graph.nodes)
+        return module.forward
+
+    torch.compile(lambda x, w: functional.conv_transpose2d(x, w, stride=stride), backend=backend)(x, w)
+    assert ("tconv.conv_transpose" in "".join(targets)) == ours, targets

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tconv.nn import ConvTranspose2d, explain, functional, packing
+from tconv.nn import ConvTranspose2d, StrictError, explain, functional, packing
 from tconv.nn.engines.cpu import Cpu
 from tconv.nn.operator import OPERATOR
 
@@ -180,6 +180,10 @@ def test_weights_that_are_computed_may_be_left_to_pytorch_at_first(monkeypatch: 
         layer = ConvTranspose2d(4, 3, 2, 2)
         for _ in range(3):
             assert same(layer, x)
+        with monkeypatch.context() as strictly:
+            strictly.setenv("TCONV_STRICT", "1")
+            with pytest.raises(StrictError, match="writes to inference tensors are not counted"):
+                layer(x)
         says = "not tconv: writes to inference tensors are not counted, so that nothing packed can be kept"
         assert explain(layer, x).splitlines()[-1] == says
     assert len(made) == 3

@@ -31,7 +31,7 @@ def seen(backend: str, folder: Path) -> dict[str, Any]:
 def test_a_copy_computes_the_same_by_tconv(backend: str, tmp_path: Path) -> None:
     report = seen(backend, tmp_path)
     assert report["backend"] == backend
-    for name in ("functional", "sequential", "volumes"):
+    for name in ("functional", "sequential", "volumes", "in_time"):
         error, same_names = report[name]
         assert error < 1e-5
         assert same_names

@@ -38,6 +38,11 @@ def sequential() -> keras.Model:
     ])  # fmt: skip
 
 
+def in_time() -> keras.Model:
+    up = keras.layers.Conv2DTranspose(4, 3, strides=2, output_padding=1)
+    return keras.Sequential([keras.Input((2, 5, 4, 3)), keras.layers.TimeDistributed(up)])
+
+
 def volumes() -> keras.Model:
     return keras.Sequential([keras.Input((4, 4, 4, 2)), keras.layers.Conv3DTranspose(3, 2, strides=2)])
 
@@ -86,7 +91,8 @@ def main(folder: Path) -> None:
     report: dict[str, Any] = {"backend": keras.backend.backend()}
     rng = np.random.default_rng(0)
     try:
-        for make, shape in [(functional, (2, 8, 10, 3)), (sequential, (2, 16, 4)), (volumes, (1, 4, 4, 4, 2))]:
+        for make, shape in [(functional, (2, 8, 10, 3)), (sequential, (2, 16, 4)), (volumes, (1, 4, 4, 4, 2)),
+                            (in_time, (1, 2, 5, 4, 3))]:  # fmt: skip
             model = make()
             faster = tconv.keras.accelerate(model)
             x = rng.standard_normal(shape).astype(np.float32)

@@ -16,7 +16,7 @@ def accelerate(model: Model) -> Model:
     """A copy of a model whose layers Conv1DTranspose, Conv2DTranspose and Conv3DTranspose are tconv's.
 
     Args:
-        model: functional or Sequential; models within it are copied, too. It is left as it was.
+        model: functional or Sequential; models and wrapped layers within it are copied, too. It is left as it was.
 
     Returns:
         A model of the same kind with copies of the weights; if the model was compiled, it is, too, with an optimizer
@@ -43,11 +43,13 @@ def accelerate(model: Model) -> Model:
     exchanged: list[str] = []
 
     def cloned(layer: Any) -> Any:
-        ours = OURS.get(type(layer))
-        if ours is None:
-            return layer.__class__.from_config(layer.get_config())
-        exchanged.append(layer.name)
-        return ours.from_config(whole(type(layer).get_config)(layer))
+        ours, config = OURS.get(type(layer)), layer.get_config()
+        if ours is not None:
+            exchanged.append(layer.name)
+            return ours.from_config(whole(type(layer).get_config)(layer))
+        if type(inner := getattr(layer, "layer", None)) in OURS and "layer" in config:  # in a wrapper
+            config["layer"] = keras.saving.serialize_keras_object(cloned(inner))
+        return type(layer).from_config(config)
 
     copy: Model = keras.models.clone_model(model, clone_function=cloned, recursive=True)
     if not exchanged:

@@ -199,9 +199,9 @@ def _measured(
 
 
 def _left_to_pytorch(model: nn.Module) -> str | None:
-    """Why no engine takes the first weight of a layer that could fold; None if one does, or there is none."""
-    weights = (p for p in model.parameters() if p.dim() in (3, 4, 5) and p.is_floating_point())
-    first = next(weights, None)
+    """Why no engine takes the weight of the first convolution; None if one does, or there is none."""
+    weights = (module.weight for module in model.modules() if isinstance(module, private.ConvBase))
+    first = next((weight for weight in weights if not is_lazy(weight)), None)
     return None if first is None else refusal(weight=first)
 
 

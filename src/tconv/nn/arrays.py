@@ -30,7 +30,9 @@ def conv_transpose(
         words = to_torch(geometry)
     except errors.DialectError:  # the whole result, of which a crop that PyTorch has no words for is cut or added to
         full = run(input, weight, None, geometry.stride, 0, 0, int(groups), geometry.dilation)
-        result = F.pad(full, [-crop for axis in reversed(geometry.axes) for crop in (axis.crop_lo, axis.crop_hi)])
+        crops = [crop for axis in reversed(geometry.axes) for crop in (axis.crop_lo, axis.crop_hi)]
+        # Grown before it is cut: one side may lose more than there was.
+        result = F.pad(F.pad(full, [max(0, -crop) for crop in crops]), [min(0, -crop) for crop in crops])
         return result if bias is None else result + bias.reshape(-1, *(1,) * geometry.ndim)
     del words["kernel_size"]  # the functions see it by the weight
     return run(input, weight, bias, groups=int(groups), **words)

@@ -124,9 +124,9 @@ def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 def _summed(grad: Tensor) -> Tensor | None:
-    """The gradient of the bias by an engine; None where PyTorch's is as fast, is to be differentiated, or is traced."""
-    if is_grad_enabled() or type(grad) is not Tensor or is_compiling() or private.taken():
-        return None
+    """The gradient of the bias by an engine; None where PyTorch's is as fast, differentiated, traced or captured."""
+    if is_grad_enabled() or type(grad) is not Tensor or is_compiling() or private.taken() or private.capturing():
+        return None  # within the capture of a graph nothing may be compiled
     engine = engine_for(grad.device.type)
     return None if engine is None or engine.refusal(grad) is not None else engine.bias_gradient(grad)
 

@@ -113,8 +113,8 @@ def prepare(
         RefusedError: the arguments are no transposed convolution that the engine takes.
     """
     if not engine.packs_at_once:
-        if weight.is_inference():
-            raise DeferredError("writes to inference tensors are not counted, so that nothing packed can be kept")
+        if weight.is_inference() or (bias is not None and bias.is_inference()):
+            raise RefusedError("writes to inference tensors are not counted, so that nothing packed can be kept")
         if not isinstance(weight, torch.nn.Parameter) and _is_new(weight):
             raise DeferredError("weights that are no parameters are packed when they are met again, unchanged")
     stride, padding, output_padding, groups, dilation = settings

@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 
 from tconv.nn.engines.triton.choice import Choice
 
@@ -31,6 +33,13 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", BARE, *options], env=environment, capture_output=True, text=True, check=False
     )
+
+
+def test_a_result_that_is_not_finite_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    error = import_module("on_gpu.layers").error
+    right, wrong = torch.ones(2, 3), torch.tensor([[1.0, 1, 1], [float("nan"), 1, 1]])
+    assert (error(right, right), error(right, 1.5 * right), error(right, wrong)) == (0, 0.5, float("inf"))
 
 
 def test_layers_and_training(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
@@ -30,7 +31,7 @@ NORMS = {
 HALVES = (torch.bfloat16, torch.float16)
 DTYPES = (torch.float32, torch.float64, *HALVES)
 
-# Products of matrices of half precision in hardware, which PyTorch uses and the core does not: it would be far slower.
+# Products of matrices of half precision in hardware, which PyTorch uses; the core's use of it was never timed.
 AMX = "amx-bf16" in cpu_features()
 
 # Multiplications below which a call that needs gradients is PyTorch's, whose graph node is faster than one in Python.
@@ -218,8 +219,8 @@ class Cpu:
     def others(self) -> dict[str, str]:
         """See `tconv.nn.engine.Engine`."""
         now = active()
-        reason = "{0} comes before it; TCONV_BACKEND={1} forces it"
-        return {name: reason.format(now, name) for name in backends() if name != now}
+        why = f"TCONV_BACKEND={now} is set" if os.environ.get("TCONV_BACKEND") else f"{now} comes before it"
+        return {name: f"{why}; TCONV_BACKEND={name} forces it" for name in backends() if name != now}
 
 
 join_pytorch()

@@ -1,8 +1,9 @@
 """Which choice a task gets: from a table that was measured, or else by a heuristic.
 
 Nothing is tuned at run time. `candidates` lists what may be tried, a script with a device measures it, and `save`
-writes `tables/ARCHITECTURE-PROCESSORS.json`, which ships with the package. A table names a task by its layer and by how
-many cells it has, rounded to a power of two; a task between two that were measured takes the nearest.
+writes `tables/ARCHITECTURE-PROCESSORS.json`; what is there ships with the package. A table names a task by its layer
+and by how many pixels its input has, rounded to a power of two; a task between two that were measured takes the
+nearest.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def layer_key(task: Task) -> str:
 
 
 def size_key(task: Task) -> int:
-    """The binary logarithm of how many cells a task has, rounded."""
+    """The binary logarithm of how many pixels a task's input has, rounded."""
     return round(log2(max(1, task.batch * prod(task.in_size))))
 
 

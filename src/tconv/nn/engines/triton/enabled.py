@@ -122,9 +122,10 @@ def with_gradients(architecture: str, triton: str | None, known: Mapping[tuple[s
 
 
 def digest() -> str:
-    """What all that decides about a kernel's results says, as a short number: it changes with every line of it."""
+    """Twelve hexadecimal digits that change with every line that decides about a kernel's results."""
     folder = Path(__file__).parent
-    deciding = [folder / f"{name}.py" for name in ("arguments", "axes", "launch", "packing", "plan", "strides")]
+    names = ("arguments", "axes", "bias", "launch", "layer", "packing", "plan", "streams", "strides")
+    deciding = [folder / f"{name}.py" for name in names]
     texts = [path.read_bytes() for path in [*deciding, *sorted((folder / "kernels").glob("*.py"))]]
     return sha256(b"\0".join(texts)).hexdigest()[:12]
 

@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from tconv.errors import TconvError
 from tconv.geometry import Geometry
 from tconv.nn import private
 from tconv.nn.engine import Ints, RefusedError, Source
@@ -178,10 +177,7 @@ class GpuLayer:
         return ready
 
     def _planned(self, shape: Sequence[int], input_last: bool, output_last: bool, tf32: bool) -> Plan:
-        try:
-            found = plan(self.form.task(shape, input_last, output_last, tf32), self.form.card)
-        except TconvError as error:  # there is no output
-            raise RefusedError(str(error)) from error
+        found = plan(self.form.task(shape, input_last, output_last, tf32), self.form.card)
         if isinstance(found, Refusal):
             raise RefusedError(f"the engine does not take {found.reason}")
         return found

@@ -154,7 +154,7 @@ def plan(task: Task, card: Card, choice: Choice | None = None) -> Plan | Refusal
         return Refusal("a layer that PyTorch's own operator was measured to compute faster on this card")
     made = _depthwise(task, choice) if choice.way == "depthwise" else _cells(task, choice)
     woven = max(made.joined, 2 if made.choice.store == "pair" else 1)
-    places = prod(task.in_size), (made.rows + choice.cells) * woven
+    places = prod(task.in_size), (made.rows + made.choice.cells) * woven
     sizes = *places, made.columns, made.programs, prod(made.layout.shape)
     if max(sizes) > LARGEST:
         return Refusal(f"a layer with {max(sizes)} cells or weights, more than 32 bits count")

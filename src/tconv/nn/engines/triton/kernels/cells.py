@@ -151,7 +151,7 @@ def cells(
         xb .. x2, yb .. y2: strides of batch, channel and axes.
         A0, A1, A2: `Constants` of the axes.
         INS, PITCH, OUTS, Q, X, Y: units of channels, pitch, cells of the last axis, and strides.
-        XNEAR, YNEAR: what has stride 1: "channel", "place", "both" or "".
+        XNEAR, YNEAR: what has stride 1: "channel", "place" or "".
         WIDE: an image's offsets need 64 bits.
     """
     ins, pitch, outs, q2 = ins_units * INS, pitch_units * PITCH, outs_units * OUTS, q2_units * Q
