@@ -89,6 +89,19 @@ def test_a_change_is_noticed(name: str, engine: None) -> None:
     assert same(layer, x)
 
 
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW])
+def test_fused_steps_are_counted(kind: Callable[..., torch.optim.Optimizer], engine: None) -> None:
+    """Which change one output channel here, of which a sample of the values may hold none."""
+    torch.manual_seed(0)
+    for channel in range(0, 64, 8):
+        layer, x = ConvTranspose2d(64, 64, 4, 2, bias=False), torch.randn(1, 64, 8, 8)
+        assert same(layer, x)
+        optimizer = kind(layer.parameters(), lr=0.01, fused=True)
+        layer(x)[:, channel].sum().backward()
+        optimizer.step()
+        assert same(layer, x)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.int64, torch.uint8])
 def test_stamps_of_any_dtype_see_each_value_of_a_small_tensor(dtype: torch.dtype) -> None:
     tensor = torch.arange(12).to(dtype).view(3, 4).t()

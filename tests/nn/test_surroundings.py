@@ -240,6 +240,12 @@ def test_floating_point_operations_are_counted() -> None:
         assert counted[0] == counted[1] > 0
         agree(model, twin, x)
     assert ran(model, x) == ["0 + 1 + 2"]
+    counted = []
+    for layer in (nn.ConvTranspose2d(6, 4, 3, 2), tconv.nn.ConvTranspose2d(6, 4, 3, 2)):
+        with FlopCounterMode(display=False) as flops:
+            layer(torch.randn(6, 9, 7))
+        counted.append(flops.get_total_flops())
+    assert counted[0] == counted[1] == 2 * 9 * 7 * 6 * 4 * 9
 
 
 @torch.no_grad()

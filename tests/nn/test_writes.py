@@ -124,6 +124,31 @@ def into_out(m: Any, x: Tensor) -> Tensor:
     return m.norm(y) + x
 
 
+def into_the_result(m: Any, x: Tensor) -> Tensor:
+    y = m.up(x)
+    torch.exp(y, out=y)
+    return y
+
+
+def into_new_memory(m: Any, x: Tensor) -> Tensor:
+    y = m.norm(m.conv(x))
+    z = torch.empty_like(y)
+    torch.add(y, 1, out=z)
+    return z
+
+
+def a_counter(m: Any, x: Tensor) -> Tensor:
+    torch.add(m.state, 1, out=m.state)
+    return m.norm(m.conv(x)) * m.state
+
+
+def cat_into_memory(m: Any, x: Tensor) -> Tensor:
+    y = m.up(x)
+    z = y.new_empty(y.shape[0], 2 * y.shape[1], *y.shape[2:])
+    torch.cat([m.near(x), torch.relu(y)], 1, out=z)
+    return z * 1
+
+
 # The forwards, and whether anything may fold in them.
 WRITES: dict[str, tuple[Callable[[Any, Tensor], Any], bool]] = {
     "the input": (written(lambda m, x: x.mul_(0.5)), False),
@@ -136,6 +161,13 @@ WRITES: dict[str, tuple[Callable[[Any, Tensor], Any], bool]] = {
     "another tensor": (written(lambda m, x: torch.zeros_like(x).add_(1)), True),
     "a buffer that no step reads": (written(lambda m, x: m.state.add_(1)), False),
     "an out": (into_out, False),
+    "an out that is the result": (into_the_result, False),
+    "an out that is new": (into_new_memory, True),
+    "an out that counts": (a_counter, True),
+    "an out of a cat": (cat_into_memory, True),
+    "several at once": (written(lambda m, x: torch._foreach_zero_([x])), False),
+    "several at once by a number": (written(lambda m, x: torch._foreach_mul_([x, m.state], 0.5)), False),
+    "several at once, copied": (written(lambda m, x: torch._foreach_copy_([x], [torch.ones_like(x)])), False),
     "NumPy": (through_numpy, False),
     "the input of an upsampling": (skip, False),
     "the input before a cat": (late_cat, True),

@@ -165,6 +165,16 @@ def test_what_is_done_is_skipped(tmp_path: Path, network: torch.nn.Module) -> No
     )
 
 
+def test_an_overlay_is_no_image_s_mask(tmp_path: Path, network: torch.nn.Module) -> None:
+    for name in ("a", "a_overlay"):
+        Image.fromarray(pixels(20, 30, 3)).save(tmp_path / f"{name}.png")
+    found = find_images(str(tmp_path / "*.png"))
+    outcome = predict(network, card(), found, tmp_path / "out", Wish(overlay=True))
+    assert [path.name for path in outcome.written] == ["a_overlay.png"]
+    assert "would have its overlay where a_overlay.png has its mask; rename one" in str(outcome.problems[0])
+    assert len(predict(network, card(), found, tmp_path / "plain").written) == 2
+
+
 def test_a_folder_that_cannot_be_written(
     tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:

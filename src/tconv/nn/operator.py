@@ -181,8 +181,9 @@ OPERATOR: Any = torch.ops.tconv.conv_transpose
 
 @register_flop_formula(OPERATOR)
 def _flops(input: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
-    """As PyTorch's FlopCounterMode counts its own transposed convolution."""
-    return int(conv_flop_count(list(input), list(weight), list(out_shape), transposed=True))
+    """As PyTorch's FlopCounterMode counts its own transposed convolution, which sees a batch of one for none."""
+    one = [1] * (len(weight) - len(input))
+    return int(conv_flop_count([*one, *input], list(weight), [*one, *out_shape], transposed=True))
 
 
 for _key, _device in (("CPU", "cpu"), ("CUDA", "cuda")):

@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 from tconv.errors import TconvError
 from tconv.geometry import Geometry
@@ -123,6 +125,16 @@ def prepare(
     if not (weight.is_inference() or (bias is not None and bias.is_inference())):  # whose writes are not counted
         _keep(weight, bias, settings if dtype is None else (settings, dtype), prepared)
     return prepared
+
+
+def _count(optimizer: Optimizer, args: object, kwargs: object) -> None:
+    """Count the writes of a fused optimizer's step, as PyTorch counts those of all others."""
+    groups = (group["params"] for group in optimizer.param_groups if group.get("fused"))
+    if stepped := [p for params in groups for p in params if p.grad is not None and not p.is_inference()]:
+        increment_version(stepped)
+
+
+register_optimizer_step_post_hook(_count)
 
 
 # By the id of weights that are no parameters: what they were when they were met, until their memory goes.

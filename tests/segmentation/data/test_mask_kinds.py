@@ -83,6 +83,15 @@ def test_two_annotators(tmp_path: Path, ones: int, full: int) -> None:
     assert not check(folder).conflict and len(check(folder).items) == 6
 
 
+def test_two_depths(tmp_path: Path) -> None:
+    masks = [np.minimum(drawn(n), 1) for n in range(6)]
+    folder = folder_of(
+        tmp_path, [m * np.uint8(255) if n < 4 else m.astype(np.uint16) * 65535 for n, m in enumerate(masks)]
+    )
+    assert [p.path.name for p in check(folder).problems] == ["a4.png", "a5.png"]
+    assert "say in classes.txt what 0, 255 and 65535 mean" in check(folder).problems[0].message
+
+
 @pytest.mark.parametrize("greys", [(127, 254), (128, 255)])
 def test_two_annotators_of_several_classes(tmp_path: Path, greys: tuple[int, int]) -> None:
     masks = [drawn(n) for n in range(5)]

@@ -142,6 +142,18 @@ def test_sixteen_bits_stay(tmp_path: Path, channels: int, without: str, monkeypa
     assert raster.alpha == (channels in (2, 4)) and raster.channels == (1 if channels < 3 else 3)
 
 
+def test_masks_of_sixteen_bits_lie_and_are_seen_through_as_those_of_eight(tmp_path: Path) -> None:
+    mask = np.arange(1, 13, dtype=np.uint16).reshape(3, 4, 1)
+    exif = Image.Exif()
+    exif[274] = 6
+    deep(tmp_path / "turned.png", np.repeat(mask, 3, axis=2), extra=chunk(b"eXIf", exif.tobytes()[6:]))
+    assert np.array_equal(read_mask(tmp_path / "turned.png"), np.rot90(mask[..., 0], -1))
+    alpha = (mask % 2 * 65535).astype(np.uint16)
+    for colours in (mask, np.repeat(mask, 3, axis=2)):
+        deep(tmp_path / "clear.png", np.concatenate([colours, alpha], axis=2))
+        assert np.array_equal(read_mask(tmp_path / "clear.png"), np.where(mask % 2, mask, 0)[..., 0])
+
+
 def test_sixteen_bits_without_a_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tconv.segmentation.data import pictures
 

@@ -29,6 +29,8 @@ _PURE: set[Any] = {
 def is_pure(node: Node) -> bool:
     """Whether a node is one of the operators that weights are computed with."""
     target = getattr(Tensor, str(node.target), None) if node.op == "call_method" else node.target
+    if node.kwargs.get("out") is not None:
+        return False
     return node.op in ("call_function", "call_method") and target in _PURE
 
 

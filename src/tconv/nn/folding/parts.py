@@ -162,6 +162,9 @@ def is_cat(node: Node) -> tuple[list[Node], int] | None:
 
 
 def _function(node: Node) -> Any:
+    """What a node calls; None where the result goes into memory that is there, which no fold writes."""
+    if node.kwargs.get("out") is not None:
+        return None
     if node.op == "call_function":
         return node.target
     return getattr(Tensor, str(node.target), None) if node.op == "call_method" else None

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tconv.nn.private import example_of, without_memory
 
@@ -18,7 +19,8 @@ class Writes:
     """The memory that each node of a graph reads from and writes to, told by running it on tensors without memory.
 
     Tensors without memory share storages and version counters as real ones do: what a node wrote, in place, through a
-    view, into an `out`, or in a custom operator, has another version afterwards. No list of operators is needed.
+    view, into an `out`, or in a custom operator, has another version afterwards, or is written to by the schema of an
+    operator that ran meanwhile, as in `torch._foreach_mul_`. No list of operators is needed.
 
     Raises:
         Exception: of any kind, if the graph cannot be run so.
@@ -52,12 +54,13 @@ class Writes:
         self._memory[new] = self._memory[old]
         self._written[new] = self._written[old]
 
-    def note(self, node: Node, inputs: list[tuple[Tensor, int]], result: Any) -> None:
-        """What `node` made of its inputs, whose versions before are given."""
+    def note(self, node: Node, inputs: list[tuple[Tensor, int]], written: Iterable[Tensor], result: Any) -> None:
+        """What `node` made of its inputs, whose versions before are given; `written` by schemas of operators."""
         if node.op == "placeholder":
             self._inputs |= {_storage(t) for t in _tensors(result)}
         self._memory[node] = {self._name(t) for t in _tensors(result)}
-        self._written[node] = {self._name(t) for t, version in inputs if t._version != version}
+        changed = [t for t, version in inputs if t._version != version]
+        self._written[node] = {self._name(t) for t in (*changed, *written)} & {self._name(t) for t, _ in inputs}
 
     def _name(self, tensor: Tensor) -> int:
         storage = _storage(tensor)
@@ -71,9 +74,26 @@ class _Watching(torch.fx.Interpreter):
 
     def run_node(self, n: Node) -> Any:
         inputs = [(t, t._version) for t in _tensors(self.map_nodes_to_values((n.args, n.kwargs), n))]
-        result = super().run_node(n)
-        self._writes.note(n, inputs, result)
+        with _Written() as schemas:
+            result = super().run_node(n)
+        self._writes.note(n, inputs, schemas.tensors, result)
         return result
+
+
+class _Written(TorchDispatchMode):
+    """Collects the tensors that operators write to, by what their schemas say."""
+
+    def __init__(self) -> None:
+        begin: Any = super().__init__  # untyped
+        begin()
+        self.tensors: list[Tensor] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        for place, argument in enumerate(func._schema.arguments):
+            if argument.is_write:
+                self.tensors += _tensors(args[place] if place < len(args) else kwargs.get(argument.name))
+        return func(*args, **kwargs)
 
 
 def _tensors(values: Any) -> list[Tensor]:

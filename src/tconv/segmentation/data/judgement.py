@@ -169,14 +169,17 @@ def _mixed(found: Found, seen: list[Seen]) -> list[Seen]:
 
 
 def _scales(values: set[int]) -> tuple[list[int], list[int]]:
-    """The values as 1 to k, and as k greys evenly up to white; two empty lists if they are not both."""
+    """The values as 1 to k, or k greys up to white, and as k greys up to a brighter white; else two empty lists."""
     ordered = sorted(values)
     k = len(ordered) // 2
     low, high = ordered[:k], ordered[k:]
-    counts = len(high) == k > 0 and low == list(range(1, k + 1)) and high[-1] >= WHITE
-    if not counts or any(abs(value - high[-1] * n / k) > 1 for n, value in zip(low, high, strict=True)):
-        return [], []
-    return low, high
+    counts = len(high) == k > 0 and (low == list(range(1, k + 1)) or _is_even(low))
+    return (low, high) if counts and _is_even(high) else ([], [])
+
+
+def _is_even(greys: list[int]) -> bool:
+    """Whether they lie evenly between black and white."""
+    return greys[-1] >= WHITE and all(abs(grey - greys[-1] * n / len(greys)) <= 1 for n, grey in enumerate(greys, 1))
 
 
 def _says(each: Seen, values: list[int]) -> bool:

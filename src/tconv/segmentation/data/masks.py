@@ -20,7 +20,7 @@ from tconv.segmentation.data.colours import codes, to_values
 from tconv.segmentation.data.guard import guarded
 from tconv.segmentation.data.legend import IGNORED, Legend
 from tconv.segmentation.data.outlines import Outlines
-from tconv.segmentation.data.pictures import deep_channels, exif_orientation, is_tiff, open_picture, read_deep
+from tconv.segmentation.data.pictures import deep_channels, exif_orientation, is_tiff, open_picture, read_deep, turned
 from tconv.segmentation.data.tiff import decoded, unturned, with_tiff
 from tconv.segmentation.data.upright import upright
 
@@ -153,7 +153,7 @@ def read_stored(path: Path, axes: str = "", page: int = 0) -> Stored:
         return _of_numbers(path, unturned(numbers, found), found.palette, found.orientation)
     channels = deep_channels(path)
     if channels:
-        return _of_numbers(path, read_deep(path, channels), None, 1)
+        return _of_numbers(path, read_deep(path, channels), None, turned(path))
     with open_picture(path) as image:
         orientation = exif_orientation(image)
         if image.mode in PLAIN:
@@ -175,7 +175,7 @@ def _of_numbers(path: Path, numbers: Array, palette: Array | None, orientation: 
     numbers = upright(numbers, orientation)
     if numbers.shape[2] == 1:
         return Stored(numbers[..., 0], False, palette, orientation)
-    if numbers.shape[2] == 2 and numbers.dtype == np.uint8:
+    if numbers.shape[2] == 2 and numbers.dtype in (np.uint8, np.uint16):
         numbers = np.concatenate([numbers[..., :1]] * 3 + [numbers[..., 1:]], axis=2)  # grey and alpha
     colours = numbers[..., :3]
     if numbers.shape[2] not in (3, 4) or (numbers.dtype != np.uint8 and (colours != colours[..., :1]).any()):
@@ -183,7 +183,10 @@ def _of_numbers(path: Path, numbers: Array, palette: Array | None, orientation: 
             f"{shown(path)} is a mask of {numbers.shape[2]} channels of {numbers.dtype}; write one channel of integers"
         )
     if numbers.dtype != np.uint8:
-        return Stored(colours[..., 0], False, None, orientation)
+        level = colours[..., 0]
+        if numbers.shape[2] == 4:  # nothing was drawn there
+            level = np.where(numbers[..., 3] == 0, numbers.dtype.type(0), level)
+        return Stored(level, False, None, orientation)
     coded = codes(numbers)
     level = coded & 255
     grey = bool((coded == level * 0x010101).all())

@@ -77,6 +77,15 @@ def exif_orientation(image: Image.Image) -> int:
         return 1
 
 
+def turned(path: Path) -> int:
+    """The orientation of a picture whose pixels are read by another decoder."""
+    try:
+        with Image.open(path) as image:
+            return exif_orientation(image)
+    except Exception:  # of its metadata, as the pixels have been read
+        return 1
+
+
 def deep_channels(path: Path) -> int:
     """How many channels a PNG of 16 bits has, where these are more than grey alone; else 0."""
     with guarded(path), path.open("rb") as file:

@@ -23,6 +23,7 @@ from tconv.segmentation.data.pictures import (
     is_tiff,
     open_picture,
     read_deep,
+    turned,
 )
 from tconv.segmentation.data.tiff import Meaning, decoded, unturned, with_tiff
 from tconv.segmentation.data.upright import upright
@@ -119,7 +120,7 @@ def read_raster(path: str | Path, axes: str = "", page: int = 0) -> Raster:
     with guarded(path):
         if count:
             stored, alpha = read_deep(path, count), count in (2, 4)
-            orientation = _turned(path)
+            orientation = turned(path)
         else:
             with open_picture(path) as image:
                 stored, alpha = as_shown(path, image)
@@ -144,7 +145,7 @@ def as_raster(path: Path, pixels: Array, found: Meaning) -> Raster:
     else:
         pixels = unturned(pixels, found)
         if pixels.dtype == np.uint8 and 1 < found.top < 255:  # few bits are shown from black to white
-            pixels = pixels * np.uint8(255 // found.top)
+            pixels = (pixels * np.uint16(255) // np.uint16(found.top)).astype(np.uint8)
     if valid is not None and pixels.dtype.kind == "f":
         pixels = np.where(valid[..., None], pixels, pixels.dtype.type(0))
     place = found.place if found.orientation == 1 else Georeference()
@@ -175,17 +176,6 @@ def _upright(raster: Raster, orientation: int) -> Raster:
         return raster
     valid = None if raster.valid is None else upright(raster.valid, orientation)
     return replace(raster, pixels=upright(raster.pixels, orientation), valid=valid, orientation=orientation)
-
-
-def _turned(path: Path) -> int:
-    """The orientation of a picture whose pixels are read by another decoder."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return exif_orientation(image)
-    except Exception:  # of its metadata, as the pixels have been read
-        return 1
 
 
 def unit(pixels: Array) -> Array:

@@ -28,6 +28,7 @@ from tconv.segmentation.predict.tiles import Strip, Tiling, as_classes, bands, t
 from tconv.segmentation.predict.windows import ZARR, Chunked, by_window, is_large, write_tiff, write_zarr
 
 MASKS = (".png", ".tif", ZARR)  # what follows the names of masks
+OVERLAY = "_overlay.png"
 WORLDS = (".pgw", ".tfw")
 
 
@@ -149,9 +150,15 @@ class _Run:
     def _jobs(self, images: Sequence[Path]) -> Iterator[Picture]:
         """What is not done yet and fits into memory, as it is asked for: to open thousands of files takes its time."""
         names = dict[str, Path]()
+        stems = {composed(path.stem): path for path in images}
         for path in images:
             with self._noted(path):
                 name = composed(path.stem)
+                other = stems.get(name + OVERLAY.removesuffix(".png")) if self.wish.overlay else None
+                if other is not None:
+                    raise errors.ImageFileError(
+                        f"would have its overlay where {shown(other.name)} has its mask; rename one"
+                    )
                 if name in names:
                     raise errors.ImageFileError(f"shares its name with {shown(names[name].name)}; rename one")
                 names[name] = path
@@ -183,7 +190,7 @@ class _Run:
 
     def _companions(self) -> list[str]:
         """What follows the names of files beside the masks."""
-        wished = {"_overlay.png": self.wish.overlay, "_probabilities.npy": self.wish.probabilities}
+        wished = {OVERLAY: self.wish.overlay, "_probabilities.npy": self.wish.probabilities}
         return [ending for ending, is_wished in wished.items() if is_wished]
 
     def _keep(self, path: Path, made: Made) -> None:
