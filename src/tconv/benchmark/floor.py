@@ -5,8 +5,8 @@ floor = max(useful FLOP / GEMM rate, bytes / copy rate)
 GEMM rate: FLOP/s of the fastest of NumPy's, PyTorch's and oneDNN's (as a 1x1 convolution) square products, of float32
 or, where layers in it are measured, of half precision, which NumPy has no fast products of.
 Copy rate: bytes read plus bytes written per second, of a memory copy that moves as much as the layer: input, weight
-and output together, but at least 256 KiB. It is repeated on the same memory, as the layer is, so that it runs in
-cache where it fits into the cache.
+and output together, but at least 256 KiB; of several ways the fastest in each turn, as threads of a library may have to
+wait for a processor. It is repeated on the same memory, as the layer is, so that it runs in cache where it fits.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Floor:
 
     def prepare(self, case: Case) -> dict[str, float]:
         moved = case.bytes // 2 if self._half else case.bytes
-        self._copy = _best(list(_copies(max(moved, LEAST_BYTES) // 2, self._threads)))
+        self._copies = list(_copies(max(moved, LEAST_BYTES) // 2, self._threads))
         return {}
 
     def turn(self) -> dict[str, float]:
         """FLOP/s and bytes/s, of the fastest call in this turn."""
-        return {"gemm": _rate(self._gemm), "copy": _rate(self._copy)}
+        return {"gemm": _rate(self._gemm), "copy": max(map(_rate, self._copies))}
 
 
 def _rate(work: Work, least: float = TURN) -> float:

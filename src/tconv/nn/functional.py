@@ -177,10 +177,11 @@ def _routed(call: Call, seen: bool) -> Tensor:
 def _traced(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
     """The call in a graph. A graph that is exported shall run without tconv, and so holds PyTorch's operator."""
     theirs = torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
-    if torch.is_grad_enabled() and one_requires_grad(input, weight, bias):
+    theirs = theirs or refusal(input=input, weight=weight, bias=bias) is not None
+    if not theirs and torch.is_grad_enabled() and one_requires_grad(input, weight, bias):
         engine = engine_for(input.device.type)
-        theirs = theirs or engine is None or not engine.pays_with_gradients(Call(input, weight, bias, settings))
-    if not theirs and refusal(input=input, weight=weight, bias=bias) is None:
-        y: Tensor = OPERATOR(input, weight, bias, *settings)
-        return y
-    return OWN[weight.dim() - 2](input, weight, bias, *settings)
+        theirs = engine is None or not engine.pays_with_gradients(Call(input, weight, bias, settings))
+    if theirs:
+        return OWN[weight.dim() - 2](input, weight, bias, *settings)
+    y: Tensor = OPERATOR(input, weight, bias, *settings)
+    return y

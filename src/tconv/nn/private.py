@@ -36,6 +36,9 @@ def _zero() -> int:
 to_dlpack: Callable[[Tensor], Any] = getattr(_C, "_to_dlpack", _dlpack.to_dlpack)
 from_dlpack: Callable[[Any], Tensor] = getattr(_C, "_from_dlpack", _dlpack.from_dlpack)
 
+# What sees each operator that runs within it.
+DispatchMode: TypeAlias = torch.utils._python_dispatch.TorchDispatchMode
+
 # The bases of PyTorch's layers; without them, none is found.
 ConvBase: TypeAlias = nn.modules.conv._ConvNd
 TransposedBase: TypeAlias = nn.modules.conv._ConvTransposeNd

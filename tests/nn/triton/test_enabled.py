@@ -126,7 +126,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
 def forget() -> None:
     """What the engine remembers of a card."""
     engine._refused_on.cache_clear()
-    engine.trains_on.cache_clear()
+    engine._trains_on.cache_clear()
 
 
 def test_explain_says_what_to_do(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:

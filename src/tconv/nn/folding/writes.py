@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from tconv.nn.private import example_of, without_memory
+from tconv.nn.private import DispatchMode, example_of, without_memory
 
 INPUTS = 0  # stands for the memory of all inputs of a graph, any of which may share it with any other
 
@@ -80,7 +79,7 @@ class _Watching(torch.fx.Interpreter):
         return result
 
 
-class _Written(TorchDispatchMode):
+class _Written(DispatchMode):
     """Collects the tensors that operators write to, by what their schemas say."""
 
     def __init__(self) -> None:

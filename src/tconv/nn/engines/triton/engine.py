@@ -44,10 +44,17 @@ def _gpu(index: int | None) -> torch.device:
 
 
 @cache
-def trains_on(index: int | None) -> bool:
-    """Whether calls that need gradients run on the engine. Remembered."""
+def _trains_on(index: int | None) -> bool:
     architecture = card(_gpu(index)).architecture
     return enabled.with_gradients(architecture, enabled.installed(), enabled.pairs())
+
+
+def _constant_of_training(index: int | None) -> bool:
+    """Whether calls that need gradients run on the engine. Remembered."""
+    return _trains_on(index)
+
+
+trains_on: Callable[[int | None], bool] = torch.compiler.assume_constant_result(_constant_of_training)
 
 
 class Triton:
