@@ -25,7 +25,7 @@ def run(*command: str | Path, **kwargs: Any) -> str:
 def test_here(tmp_path: Path) -> None:
     cmake = shutil.which("cmake", path=os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)]))
     assert cmake, "cmake is missing: pip install cmake"
-    run(cmake, "-S", ROOT / "tests/native/cpp", "-B", tmp_path)
+    run(cmake, "-S", ROOT / "tests/native/cpp", "-B", tmp_path, "-DTCONV_QUICK=ON")
     run(cmake, "--build", tmp_path, "--parallel", "2")
     backends = [name for name in native.backends() if name != "reference"]
     # Tiles that fit nothing; and those of AMX as plain loops, where the products beside them can be computed.
