@@ -1,6 +1,6 @@
 // The micro-kernels, written once. Each file in isa/ defines VECTOR_BYTES, REGISTERS and ROWS, includes this and exports
-// one Backend, or the kernels that one adds to another. Everything stays in an unnamed namespace: a weak symbol compiled for AVX-512 here could be the one that
-// the linker keeps for everybody.
+// one Backend, or the kernels that one adds to another. Everything stays in an unnamed namespace: a weak symbol compiled for
+// AVX-512 here could be the one that the linker keeps for everybody.
 #include <cstring>
 #include <utility>
 

@@ -11,10 +11,9 @@
 
 namespace tconv {
 
-// Winograd's small tiles come in where large ones save little more, are few, or need too much memory. Products that are
-// added up where they meet would be rounded before, of half precision. Winograd's way of one axis
+// Winograd's small tiles come in where large ones save little more, are few, or need too much memory. Its way of one axis
 // reads and writes its sums in place, so it is for arrays of the type of the sums: of half precision, its products of floats
-// would take as long as twice as many of pairs.
+// would take as long as twice as many of pairs. So is col2im, whose products would be rounded before they are added up.
 template <class S>
 std::span<const Way<S>> ways() {
     if constexpr (is_own_sum<S>) {
