@@ -200,9 +200,7 @@ def _fitted(task: Task, card: Card, choice: Choice) -> Choice:
     warps = choice.warps
     if card.capability >= 100 and cells * choice.columns >= 128 * 64:
         warps = max(warps, 8)  # sums come out of tensor memory all at once
-    neighbours = task.out_channels if choice.store == "columns" else task.out_size[-1]
-    apart = choice.store == "rows" and not may_join(task.geometry.axes[-1])
-    if cells >= 128 and (neighbours % 8 or apart):
+    if cells >= 128 and (task.outs % 8 or task.out_size[-1] % 8):
         warps = max(warps, 8)  # what is stored fills no whole vectors, and so many addresses fill the registers
     room = min(SHARED, card.shared_memory)
     stages = min(choice.stages, 2 if exact or card.amd else 4)
