@@ -167,12 +167,11 @@ def save(clock: Clock, tuned: Sequence[Tuned], folder: Path, made: str) -> Path:
     path = choices.table_path(this_card(clock), folder)
     before = json.loads(path.read_text())["choices"] if path.exists() else {}
     halves = [(replace(each.task, dtype="bfloat16"), each.choice) for each in tuned if each.task.dtype == "float16"]
-    written = []
-    for made_of in (halves, [(each.task, each.choice) for each in tuned]):
-        choices.save(this_card(clock), made_of, folder, made)
-        written.append(json.loads(path.read_text()))
-    table = written[-1]
-    table["choices"] = dict(sorted((written[0]["choices"] | before | table["choices"]).items()))
+    measured = [(each.task, each.choice) for each in tuned]
+    taken = [(task, choice) for task, choice in halves if choices.place(task) not in before]
+    choices.save(this_card(clock), [*taken, *measured], folder, made)
+    table = json.loads(path.read_text())
+    table["choices"] = dict(sorted((before | table["choices"]).items()))
     path.write_text(json.dumps(table, indent=1) + "\n")
     choices.read(path)
     return path

@@ -290,7 +290,13 @@ def test_a_channels_last_weight_makes_the_result_channels_last_as_pytorch_does(
     ],
 )
 def test_who_computes_a_call_with_gradients(
-    shape: tuple[int, ...], weight: tuple[int, ...], stride: int, frozen: bool, last: bool, ours: bool
+    shape: tuple[int, ...],
+    weight: tuple[int, ...],
+    stride: int,
+    frozen: bool,
+    last: bool,
+    ours: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     x, w = torch.randn(shape), torch.randn(weight).requires_grad_(not frozen)
     if last:
@@ -305,3 +311,8 @@ def test_who_computes_a_call_with_gradients(
 
     torch.compile(lambda x, w: functional.conv_transpose2d(x, w, stride=stride), backend=backend)(x, w)
     assert ("tconv.conv_transpose" in "".join(targets)) == ours, targets
+    targets.clear()
+    torch._dynamo.reset()
+    monkeypatch.setenv("TCONV_STRICT", "1")
+    torch.compile(lambda x, w: functional.conv_transpose2d(x, w, stride=stride), backend=backend)(x, w)
+    assert "tconv.conv_transpose" in "".join(targets)

@@ -147,10 +147,13 @@ def conv_transpose(input: Tensor, weight: Tensor, bias: Tensor | None, settings:
 
 def _differentiable(call: Call) -> Tensor:
     """The call where gradients are needed; small ones are PyTorch's without asking for further reasons."""
+    return _routed(call, seen=False) if _pays(call) else by_pytorch(*call)
+
+
+def _pays(call: Call) -> bool:
+    """Whether a call that needs gradients goes to the engine if that takes it: it is faster there, or insisted upon."""
     engine = engine_for(call.input.device.type)
-    if engine is not None and not engine.pays_with_gradients(call) and not strict():
-        return by_pytorch(*call)
-    return _routed(call, seen=False)
+    return engine is None or strict() or engine.pays_with_gradients(call)
 
 
 def one_requires_grad(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
@@ -179,8 +182,7 @@ def _traced(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settin
     theirs = torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
     theirs = theirs or refusal(input=input, weight=weight, bias=bias) is not None
     if not theirs and torch.is_grad_enabled() and one_requires_grad(input, weight, bias):
-        engine = engine_for(input.device.type)
-        theirs = engine is None or not engine.pays_with_gradients(Call(input, weight, bias, settings))
+        theirs = not _pays(Call(input, weight, bias, settings))
     if theirs:
         return OWN[weight.dim() - 2](input, weight, bias, *settings)
     y: Tensor = OPERATOR(input, weight, bias, *settings)

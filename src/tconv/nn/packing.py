@@ -127,14 +127,14 @@ def prepare(
     return prepared
 
 
-def _count(optimizer: Optimizer, args: object, kwargs: object) -> None:
+def _count_fused(optimizer: Optimizer, args: object, kwargs: object) -> None:
     """Count the writes of a fused optimizer's step, as PyTorch counts those of all others."""
     groups = (group["params"] for group in optimizer.param_groups if group.get("fused"))
     if stepped := [p for params in groups for p in params if p.grad is not None and not p.is_inference()]:
         increment_version(stepped)
 
 
-register_optimizer_step_post_hook(_count)
+register_optimizer_step_post_hook(_count_fused)
 
 
 # By the id of weights that are no parameters: what they were when they were met, until their memory goes.

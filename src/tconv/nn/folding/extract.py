@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.fx import Graph, GraphModule, Node
 from torch.fx.node import map_arg
 
+from tconv.nn.folding.parts import called
 from tconv.nn.private import WEIGHT_NORM
 
 # What parametrisations such as weight norm and spectral norm compute weights with: the same from the same tensors.
@@ -28,10 +29,7 @@ _PURE: set[Any] = {
 
 def is_pure(node: Node) -> bool:
     """Whether a node is one of the operators that weights are computed with."""
-    target = getattr(Tensor, str(node.target), None) if node.op == "call_method" else node.target
-    if node.kwargs.get("out") is not None:
-        return False
-    return node.op in ("call_function", "call_method") and target in _PURE
+    return called(node) in _PURE
 
 
 class Origin(NamedTuple):

@@ -120,7 +120,7 @@ _DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, 
 
 def read(node: Node) -> Step | None:
     """The step that a node is; None if no fold knows it, or its numbers are not known when the graph is made."""
-    function = _function(node)
+    function = called(node)
     read_as = _READERS.get(function)
     if read_as is None:
         return None
@@ -134,7 +134,7 @@ def read(node: Node) -> Step | None:
 
 def is_identity(node: Node) -> bool:
     """Whether a node hands its input on as it is: dropout outside training."""
-    if _function(node) not in _DROPOUTS:
+    if called(node) not in _DROPOUTS:
         return False
     given = dict(zip(("input", "p", "training", "inplace"), node.args, strict=False)) | dict(node.kwargs)
     return given.get("training", True) is False
@@ -142,7 +142,7 @@ def is_identity(node: Node) -> bool:
 
 def is_by_one(node: Node) -> bool:
     """Whether a node makes a copy of its input: divides floating-point numbers by one, or multiplies them."""
-    if _function(node) not in _BY or len(node.args) != 2 or node.kwargs or not isinstance(node.args[0], Node):
+    if called(node) not in _BY or len(node.args) != 2 or node.kwargs or not isinstance(node.args[0], Node):
         return False
     x, y = example_of(node.args[0]), example_of(node)
     kinds = [(t.dtype, t.shape) for t in (x, y) if isinstance(t, Tensor) and t.is_floating_point()]
@@ -152,7 +152,7 @@ def is_by_one(node: Node) -> bool:
 
 def is_cat(node: Node) -> tuple[list[Node], int] | None:
     """The parts and the axis, if a node is torch.cat of tensors."""
-    if _function(node) not in (torch.cat, torch.concat, torch.concatenate):
+    if called(node) not in (torch.cat, torch.concat, torch.concatenate):
         return None
     given = dict(zip(("tensors", "dim"), node.args, strict=False)) | dict(node.kwargs)
     parts, dim = given.get("tensors"), given.get("dim", given.get("axis", 0))
@@ -161,7 +161,7 @@ def is_cat(node: Node) -> tuple[list[Node], int] | None:
     return list(parts), dim
 
 
-def _function(node: Node) -> Any:
+def called(node: Node) -> Any:
     """What a node calls; None where the result goes into memory that is there, which no fold writes."""
     if node.kwargs.get("out") is not None:
         return None
@@ -268,7 +268,7 @@ def _shuffle(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
 
 
 def _activation(node: Node, input: Node, given: dict[str, Any]) -> Step | None:
-    return Step(Activation(_ACTIVATIONS[_function(node)]), node, input) if set(given) <= {"inplace"} else None
+    return Step(Activation(_ACTIVATIONS[called(node)]), node, input) if set(given) <= {"inplace"} else None
 
 
 def _prelu(node: Node, input: Node, given: dict[str, Any]) -> Step | None:

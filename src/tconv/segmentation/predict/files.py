@@ -23,12 +23,11 @@ from tconv.segmentation.data.pairs import Problem, composed
 from tconv.segmentation.data.pixels import SUFFIXES
 from tconv.segmentation.predict import windows
 from tconv.segmentation.predict.crew import Crew, Here, ready, result_of
-from tconv.segmentation.predict.tasks import Made, Picture, Row, Wish, picture, row
+from tconv.segmentation.predict.tasks import OVERLAY, Made, Picture, Row, Wish, picture, row
 from tconv.segmentation.predict.tiles import Strip, Tiling, as_classes, bands, tiling_of
 from tconv.segmentation.predict.windows import ZARR, Chunked, by_window, is_large, write_tiff, write_zarr
 
 MASKS = (".png", ".tif", ZARR)  # what follows the names of masks
-OVERLAY = "_overlay.png"
 WORLDS = (".pgw", ".tfw")
 
 

@@ -35,6 +35,8 @@ from tconv.segmentation.predict.tiles import (
 )
 from tconv.segmentation.predict.windows import by_window, tiff_bytes
 
+OVERLAY = "_overlay.png"  # what follows the name of an image
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -115,7 +117,7 @@ def picture(model: nn.Module, card: Card, job: Picture) -> Made:
     if raster.valid is not None:
         classes[~raster.valid] = IGNORED
     if shown is not None:
-        files["_overlay.png"] = _png(Image.fromarray(overlay(shown, classes, card.palette)))
+        files[OVERLAY] = _png(Image.fromarray(overlay(shown, classes, card.palette)))
     if wish.probabilities:
         files["_probabilities.npy"] = _npy(found, raster.valid)
     files |= _mask_files(card, classes, raster)

@@ -22,7 +22,19 @@ from tconv.nn.engines.triton.choice import STORES, WAYS, Choice
 from tconv.nn.engines.triton.task import Task
 from tconv.nn.engines.triton.tiles import candidates
 
-__all__ = ["Choice", "TableError", "candidates", "choose", "layer_key", "load", "lookup", "read", "save", "table_path"]
+__all__ = [
+    "Choice",
+    "TableError",
+    "candidates",
+    "choose",
+    "layer_key",
+    "load",
+    "lookup",
+    "place",
+    "read",
+    "save",
+    "table_path",
+]
 
 TABLES = Path(__file__).parent / "tables"
 
@@ -52,6 +64,11 @@ def layer_key(task: Task) -> str:
 def size_key(task: Task) -> int:
     """The binary logarithm of how many pixels a task's input has, rounded."""
     return round(log2(max(1, task.batch * prod(task.in_size))))
+
+
+def place(task: Task) -> str:
+    """A task's place in a table."""
+    return f"{layer_key(task)} {size_key(task)}"
 
 
 def lookup(table: dict[str, Choice], task: Task) -> Choice | None:
@@ -111,7 +128,7 @@ def save(card: Card, measured: Iterable[tuple[Task, Choice]], folder: Path = TAB
         folder: where tables lie; default: in the package.
         made: a sentence about when and with which versions it was measured.
     """
-    choices = {f"{layer_key(task)} {size_key(task)}": asdict(choice) for task, choice in measured}
+    choices = {place(task): asdict(choice) for task, choice in measured}
     path = table_path(card, folder)
     text = {"card": card.name, "made": made, "choices": dict(sorted(choices.items()))}
     path.parent.mkdir(parents=True, exist_ok=True)
