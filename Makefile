@@ -1,6 +1,6 @@
 # Each target sets up what it needs: a virtual environment in .venv, the compiled core, the packages of one extra.
 .DEFAULT_GOAL := help
-.PHONY: help demo gallery docs docs-models bench bench-models bench-onnx bench-gpu test test-gpu enable-gpu coverage test-slow test-tensorflow test-oldest test-newest sanitize sanitize-threads cross-aarch64 lint wheels check-dist clean
+.PHONY: help demo gallery docs docs-models bench bench-models bench-onnx bench-gpu test test-gpu enable-gpu all-gpu-tests coverage test-slow test-tensorflow test-oldest test-newest sanitize sanitize-threads cross-aarch64 lint wheels check-dist clean
 
 PYTHON ?= python3
 PYTHONS ?= $(PYTHON)
@@ -60,10 +60,12 @@ test-slow: .venv/test.stamp  ## the tests that take minutes; needs 11 GiB of mem
 test-gpu:  ## the engine for GPUs on this GPU, with GPU_PYTHON, which has PyTorch for it and pytest
 	TCONV_TRITON=try $(GPU_PYTHON) -m pytest -W default -p no:cacheprovider -o python_files='gpu_*.py' $(GPU_TESTS) tests/gpu
 
-enable-gpu: test-gpu  ## the same, and, if it passes, use the engine on such cards with this Triton from now on
+enable-gpu: all-gpu-tests test-gpu  ## the same, and, if it passes, use the engine on such cards with this Triton from now on
+	TCONV_TRITON=try $(GPU_PYTHON) tests/gpu/enable.py
+
+all-gpu-tests:
 	@case ' $(GPU_TESTS)' in *' -k'*|*' -m'*|*' --deselect'*|*' --ignore'*) \
 	    echo "enable-gpu: GPU_TESTS='$(GPU_TESTS)' leaves tests out; a card is enabled by all of them"; exit 1;; esac
-	TCONV_TRITON=try $(GPU_PYTHON) tests/gpu/enable.py
 
 test-tensorflow: .venv/tensorflow.stamp  ## the Keras dialect against TensorFlow itself (600 MB, in .venv-tensorflow)
 	.venv-tensorflow/bin/python -m pytest -m tensorflow tests/dialects/test_tensorflow.py

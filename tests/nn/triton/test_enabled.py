@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +172,16 @@ def test_gradients_pay_where_they_were_measured(gpu: Any, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("captures")
+def test_a_card_is_enabled_by_all_tests_only() -> None:
+    """And that is said before any of them runs."""
+    done = subprocess.run(
+        ["make", "enable-gpu", f"GPU_PYTHON={sys.executable}", "GPU_TESTS=-n 8 -k few"],
+        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = "enable-gpu: GPU_TESTS='-n 8 -k few' leaves tests out; a card is enabled by all of them\n"
+    assert (done.returncode, done.stdout) == (2, said)
+
+
 def test_a_layer_on_a_gpu_is_captured_in_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     """TorchDynamo cannot look at a card; what the engine says of one is a constant to it."""
     seen: list[str] = []
