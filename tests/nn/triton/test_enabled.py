@@ -175,7 +175,7 @@ def test_gradients_pay_where_they_were_measured(gpu: Any, monkeypatch: pytest.Mo
 def test_a_card_is_enabled_by_all_tests_only() -> None:
     """And that is said before any of them runs."""
     done = subprocess.run(
-        ["make", "enable-gpu", f"GPU_PYTHON={sys.executable}", "GPU_TESTS=-n 8 -k few"],
+        ["make", "--no-print-directory", "enable-gpu", f"GPU_PYTHON={sys.executable}", "GPU_TESTS=-n 8 -k few"],
         cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False,
     )  # fmt: skip
     said = "enable-gpu: GPU_TESTS='-n 8 -k few' leaves tests out; a card is enabled by all of them\n"
