@@ -1,6 +1,6 @@
 #include "amx.hpp"
 
-#include <array>
+#include <vector>
 
 #include "backend.hpp"
 
@@ -24,29 +24,36 @@ bool permitted() {
     return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 }
 
-// The sums of a few cells and, behind them, of a few pixels, which are exact in any order.
-template <std::size_t size>
-std::array<float, size> products(const Kernels<Bf16, Bf16Pair>& kernels) {
-    constexpr Index channels = 37, rows = 8, vectors = 3, width = 48;
-    static_assert(size == 2 * rows * width);
+// Whether the sums of a few cells and of a few pixels are what they should be. They are exact in any order.
+bool multiplies(const Kernels<Bf16, Bf16Pair>& kernels) {
+    constexpr Index channels = 37, padded = 48, rows = 20, width = 32;
     const auto number = [](Index n) { return narrowed<Bf16>(static_cast<float>(n % 17 - 8) / 16); };
-    std::array<Bf16Pair, rows * channels> x;
-    std::array<Bf16Pair, channels * width> weight;
-    for (std::size_t i = 0; i < x.size(); ++i) x[i] = {number(7 * static_cast<Index>(i)), number(5 * static_cast<Index>(i) + 3)};
-    for (std::size_t i = 0; i < weight.size(); ++i)
-        weight[i] = {number(11 * static_cast<Index>(i) + 1), number(3 * static_cast<Index>(i))};
-    const std::array<float, width> bias{};
-    std::array<float, size> sums{};
-    std::array<float*, rows> out;
-    std::array<const Bf16Pair*, rows> in;
-    for (std::size_t r = 0; r < rows; ++r) out[r] = sums.data() + r * width, in[r] = x.data() + r * channels;
-    const Index first_tap = 0, row[rows] = {0, 1, 2, 3, 4, 5, 6, 7};
-    const Bf16Pair* const panels[vectors] = {weight.data(), weight.data() + 16, weight.data() + 32};
-    kernels.pixels[rows - 1][vectors - 1](sums.data() + rows * width, row, width, panels, width, &first_tap, 1, channels,
-                                          x.data(), bias.data());
-    kernels.cells[rows - 1][vectors - 1](out.data(), 16, in.data(), &first_tap, 1, channels, 0, channels, weight.data(),
-                                         bias.data());
-    return sums;
+    const auto both = [](Bf16Pair a, Bf16Pair b) {
+        return widened(a.first) * widened(b.first) + widened(a.second) * widened(b.second);
+    };
+    std::vector<Bf16Pair> x(rows * padded), deep(rows * padded), weight(padded * width);  // zeros behind the channels
+    std::vector<float> bias(width), cells(rows * width), pixels(rows * width), wanted(rows * width);
+    for (Index c = 0; c < channels; ++c) {
+        for (Index r = 0; r < rows; ++r) {
+            x[r * padded + c] = {number(7 * r + 3 * c), number(5 * r + c + 3)};
+            deep[(c / kernels.deep * rows + r) * kernels.deep + c % kernels.deep] = x[r * padded + c];
+        }
+        for (Index l = 0; l < width; ++l) weight[c * width + l] = {number(11 * c + l + 1), number(3 * c + 2 * l)};
+    }
+    Index row[rows];
+    float* out[rows];
+    const Bf16Pair* in[rows];
+    for (Index r = 0; r < rows; ++r) {
+        row[r] = r, out[r] = cells.data() + r * width, in[r] = x.data() + r * padded;
+        for (Index l = 0; l < width; ++l)
+            for (Index c = 0; c < channels; ++c) wanted[r * width + l] += both(x[r * padded + c], weight[c * width + l]);
+    }
+    const Index tap = 0;
+    const Bf16Pair* const panels[] = {weight.data(), weight.data() + 16};
+    const Multiplying multiplying(kernels);
+    kernels.cells[rows - 1][1](out, 16, in, &tap, 1, channels, 0, channels, weight.data(), bias.data());
+    kernels.pixels[rows - 1][1](pixels.data(), row, width, panels, width, &tap, 1, channels, deep.data(), bias.data());
+    return cells == wanted && pixels == wanted;
 }
 
 }  // namespace
@@ -60,7 +67,7 @@ bool has_amx_bf16() {
 }
 
 bool amx_agrees() {
-    static const bool agrees = has_amx_bf16() && permitted() && products<768>(amxbf16_pairs) == products<768>(avx512bf16_pairs);
+    static const bool agrees = has_amx_bf16() && permitted() && multiplies(amxbf16_pairs);
     return agrees;
 }
 #else

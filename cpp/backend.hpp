@@ -10,7 +10,7 @@ using Index = std::int64_t;
 
 enum class Activation { none, relu, leaky_relu, tanh, sigmoid, gelu, silu };
 
-constexpr int max_rows = 8;     // of a tile, over all backends
+constexpr int max_rows = 32;    // of a tile, over all backends
 constexpr int max_vectors = 8;  // of a tile, over all backends
 
 // Inputs and products of a tile of Winograd's way, on either axis, small and large: see ways/winograd.hpp.
@@ -140,13 +140,15 @@ struct Kernels {
     Index vectors[max_rows];   // that a tile of so many rows may have, whose sums then fill the registers
 
     // Pixels in lanes. For every vector v and row r of the tile
-    //     sum = sum over channel and s of w[channel][s][r] * x[v][channel*x_step + taps[s] + lane],
+    //     sum = sum over channel and s of w[channel][s][r] * x[v][channel*x_step + taps[s] + lane]
+    // (w[channel/deep][s][r][channel%deep], in fact, and both arrays have zeros behind, up to a multiple of `deep`),
     //     c[row[r]*width + v*lanes + lane] = bias[r] + sum, or += sum if bias is null.
     void (*pixels[max_rows][max_vectors])(T* c, const Index* row, Index width, const E* const* x, Index x_step,
                                           const Index* taps, Index count, Index channels, const E* w, const T* bias);
     // Outputs of one cell in lanes. For every row r of the tile and the channels first..end
     //     sum = sum over tap and channel of x[tap*rows + r][channel] * w[number[tap]][channel][lane],
-    //     out[r][lane] = bias[lane] + sum, or += sum if bias is null; `last` lanes of the last vector.
+    //     out[r][lane] = bias[lane] + sum, or += sum if bias is null; `last` lanes of the last vector. Behind `end` there are
+    // further weights, up to a multiple of `deep`, or zeros behind all of them.
     void (*cells[max_rows][max_vectors])(T* const* out, Index last, const E* const* x, const Index* number, Index taps,
                                          Index channels, Index first, Index end, const E* w, const T* bias);
     // panel[channel*panel_step + lane] from the pieces, in the order of their lanes; writes up to a vector beyond. `channels`
@@ -213,6 +215,28 @@ struct Kernels {
     // older = soft(y + pace*g, threshold) where y = z + momentum*(z - older); adds the sums of |older| and (older - z)^2.
     void (*proximal)(T* older, const T* z, const T* g, Index count, T pace, T threshold, T momentum, bool positive,
                      double* sums);
+
+    // Where products are computed in registers that must be set up: so many elements make a row of the left operand (see
+    // `pixels`), and a thread calls `begin` before its products and `end` after them.
+    Index deep = 1;
+    void (*begin)() = nullptr;
+    void (*end)() = nullptr;
+};
+
+// The time of a thread's products. Afterwards nothing remains for others to find, or for the system to save and restore.
+template <class S, class E>
+class Multiplying {
+   public:
+    explicit Multiplying(const Kernels<S, E>& kernels) : kernels_(kernels) {
+        if (kernels_.begin) kernels_.begin();
+    }
+    Multiplying(const Multiplying&) = delete;
+    ~Multiplying() {
+        if (kernels_.end) kernels_.end();
+    }
+
+   private:
+    const Kernels<S, E>& kernels_;
 };
 
 struct Backend {

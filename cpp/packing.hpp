@@ -11,7 +11,8 @@
 namespace tconv {
 
 // What one tile reads of an input channel: to[ci*step + k] = weight[ci][from[k]], and zeros up to `width`. Where an element
-// holds several channels, `ci` counts elements.
+// holds several channels, `ci` counts elements. Where elements of neighbouring channels lie together, `deep` of them, it is
+// to[(ci/deep*step + k)*deep + ci%deep], with zeros up to a multiple of it.
 struct Column {
     Index to, step, width;
     std::vector<Index> from;   // out channel within the group * taps + tap
@@ -22,6 +23,8 @@ struct PackOrder {
     std::vector<Column> columns;
     std::vector<Index> biases;  // out channel within the group; none: zero
     Index weights = 0;
+    Index deep = 1;
+    Index behind = 0;           // zeros behind all weights, which may be read
 
     static constexpr Index none = -1;
 };
@@ -66,25 +69,29 @@ template <class E, class S>
 Packed pack(const PackOrder& order, const Constants<Sum<S>>& layer, const S* weights) {
     using T = Sum<S>;
     const auto biases = static_cast<Index>(order.biases.size());
-    Packed packed = Packed::of<E>(order.weights * layer.groups, biases * layer.groups);
+    const Index all = order.weights * layer.groups;
+    Packed packed = Packed::of<E>(all + order.behind, biases * layer.groups);
+    std::fill_n(packed.weight<E>() + all, order.behind, E{});
     for (Index g = 0; g < layer.groups; ++g)
         for (Index k = 0; k < biases; ++k) {
             const Index channel = order.biases[static_cast<std::size_t>(k)];
             packed.bias<T>()[g * biases + k] = channel == PackOrder::none ? T(0) : layer.bias_of(g * layer.out_channels + channel);
         }
     // A few input channels at a time: what all columns read of them stays in the cache.
-    constexpr Index several = 8;
-    static_assert(several % channels_of<E> == 0);
-    const Index blocks = ceil_div(layer.in_channels, several), row = layer.out_channels * layer.taps();
+    const Index deep = order.deep, together = deep * channels_of<E>, several = std::max<Index>(8, together);
+    const Index channels = ceil_div(layer.in_channels, together) * together;
+    const Index blocks = ceil_div(channels, several), row = layer.out_channels * layer.taps();
     parallel(blocks * layer.groups, static_cast<double>(order.weights * layer.groups), [&](Index task) {
-        const Index g = task / blocks, begin = task % blocks * several, end = std::min(begin + several, layer.in_channels);
+        const Index g = task / blocks, begin = task % blocks * several, end = std::min(begin + several, channels);
         for (const Column& column : order.columns)
             for (Index ci = begin; ci < end; ++ci) {
                 const S* weight = weights + (g * layer.in_channels + ci) * row;
-                E* to = packed.weight<E>() + g * order.weights + column.to + ci / channels_of<E> * column.step;
-                const auto count = static_cast<Index>(column.from.size());
-                for (Index k = 0; k < count; ++k) put_weight(to[k], ci, weight[column.from[static_cast<std::size_t>(k)]]);
-                for (Index k = count; k < column.width; ++k) to[k] = E{};
+                const Index element = ci / channels_of<E>, first = element / deep * deep;
+                E* to = packed.weight<E>() + g * order.weights + column.to + first * column.step + (element - first);
+                const auto count = ci < layer.in_channels ? static_cast<Index>(column.from.size()) : 0;
+                for (Index k = 0; k < count; ++k) put_weight(to[k * deep], ci, weight[column.from[static_cast<std::size_t>(k)]]);
+                if (ci >= layer.in_channels && ci % channels_of<E>) continue;
+                for (Index k = count; k < column.width; ++k) to[k * deep] = E{};
             }
     });
     return packed;

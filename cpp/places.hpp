@@ -19,7 +19,7 @@ struct Walk {
           brings(brings) {
         Index pixels = 1;
         for (const Index n : in_size) pixels *= n;
-        images_first = !brings && images >= max_rows && pixels <= tuning::cells::small_image;
+        images_first = !brings && images >= tuning::cells::many_images && pixels <= tuning::cells::small_image;
     }
 
     std::vector<Index> in_size, out_size;

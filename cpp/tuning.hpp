@@ -35,6 +35,7 @@ constexpr Index few_cells = 32;            // of a chunk: for fewer, fetching al
 constexpr Index most_cells = 1024;         // of a chunk
 constexpr Index most_places = 32 * 1024;   // inputs of cells, of a task; and of all, if they are remembered
 constexpr Index small_image = 256;         // pixels: cells of a tile are then taken from many images
+constexpr Index many_images = 8;
 }  // namespace cells
 
 namespace col2im {

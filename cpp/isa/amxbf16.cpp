@@ -1,5 +1,4 @@
-// Tiles as the processor has them, AMX_BF16. They are set up for each call of a kernel and let go at its end, so that nothing
-// of a thread remains for others to find, or to save and restore.
+// Tiles as the processor has them, AMX_BF16.
 #include "../backend.hpp"
 #define VECTOR_BYTES 64
 #define REGISTERS 32
@@ -15,21 +14,13 @@ struct alignas(64) Shapes {  // as the instruction reads them
 };
 
 struct Amx {
-    // For sums of so many rows.
-    static void begin(int rows) {
+    static void begin() {
         Shapes shapes;
-        for (int tile = 0; tile <= right_tile; ++tile) {
-            shapes.bytes[tile] = 64;
-            shapes.rows[tile] = static_cast<std::uint8_t>(tile == right_tile ? deep : rows);
-        }
+        for (int tile = 0; tile < 8; ++tile) shapes.bytes[tile] = row_bytes, shapes.rows[tile] = tile_rows;
         __asm__ volatile("ldtilecfg %0" ::"m"(shapes));
     }
     static void end() { __asm__ volatile("tilerelease" ::); }
 
-    template <int tile>
-    static void clear() {
-        __asm__ volatile("tilezero %%tmm%c0" ::"i"(tile));
-    }
     template <int tile>
     static void load(const void* from, Index step) {
         __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(step), "i"(tile) : "memory");

@@ -230,6 +230,14 @@ INLINED Elements<Bf16Pair> load_elements(const Bf16Pair* from) {
     return elements;
 }
 
+// As many of them as are left, or a vector; zeros behind.
+#if defined(__AVX512BF16__)
+INLINED Elements<Bf16Pair> load_up_to(const Bf16Pair* from, Index left) {
+    if (left >= Vec<float>::lanes) return load_elements(from);
+    return reinterpret_cast<Elements<Bf16Pair>>(_mm512_maskz_loadu_epi32(static_cast<__mmask16>(lanes_from_to(0, left)), from));
+}
+#endif
+
 INLINED void store_elements(float* to, V<float> elements) { store(to, elements); }
 INLINED void store_elements(double* to, V<double> elements) { store(to, elements); }
 INLINED void store_elements(Bf16Pair* to, Elements<Bf16Pair> elements) { std::memcpy(to, &elements, sizeof elements); }

@@ -1,154 +1,225 @@
-// Products of pairs of bfloat16 in registers of two dimensions, of up to 16 rows of 64 bytes, as AMX has them. `Tiles` is
-// what does it, the processor or, in a test, plain loops.
+// Products of pairs of bfloat16 in registers of two dimensions, of 16 rows of 64 bytes, as AMX has them. `Tiles` is what
+// does it, the processor or, in a test, plain loops. All tiles have one shape, so that they are set up once for many
+// products: rows beyond those that are wanted are computed from anything, and left where they are.
 #include <utility>
 
 #include "kernels.inl"
 
 namespace {
 
-constexpr int deep = 16, tile_lanes = 16;                         // pairs and sums in a row of a tile
-constexpr int sum_tiles = 6, left_tile = 6, right_tile = 7;      // tiles 0..5 are sums
+constexpr int deep = 16, tile_lanes = 16, tile_rows = 16;  // pairs and sums in a row of a tile; its rows
+constexpr int left_tile = 4, right_tile = 6;               // tiles 0..3 are sums, two are left operands, two are right ones
+constexpr Index row_bytes = 64;
+constexpr int most_rows = 2 * tile_rows;
+constexpr int vectors_in_tiles(int rows) { return rows > tile_rows ? 2 : 4; }
 
-// Sums of some rows and vectors, as tiles and then as floats.
-template <class Tiles, int rows, int vectors>
-struct TileSums {
-    static constexpr int width = vectors * tile_lanes;
+// Whether 16 rows are evenly spaced, so that they are a tile where they lie; and how far apart they are.
+template <class T>
+INLINED Index distance_of(T* const* rows) {
+    return reinterpret_cast<std::intptr_t>(rows[1]) - reinterpret_cast<std::intptr_t>(rows[0]);
+}
+template <class T>
+INLINED bool evenly_spaced(T* const* rows) {
+    Index different = 0;
+    for (int r = 1; r + 1 < tile_rows; ++r) different |= distance_of(rows + r) ^ distance_of(rows);
+    return different == 0;
+}
 
-    // left[row][pair] times right[pair*step + vector*lanes + lane], `deep` pairs.
-    template <int... v>
-    INLINED static void add(const Bf16Pair* left, const Bf16Pair* const* right, Index step, std::integer_sequence<int, v...>) {
-        Tiles::template load<left_tile>(left, deep * sizeof(Bf16Pair));
-        ((Tiles::template load<right_tile>(right[v], step * static_cast<Index>(sizeof(Bf16Pair))),
-          Tiles::template multiply<v, left_tile, right_tile>()),
-         ...);
-    }
-    template <int... v>
-    INLINED static void clear(std::integer_sequence<int, v...>) {
-        (Tiles::template clear<v>(), ...);
-    }
-    template <int... v>
-    INLINED static void store(float* sums, std::integer_sequence<int, v...>) {
-        (Tiles::template store<v>(sums + v * tile_lanes, width * sizeof(float)), ...);
-    }
+template <int number>
+struct Number {  // as std::integral_constant, whose symbols would be weak
+    constexpr operator int() const { return number; }
 };
 
-// As `cells`; channels that fill no tile are multiplied as vectors.
-template <class Tiles, int rows, int vectors>
-void cells_in_tiles(float* const* out, Index last, const Bf16Pair* const* x, const Index* number, Index taps, Index channels,
-                    Index first, Index end, const Bf16Pair* weight, const float* bias) {
-    using Sums = TileSums<Tiles, rows, vectors>;
-    constexpr std::make_integer_sequence<int, vectors> all;
-    constexpr int width = Sums::width;
-    alignas(64) float sums[rows * width];
-    const Index whole = first + (end - first) / deep * deep;
-    alignas(64) Bf16Pair left[rows * deep];
-    Tiles::begin(rows);
-    Sums::clear(all);
-    for (Index tap = 0; tap < taps; ++tap)
-        for (Index channel = first; channel < whole; channel += deep) {
-            for (int r = 0; r < rows; ++r) std::memcpy(left + r * deep, x[tap * rows + r] + channel, sizeof left / rows);
-            const Bf16Pair* right[vectors];
-            for (int v = 0; v < vectors; ++v)
-                right[v] = weight + (number[tap] * channels + channel) * width + v * tile_lanes;
-            Sums::add(left, right, width, all);
-        }
-    Sums::store(sums, all);
-    Tiles::end();
-    for (int r = 0; r < rows; ++r) {
-        V<float> sum[vectors];
-        for (int v = 0; v < vectors; ++v) sum[v] = load(sums + r * width + v * tile_lanes);
-        for (Index tap = 0; tap < taps; ++tap) {
-            const Bf16Pair* in = x[tap * rows + r];
-            for (Index channel = whole; channel < end; ++channel)
-                for (int v = 0; v < vectors; ++v)
-                    add_product(sum[v], load_elements(weight + (number[tap] * channels + channel) * width + v * tile_lanes),
-                                in[channel]);
-        }
-        for (int v = 0; v < vectors; ++v) {
-            float* const to = out[r] + v * tile_lanes;
-            const Index count = v + 1 < vectors ? tile_lanes : last;
-            store_some(to, sum[v] + load_some(bias ? bias + v * tile_lanes : to, count), 0, count);
+// Rows of sums, in blocks of a tile's rows, times `vectors`: tile block*vectors + vector.
+template <class Tiles, int blocks, int vectors>
+class TileSums {
+   public:
+    static constexpr int width = vectors * tile_lanes;
+
+    explicit TileSums(int rows) : rows_(rows) {}
+
+    // Of so many rows of the block.
+    template <int block>
+    INLINED int rows_of() const {
+        return block + 1 < blocks ? tile_rows : rows_ - block * tile_rows;
+    }
+
+    // bias[lane] in each row, or bias[row] in each lane.
+    INLINED void begin_with_lanes(const float* bias) {
+        each_block([&](auto block) { load<block>(bias, 0); });
+    }
+    INLINED void begin_with_rows(const float* bias) {
+        each_block([&](auto block) {
+            for (int r = 0; r < rows_of<block>(); ++r)
+                store(numbers_ + r * tile_lanes, bias[block * tile_rows + r] - V<float>{});
+            each_vector([&](auto v) { Tiles::template load<block * vectors + v>(numbers_, row_bytes); });
+        });
+    }
+
+    // What is at out[row]: `last` lanes of the last vector.
+    INLINED void begin_with(float* const* out, Index last) {
+        each_block([&](auto block) {
+            float* const* from = out + block * tile_rows;
+            if (lies_as_tile<block>(from, last)) return load<block>(from[0], distance_of(from));
+            each_row<block>(last, [&](int row, int lane, Index count) {
+                store(numbers_ + row * width + lane, load_some(from[row] + lane, count));
+            });
+            load<block>(numbers_, vectors * row_bytes);
+        });
+    }
+    INLINED void put(float* const* out, Index last) {
+        each_block([&](auto block) {
+            float* const* to = out + block * tile_rows;
+            if (lies_as_tile<block>(to, last)) return save<block>(to[0], distance_of(to));
+            save<block>(numbers_, vectors * row_bytes);
+            each_row<block>(last, [&](int row, int lane, Index count) {
+                store_some(to[row] + lane, ::load(numbers_ + row * width + lane), 0, count);
+            });
+        });
+    }
+
+    // The left operands, brought block by block, times what lies at right[vector].
+    template <class Bring>
+    INLINED void add(Bring bring, const Bf16Pair* const* right, Index step) {
+        each_block(bring);
+        each_vector([&](auto v) {
+            Tiles::template load<right_tile + v % 2>(right[v], step * static_cast<Index>(sizeof(Bf16Pair)));
+            each_block([&](auto block) {
+                Tiles::template multiply<block * vectors + v, left_tile + block, right_tile + v % 2>();
+            });
+        });
+    }
+
+   private:
+    template <class Use, int... number>
+    INLINED static void each(Use use, std::integer_sequence<int, number...>) {
+        (use(Number<number>()), ...);
+    }
+    template <class Use>
+    INLINED static void each_block(Use use) {
+        each(use, std::make_integer_sequence<int, blocks>());
+    }
+    template <class Use>
+    INLINED static void each_vector(Use use) {
+        each(use, std::make_integer_sequence<int, vectors>());
+    }
+    template <int block, class Use>
+    INLINED void each_row(Index last, Use use) const {
+        for (int r = 0; r < rows_of<block>(); ++r)
+            for (int v = 0; v < vectors; ++v) use(r, v * tile_lanes, v + 1 < vectors ? tile_lanes : last);
+    }
+
+    template <int block>
+    INLINED bool lies_as_tile(float* const* rows, Index last) const {
+        return rows_of<block>() == tile_rows && last == tile_lanes && evenly_spaced(rows);
+    }
+    template <int block>
+    INLINED static void load(const float* from, Index step) {
+        each_vector([&](auto v) { Tiles::template load<block * vectors + v>(from + v * tile_lanes, step); });
+    }
+    template <int block>
+    INLINED static void save(float* to, Index step) {
+        each_vector([&](auto v) { Tiles::template store<block * vectors + v>(to + v * tile_lanes, step); });
+    }
+
+    const int rows_;
+    alignas(64) float numbers_[tile_rows * width];  // of a block that is no tile where it lies
+};
+
+// As `cells`. Behind the channels of a tap are zeros in the left operand, and any other weights in the right one.
+template <class Tiles, int blocks, int vectors>
+[[gnu::noinline]] void cells_in_tiles(int rows, float* const* out, Index last, const Bf16Pair* const* x, const Index* number,
+                                      Index taps, Index channels, Index first, Index end, const Bf16Pair* weight,
+                                      const float* bias) {
+    TileSums<Tiles, blocks, vectors> sums(rows);
+    alignas(64) Bf16Pair copied[blocks][tile_rows * deep];
+    if (bias)
+        sums.begin_with_lanes(bias);
+    else
+        sums.begin_with(out, last);
+    for (Index tap = 0; tap < taps; ++tap, x += rows) {
+        bool even[blocks];
+        for (int b = 0; b < blocks; ++b) even[b] = rows >= (b + 1) * tile_rows && evenly_spaced(x + b * tile_rows);
+        const Bf16Pair* right[vectors];
+        for (int v = 0; v < vectors; ++v) right[v] = weight + (number[tap] * channels + first) * sums.width + v * tile_lanes;
+        for (Index channel = first; channel < end; channel += deep) {
+            const Index count = end - channel;
+            sums.add(
+                [&](auto block) {
+                    const Bf16Pair* const* in = x + block * tile_rows;
+                    if (even[block] && count >= deep)
+                        return Tiles::template load<left_tile + block>(in[0] + channel, distance_of(in));
+                    for (int r = 0; r < sums.template rows_of<block>(); ++r)
+                        store_elements(copied[block] + r * deep, load_up_to(in[r] + channel, count));
+                    Tiles::template load<left_tile + block>(copied[block], row_bytes);
+                },
+                right, sums.width);
+            for (int v = 0; v < vectors; ++v) right[v] += deep * sums.width;
         }
     }
+    sums.put(out, last);
 }
 
-// from[pair*step + row] as left[row][pair].
-template <int rows>
-INLINED void turn_left(Bf16Pair* left, const Bf16Pair* from, Index step) {
-    using Half = Vec<std::uint32_t, 32>::type;
-    using Whole = Elements<Bf16Pair>;
-    const auto some = [&](Index pair) {
-        Half row = {};
-        std::memcpy(&row, from + pair * step, rows * sizeof(Bf16Pair));
-        return row;
-    };
-    Whole a[8], b[8];  // pairs j and j + 8; then two of them in each quarter, then four, then all
-    for (int j = 0; j < 8; ++j)
-        a[j] = __builtin_shufflevector(some(j), some(j + 8), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    for (int j = 0; j < 8; j += 2) {
-        b[j] = __builtin_shufflevector(a[j], a[j + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
-        b[j + 1] = __builtin_shufflevector(a[j], a[j + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
-    }
-    for (int j = 0; j < 8; j += 4)
-        for (int i = 0; i < 2; ++i) {
-            const Whole c = b[j + i], d = b[j + i + 2];
-            a[j + 2 * i] = __builtin_shufflevector(c, d, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
-            a[j + 2 * i + 1] = __builtin_shufflevector(c, d, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
-        }
-    for (int j = 0; j < 4; ++j) {
-        b[j] = __builtin_shufflevector(a[j], a[j + 4], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
-        b[j + 4] = __builtin_shufflevector(a[j], a[j + 4], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
-    }
-    for (int r = 0; r < rows; ++r) store_elements(left + r * deep, b[r]);
-}
-
-// As `pixels`, likewise.
-template <class Tiles, int rows, int vectors>
-void pixels_in_tiles(float* c, const Index* row, Index width, const Bf16Pair* const* x, Index x_step, const Index* taps,
-                     Index count, Index channels, const Bf16Pair* w, const float* bias) {
-    using Sums = TileSums<Tiles, rows, vectors>;
-    constexpr std::make_integer_sequence<int, vectors> all;
-    alignas(64) float sums[rows * Sums::width];
-    const Index whole = channels / deep * deep;
-    alignas(64) Bf16Pair left[rows * deep];
-    Tiles::begin(rows);
-    Sums::clear(all);
-    for (Index channel = 0; channel < whole; channel += deep)
-        for (Index s = 0; s < count; ++s) {
-            turn_left<rows>(left, w + (channel * count + s) * rows, count * rows);
+// As `pixels`, of weights of which `deep` pairs lie together, w[channel/deep][s][row][pair]. Panels have zeros behind the
+// channels, up to a multiple of `deep`, and so have weights.
+template <class Tiles, int blocks, int vectors>
+[[gnu::noinline]] void pixels_in_tiles(int rows, float* c, const Index* row, Index width, const Bf16Pair* const* x,
+                                       Index x_step, const Index* taps, Index count, Index channels, const Bf16Pair* w,
+                                       const float* bias) {
+    TileSums<Tiles, blocks, vectors> sums(rows);
+    float* out[blocks * tile_rows];
+    for (int r = 0; r < rows; ++r) out[r] = c + row[r] * width;
+    if (bias)
+        sums.begin_with_rows(bias);
+    else
+        sums.begin_with(out, tile_lanes);
+    for (Index channel = 0; channel < channels; channel += deep)
+        for (Index s = 0; s < count; ++s, w += rows * deep) {
             const Bf16Pair* right[vectors];
             for (int v = 0; v < vectors; ++v) right[v] = x[v] + channel * x_step + taps[s];
-            Sums::add(left, right, x_step, all);
+            sums.add(
+                [&](auto block) {
+                    Tiles::template load<left_tile + block>(w + block * tile_rows * deep, row_bytes);
+                },
+                right, x_step);
         }
-    Sums::store(sums, all);
-    Tiles::end();
-    for (int r = 0; r < rows; ++r) {
-        V<float> sum[vectors];
-        for (int v = 0; v < vectors; ++v) sum[v] = load(sums + r * Sums::width + v * tile_lanes);
-        for (Index channel = whole; channel < channels; ++channel)
-            for (Index s = 0; s < count; ++s)
-                for (int v = 0; v < vectors; ++v)
-                    add_product(sum[v], load_elements(x[v] + channel * x_step + taps[s]), w[(channel * count + s) * rows + r]);
-        for (int v = 0; v < vectors; ++v) {
-            float* const to = c + row[r] * width + v * tile_lanes;
-            store(to, bias ? sum[v] + bias[r] : sum[v] + load(to));
-        }
-    }
+    sums.put(out, tile_lanes);
+}
+
+template <class Tiles, int rows, int vectors>
+void cells_tile_of(float* const* out, Index last, const Bf16Pair* const* x, const Index* number, Index taps, Index channels,
+                   Index first, Index end, const Bf16Pair* weight, const float* bias) {
+    cells_in_tiles<Tiles, (rows + tile_rows - 1) / tile_rows, vectors>(rows, out, last, x, number, taps, channels, first, end,
+                                                                       weight, bias);
+}
+template <class Tiles, int rows, int vectors>
+void pixels_tile_of(float* c, const Index* row, Index width, const Bf16Pair* const* x, Index x_step, const Index* taps,
+                    Index count, Index channels, const Bf16Pair* w, const float* bias) {
+    pixels_in_tiles<Tiles, (rows + tile_rows - 1) / tile_rows, vectors>(rows, c, row, width, x, x_step, taps, count, channels,
+                                                                        w, bias);
+}
+
+template <class Tiles, int rows, int... v>
+constexpr void set_tiles_of_rows(tconv::Kernels<Bf16, Bf16Pair>& all, std::integer_sequence<int, v...>) {
+    all.vectors[rows - 1] = sizeof...(v);
+    ((all.cells[rows - 1][v] = cells_tile_of<Tiles, rows, v + 1>, all.pixels[rows - 1][v] = pixels_tile_of<Tiles, rows, v + 1>),
+     ...);
 }
 
 // The kernels of pairs with both of these in the place of their own.
-template <class Tiles, int... number>
-constexpr tconv::Kernels<Bf16, Bf16Pair> in_tiles(std::integer_sequence<int, number...>) {
+template <class Tiles, int... r>
+constexpr tconv::Kernels<Bf16, Bf16Pair> in_tiles(std::integer_sequence<int, r...>) {
     auto all = kernels<Bf16, Bf16Pair>();
-    for (Index& vectors : all.vectors) vectors = sum_tiles;
-    ((all.cells[number / sum_tiles][number % sum_tiles] = cells_in_tiles<Tiles, number / sum_tiles + 1, number % sum_tiles + 1>,
-      all.pixels[number / sum_tiles][number % sum_tiles] = pixels_in_tiles<Tiles, number / sum_tiles + 1, number % sum_tiles + 1>),
-     ...);
+    all.rows = most_rows;
+    all.deep = deep;
+    all.begin = Tiles::begin;
+    all.end = Tiles::end;
+    (set_tiles_of_rows<Tiles, r + 1>(all, std::make_integer_sequence<int, vectors_in_tiles(r + 1)>()), ...);
     return all;
 }
 template <class Tiles>
 constexpr tconv::Kernels<Bf16, Bf16Pair> in_tiles() {
-    return in_tiles<Tiles>(std::make_integer_sequence<int, ROWS * sum_tiles>());
+    return in_tiles<Tiles>(std::make_integer_sequence<int, most_rows>());
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ class CellLanes final : public Program<S> {
             groups_.push_back({std::move(phases), {}});
             lay_out(groups_.back());
         }
+        if (kernels.deep > 1) order_.behind = kernels.deep * kernels.vectors[kernels.rows - 1] * kernels.lanes;
     }
 
     Index packed_bytes() const override { return order_.weights * layer_.groups * static_cast<Index>(sizeof(E)); }
@@ -61,6 +62,7 @@ class CellLanes final : public Program<S> {
             const Index g = task % layer_.groups;
             const Call call{layer, packed, y, places, x.at(0, g * layer_.in_channels), y.at(0, g * layer_.out_channels), g};
             const auto number = static_cast<std::size_t>(task / layer_.groups);
+            const Multiplying multiplying(kernels_);
             compute(call, *plan, plan->first_part[number], plan->first_part[number + 1]);
         });
         return true;
@@ -260,29 +262,36 @@ class CellLanes final : public Program<S> {
         return together.data();
     }
 
-    // Sums of a swath, for all cells of a part: those of half precision wait there until they are rounded.
+    // Sums of a swath, for all cells of a part, or of a tile: those of half precision wait there until they are rounded.
     Index sums_size(const Plan& plan) const {
         if (is_own_sum<S>) return 0;
         Index cells = 0, vectors = 0;
         for (const Part& part : plan.parts) cells = std::max(cells, part.end - part.begin);
+        if (all_at_once()) cells = kernels_.rows;
         for (const Group& group : groups_)
             for (const Swath& swath : group.swaths) vectors = std::max(vectors, swath.vectors);
         return cells * vectors * kernels_.lanes;
     }
 
+    // Registers of two dimensions need so few weights at a time that those of all channels stay in the cache.
+    bool all_at_once() const { return kernels_.deep > 1; }
+
     void compute_swath(const Call& call, const Swath& swath, const Places& places, const E* const* x, Index total) const {
         alignas(64) T scratch[max_rows * max_vectors * 16];
-        const Index width = swath.vectors * kernels_.lanes, tail = swath.count - (swath.vectors - 1) * kernels_.lanes;
+        const Index width = swath.vectors * kernels_.lanes;
+        const Index tail = is_own_sum<S> ? swath.count - (swath.vectors - 1) * kernels_.lanes : kernels_.lanes;
         const E* weight = call.packed.template weight<E>() + call.g * order_.weights + swath.weight;
         const T* bias = call.packed.template bias<T>() + call.g * static_cast<Index>(order_.biases.size()) + swath.bias;
         const bool activates = call.layer.activation != Activation::none;
         const Direct direct = direct_of(swath, call.y);
-        T* const sums = is_own_sum<S> ? nullptr : room_for_sums<T>(total * width);
+        const Index at_once = channels_at_once(places), pass = all_at_once() ? depth_ : at_once;
+        const bool waits = pass < depth_;
+        T* const sums = is_own_sum<S> ? nullptr : room_for_sums<T>((waits ? total : kernels_.rows) * width);
         T* out[max_rows];
         // Long sums go over all tiles in parts, so that the weights of a part stay in the cache; but those of a tile whose
         // outputs are no neighbours are put in place at once.
-        for (Index begin = 0, at_once = channels_at_once(places); begin < depth_; begin += at_once) {
-            const Index end = std::min(begin + at_once, depth_);
+        for (Index begin = 0; begin < depth_; begin += pass) {
+            const Index end = std::min(begin + pass, depth_);
             const Index* number = places.number.data();
             const E* const* in = x;
             for (Index cell = 0, tile = 0; cell < total; cell += kernels_.rows, ++tile) {
@@ -296,17 +305,14 @@ class CellLanes final : public Program<S> {
                         out[r] = one ? call.out + places.y[c] + direct.at(o, call.y) : scratch + r * width;
                         all_direct = all_direct && one;
                     } else {
-                        out[r] = sums + (cell + r) * width;
+                        out[r] = sums + (waits ? cell + r : r) * width;
                     }
                 }
-                const auto sum = kernels_.cells[rows - 1][swath.vectors - 1];
-                if (all_direct) {
-                    sum(out, tail, in, number, used, depth_, begin, end, weight, begin == 0 ? bias : nullptr);
-                } else if (begin == 0) {
-                    for (Index from = 0; from < depth_; from += at_once)
-                        sum(out, tail, in, number, used, depth_, from, std::min(from + at_once, depth_), weight,
-                            from == 0 ? bias : nullptr);
-                }
+                const Index until = all_direct ? end : begin == 0 ? depth_ : 0;
+                for (Index from = begin; from < until; from += at_once)
+                    kernels_.cells[rows - 1][swath.vectors - 1](out, tail, in, number, used, depth_, from,
+                                                                std::min(from + at_once, until), weight,
+                                                                from == 0 ? bias : nullptr);
                 number += used;
                 in += used * rows;
                 if (all_direct ? end < depth_ || (is_own_sum<S> && !activates) : begin > 0) continue;
@@ -322,9 +328,9 @@ class CellLanes final : public Program<S> {
     }
 
     // So many that a sum is not too long, if all taps are used.
-    static Index channels_at_once(const Places& places) {
+    Index channels_at_once(const Places& places) const {
         const Index most = places.used.empty() ? 1 : *std::max_element(places.used.begin(), places.used.end());
-        return at_once<E>(most);
+        return std::max(at_once<E>(most), kernels_.deep);
     }
 
     // Where the lanes of a swath go if all of them are neighbours in memory.

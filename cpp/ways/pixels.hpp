@@ -47,6 +47,8 @@ class Pixels final : public Program<S> {
             for (const auto& tiles : bundle.tiles)
                 for (const Tile& tile : tiles) rows = std::max(rows, tile.rows);
         needs_.vectors = kernels.vectors[rows - 1];
+        order_.deep = kernels.deep;
+        if (kernels.deep > 1) order_.behind = kernels.rows * kernels.deep;
     }
 
     // Whether so few outputs of a cell are neighbours that they do not fill a vector, and all of them lie in one row.
@@ -83,6 +85,7 @@ class Pixels final : public Program<S> {
             const Index share = task % shares, g = task / shares % layer_.groups;
             const Index begin = task / shares / layer_.groups * several, end = std::min(begin + several, blocks);
             const Index last = part(count, share + 1, shares), at_once = bundles_at_once(*plan);
+            const Multiplying multiplying(kernels_);
             for (Index block = begin; block < end; ++block)
                 for (Index first = part(count, share, shares); first < last; first += at_once)
                     compute({layer, packed, x, y, located, g, first, std::min(first + at_once, last)}, *plan, block * plan->units,
@@ -134,7 +137,7 @@ class Pixels final : public Program<S> {
             units = panels.tiles() > 1 ? 1 : std::max<Index>(1, pixels.needs_.vectors / panels.tile_vectors());
             const Index bytes = units * panels.size() * static_cast<Index>(sizeof(E)), all = pixels.depth_;
             const Index chunks = ceil_div(all, std::clamp<Index>(tuning::pixels::panels_bytes / bytes, 1, all));
-            channels = ceil_div(all, chunks);
+            channels = pixels.whole(ceil_div(all, chunks));
             width = units * panels.tile_vectors() * kernels.lanes;
             for (const Group& group : pixels.groups_)
                 for (const Set& set : group.sets) {
@@ -145,7 +148,7 @@ class Pixels final : public Program<S> {
 
         Panels panels;
         Index units;     // of a block
-        Index channels;  // that a panel holds at a time; of elements, here and below
+        Index channels;  // that a panel holds at a time; of elements, here and below; a multiple of `deep`
         Index width;     // lanes of a tile, of all units
         std::vector<std::vector<Index>> distances;  // of each set, all groups one after the other
         Lazy<std::vector<Unit>> located;            // of an image, if there are few
@@ -165,19 +168,22 @@ class Pixels final : public Program<S> {
 
     // Sums of one bundle of output channels; of one group of phases, if a panel holds all input channels.
     Index bundle_size(const Plan& plan) const {
-        const Index groups = plan.channels == depth_ ? 1 : ssize(groups_);
+        const Index groups = plan.channels >= depth_ ? 1 : ssize(groups_);
         return groups * bundles_.front().channels * needs_.phases * plan.width;
     }
 
     Index bundles_at_once(const Plan& plan) const {
-        if (plan.channels == depth_) return ssize(bundles_);
+        if (plan.channels >= depth_) return ssize(bundles_);
         return std::max<Index>(1, tuning::pixels::sums_bytes / (bundle_size(plan) * plan.panels.tiles() * static_cast<Index>(sizeof(T))));
     }
 
     Index sums_size(const Plan& plan, Index bundles) const {
-        const bool whole = plan.channels == depth_;
+        const bool whole = plan.channels >= depth_;
         return (whole ? 1 : std::min(bundles, bundles_at_once(plan)) * plan.panels.tiles()) * bundle_size(plan) + kernels_.lanes;
     }
+
+    // A multiple of what lies together.
+    Index whole(Index channels) const { return ceil_div(channels, kernels_.deep) * kernels_.deep; }
 
     // All taps of phases that read the same inputs.
     static std::vector<Set> whole_sets(const PhaseGroup& group) {
@@ -235,7 +241,10 @@ class Pixels final : public Program<S> {
 
     // Which channels and phases make a tile, and where its weights and sums lie.
     void lay_out() {
-        const Index step = woven_channels_ ? layer_.out_channels : tuning::pixels::bundle_channels;
+        // As many channels as fill the largest tile twice, if phases do not.
+        using tuning::pixels::bundle_channels;
+        const Index wide = std::clamp(2 * kernels_.rows / needs_.phases, bundle_channels, std::max(bundle_channels, kernels_.rows));
+        const Index step = woven_channels_ ? layer_.out_channels : wide;
         for (Index first = 0; first < layer_.out_channels; first += step) {
             Bundle bundle{first, std::min(step, layer_.out_channels - first), {}};
             for (const Group& group : groups_) {
@@ -266,7 +275,7 @@ class Pixels final : public Program<S> {
             for (Index r = begin; r < end; ++r)
                 column.from.push_back((bundle.first + r / together) * layer_.taps() +
                                       set.weights[static_cast<std::size_t>(r % together)][s]);
-        order_.weights += column.width * depth_;
+        order_.weights += column.width * whole(depth_);
         order_.columns.push_back(std::move(column));
         return tile;
     }
@@ -290,11 +299,14 @@ class Pixels final : public Program<S> {
         for (Index channel = 0; channel < depth_; channel += plan.channels) {
             const Index channels = std::min(plan.channels, depth_ - channel), first = channel * channels_of<E>;
             const Index read = std::min(channels * channels_of<E>, layer_.in_channels - first);
-            for (Index u = 0; u < count; ++u)
+            for (Index u = 0; u < count; ++u) {
                 kernels_.gather(panel.data() + u * size, plan.panels.size(),
                                 call.x.at((begin + u) / plan.panels.units(), call.g * layer_.in_channels + first),
                                 call.x.strides[1], call.x.strides.back(), read, units[u]->pieces.data(),
                                 ssize(units[u]->pieces));
+                const Index filled = channels * plan.panels.size(), all = whole(channels) * plan.panels.size();
+                std::fill(panel.data() + u * size + filled, panel.data() + u * size + all, E{});
+            }
             T* c = sums.data();
             for (Index b = call.first; b < call.last; ++b)
                 for (Index t = 0; t < ssize(units[0]->tiles); ++t) {
@@ -336,7 +348,7 @@ class Pixels final : public Program<S> {
 
     void add(const Call& call, const Plan& plan, const Tile& tile, bool begins, const std::vector<Index>& distances, T* c,
              const E* const* panels, Index vectors, Index channel, Index channels) const {
-        const Index taps = ssize(distances), at_once = tconv::at_once<E>(taps);
+        const Index taps = ssize(distances), at_once = std::max(tconv::at_once<E>(taps), kernels_.deep);
         const E* w = call.packed.template weight<E>() + call.g * order_.weights + tile.weight + channel * taps * tile.rows;
         const T* bias = begins ? call.packed.template bias<T>() + call.g * ssize(order_.biases) + tile.bias : nullptr;
         const E* in[max_vectors];

@@ -55,6 +55,7 @@ class Winograd final : public Program<S> {
         const auto& [layer, kernels, x, y, pairs] = query;
         if (layer.axes.size() < 2 || x.strides[1] != 1 || y.strides[1] != 1) return 0;
         if (layer.in_channels < kernels.lanes || layer.out_channels < kernels.lanes) return 0;
+        if (takes_pairs(query) && pairs->deep > 1) return 0;  // an order of magnitude more products than of floats
         double saved = 1, tiles = static_cast<double>(x.shape[0]);
         constexpr Index least_taps = Weights::anew ? 3 : 2;
         for (std::size_t a = layer.axes.size() - 2; a < layer.axes.size(); ++a) {

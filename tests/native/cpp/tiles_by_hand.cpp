@@ -11,29 +11,25 @@ namespace {
 
 class ByHand {
    public:
-    static void begin(int rows) {
+    static void begin() {
         for (Tile& tile : tiles().all) tile.fill(0x7fc07fc0);  // NaN, until it is written
-        tiles().rows = rows;
+        tiles().rows = tile_rows;
     }
     static void end() { tiles().rows = 0; }
 
     template <int tile>
-    static void clear() {
-        tiles().all[tile].fill(0);
-    }
-    template <int tile>
     static void load(const void* from, Index step) {
-        for (int row = 0; row < rows_of(tile); ++row)
+        for (int row = 0; row < tiles().rows; ++row)
             std::memcpy(&tiles().all[tile][row * 16], static_cast<const char*>(from) + row * step, 64);
     }
     template <int tile>
     static void store(void* to, Index step) {
-        for (int row = 0; row < rows_of(tile); ++row)
+        for (int row = 0; row < tiles().rows; ++row)
             std::memcpy(static_cast<char*>(to) + row * step, &tiles().all[tile][row * 16], 64);
     }
     template <int sum, int left, int right>
     static void multiply() {
-        for (int row = 0; row < rows_of(sum); ++row)
+        for (int row = 0; row < tiles().rows; ++row)
             for (int column = 0; column < 16; ++column) {
                 float total;
                 std::memcpy(&total, &tiles().all[sum][row * 16 + column], sizeof total);
@@ -56,7 +52,6 @@ class ByHand {
         thread_local Tiles own;
         return own;
     }
-    static int rows_of(int tile) { return tile == right_tile ? deep : tiles().rows; }
     static float upper(std::uint32_t bits) {
         bits &= 0xffff0000u;
         float number;
