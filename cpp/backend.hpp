@@ -22,6 +22,8 @@ constexpr int small_tile = 4, large_tile = 6;
 template <class S>
 using PointWeight = std::conditional_t<std::is_same_v<S, Bf16>, F16, Sum<S>>;
 
+constexpr Index nowhere = INT64_MIN;  // instead of a place in an array
+
 constexpr Index longest_sum = 1024;  // products added up one by one: rounding errors grow with it
 
 // How many elements of each of so many taps are therefore added up at a time; of pairs, if they are many, whole tiles.
@@ -34,7 +36,7 @@ constexpr Index at_once(Index taps) {
 
 // Neighbouring lanes of a panel and the inputs that belong there.
 struct Piece {
-    static constexpr Index nothing = INT64_MIN;  // instead of a source: zeros
+    static constexpr Index nothing = nowhere;  // instead of a source: zeros
 
     Index lane, count;
     Index source;  // elements from the first channel's origin to the first lane's input
@@ -155,12 +157,13 @@ struct Kernels {
     // and `channel_step` are the array's.
     void (*gather)(E* panel, Index panel_step, const S* x, Index channel_step, Index step, Index channels,
                    const Piece* pieces, Index count);
-    // to[pixel*elements + element] from x[pixel*step + channel*channel_step]: the channels of neighbouring pixels.
-    void (*bring)(E* to, const S* x, Index channel_step, Index step, Index channels, Index pixels);
+    // to[pixel*elements + element] from x[pixel*step + channel*channel_step]: the channels of neighbouring pixels, and zeros
+    // behind them.
+    void (*bring)(E* to, Index elements, const S* x, Index channel_step, Index step, Index channels, Index pixels);
     // y[j] = x[j], rounded.
     void (*put)(S* y, const T* x, Index count);
-    // y[row][j] = x[row*step + j], rounded.
-    void (*put_rows)(S* const* y, const T* x, Index step, Index rows, Index count);
+    // y[at[row] + j] = x[row*step + j], rounded, of rows that have a place.
+    void (*put_rows)(S* y, const Index* at, const T* x, Index step, Index rows, Index count);
     // y[channel*channel_step + strip.y + j*step] = c[(channel*phases + j % phases)*width + strip.lane + j / phases];
     // reads up to a vector beyond.
     void (*weave)(S* y, Index channel_step, Index step, const T* c, Index width, Index phases, Index channels,

@@ -16,9 +16,9 @@ std::vector<Index> steps_of(const Walk& walk) {
     std::vector<Index> steps{walk.x_strides[0]};
     steps.insert(steps.end(), walk.x_strides.begin() + 2, walk.x_strides.end());
     if (!walk.brings) return steps;
-    Index step = 1;
-    for (std::size_t a = dims; a-- > 0; step *= walk.in_size[a]) steps[a + 1] = step;
-    steps[0] = step;
+    Index step = walk.images_first ? walk.images : 1;
+    for (std::size_t a = dims; a-- > 0; step *= walk.grid[a]) steps[a + 1] = step;
+    steps[0] = walk.images_first ? 1 : step;
     return steps;
 }
 
@@ -27,8 +27,9 @@ Reach reach_of(const Tap& tap, const Walk& walk, const std::vector<Index>& steps
                const std::vector<Index>& cell) {
     Reach reach{image * steps[0], 0, INT64_MAX};
     for (std::size_t a = 0; a < cell.size(); ++a) {
-        const Index i = cell[a] - tap.offset[a];
+        const Index i = cell[a] - tap.offset[a] + walk.before[a];
         reach.from += i * steps[a + 1];
+        if (walk.padded) continue;
         if (a + 1 == cell.size() && !walk.images_first)
             reach.low = -i, reach.high = walk.in_size[a] - i;
         else if (i < 0 || i >= walk.in_size[a])
@@ -50,6 +51,9 @@ void Places::locate(const Walk& walk, const std::vector<Axis>& axes, const Phase
     o.resize(static_cast<std::size_t>(total));
     const Index step = walk.images_first ? steps[0] : steps[last + 1];
     const Index y_step = walk.images_first ? walk.y_strides[0] : 0, o_step = walk.images_first ? 0 : axes[last].stride;
+    const Index out = walk.out_size[last], out_step = walk.y_strides[last + 2];
+    first.resize(walk.rounds ? static_cast<std::size_t>(total) : 0);
+    partial.clear();
     std::vector<Index> cell(last + 1);
     for (Index number = begin; number < end;) {
         const Index image = walk.images_first ? number % walk.images : number / cells.total;
@@ -64,6 +68,12 @@ void Places::locate(const Walk& walk, const std::vector<Axis>& axes, const Phase
             y[static_cast<std::size_t>(at + k)] = row + k * y_step;
             o[static_cast<std::size_t>(at + k)] =
                 axes[last].stride * cell[last] + group.residue[last] - axes[last].crop_lo + k * o_step;
+        }
+        for (Index k = at; walk.rounds && k < at + run; ++k) {
+            const Index low = o[static_cast<std::size_t>(k)], high = low + group.phases();
+            const bool whole = low >= 0 && high <= out;
+            first[static_cast<std::size_t>(k)] = whole ? y[static_cast<std::size_t>(k)] + low * out_step : nothing;
+            if (!whole && high > 0 && low < out) partial.push_back(k);
         }
         for (Index t = 0; t < count; ++t) {
             const Reach reach = reach_of(taps[static_cast<std::size_t>(t)], walk, steps, image, cell);

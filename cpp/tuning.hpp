@@ -31,6 +31,8 @@ constexpr double copied_row = 4;              // what each row of them costs bes
 
 namespace cells {
 constexpr Index chunk_bytes = 128 * 1024;  // inputs and outputs of a chunk of cells, which stay in the cache
+constexpr Index tile_chunk_bytes = 512 * 1024;  // the same where products take a tenth of the time
+constexpr Index weights_bytes = 768 * 1024;    // of all that they are multiplied with before the next cells
 constexpr Index few_cells = 32;            // of a chunk: for fewer, fetching all weights takes as long as multiplying
 constexpr Index most_cells = 1024;         // of a chunk
 constexpr Index most_places = 32 * 1024;   // inputs of cells, of a task; and of all, if they are remembered

@@ -143,7 +143,7 @@ INLINED void store_some_as(S* to, V<float> value, Index low, Index high) {
 // Two sums of each lane as a word of two numbers, the first one in front.
 template <class S, int... l>
 INLINED Words<VECTOR_BYTES> words_of(V<float> first, V<float> second, std::integer_sequence<int, l...>) {
-#if defined(__AVX512BF16__)
+#if defined(__AVX512BF16__) && !defined(__AMX_BF16__)  // processors with AMX take longer for both at once
     if constexpr (std::is_same_v<S, Bf16>) {
         const auto both = reinterpret_cast<Vec<std::uint16_t>::type>(_mm512_cvtne2ps_pbh(second, first));
         constexpr int lanes = Vec<float>::lanes;
@@ -205,8 +205,9 @@ void put(S* y, const Sum<S>* x, Index count) {
 
 // Some rows of as many sums each, `step` apart.
 template <class S>
-void put_rows(S* const* y, const Sum<S>* x, Index step, Index rows, Index count) {
-    for (Index row = 0; row < rows; ++row) put(y[row], x + row * step, count);
+void put_rows(S* y, const Index* at, const Sum<S>* x, Index step, Index rows, Index count) {
+    for (Index row = 0; row < rows; ++row)
+        if (at[row] != tconv::nowhere) put(y + at[row], x + row * step, count);
 }
 
 // --- elements of panels and packed weights ---

@@ -123,21 +123,28 @@ void gather(E* panel, Index panel_step, const S* x, Index channel_step, Index st
 }
 
 template <class S, class E>
-void bring(E* to, const S* x, Index channel_step, Index step, Index channels, Index pixels) {
+void bring(E* to, Index elements, const S* x, Index channel_step, Index step, Index channels, Index pixels) {
     constexpr Index lanes = Vec<Sum<S>>::lanes, several = tconv::channels_of<E>, at_once = 16;
-    const Index elements = (channels + several - 1) / several;
+    const Index filled = (channels + several - 1) / several;
     if (channel_step == 1) {
         for (Index pixel = 0; pixel < pixels; ++pixel, to += elements, x += step) {
             Index channel = 0;
-            if constexpr (several == 1)
+            if constexpr (several == 1) {
                 for (; channel + lanes <= channels; channel += lanes) store(to + channel, load_as<E>(x + channel));
+            } else {
+                channel = channels / several * several;
+                std::memcpy(to, x, static_cast<std::size_t>(channel) * sizeof(S));
+            }
             for (; channel < channels; channel += several)
                 to[channel / several] = element_at<E>(x + channel, 1, channels - channel);
+            std::memset(to + filled, 0, static_cast<std::size_t>(elements - filled) * sizeof(E));
         }
         return;
     }
-    for (Index begin = 0; begin < elements; begin += at_once) {  // so many at a time stay in the cache
-        const Index end = begin + at_once < elements ? begin + at_once : elements;
+    for (Index pixel = 0; pixel < pixels && filled < elements; ++pixel)
+        std::memset(to + pixel * elements + filled, 0, static_cast<std::size_t>(elements - filled) * sizeof(E));
+    for (Index begin = 0; begin < filled; begin += at_once) {  // so many at a time stay in the cache
+        const Index end = begin + at_once < filled ? begin + at_once : filled;
         for (Index pixel = 0; pixel < pixels; ++pixel)
             for (Index element = begin; element < end; ++element) {
                 const Index channel = element * several;

@@ -4,7 +4,6 @@
 #pragma once
 #include <algorithm>
 
-#include "../activation.hpp"
 #include "../lazy.hpp"
 #include "../packing.hpp"
 #include "../phases.hpp"
@@ -12,7 +11,8 @@
 #include "../problem.hpp"
 #include "../threads.hpp"
 #include "../tuning.hpp"
-#include "lane_order.hpp"
+#include "brought.hpp"
+#include "swaths.hpp"
 #include "way.hpp"
 
 namespace tconv {
@@ -47,7 +47,7 @@ class CellLanes final : public Program<S> {
                 highest = std::max(highest, places.highest);
             }
             const Index pixels = plan->walk.brings ? std::max<Index>(0, highest - lowest + 1) : 0;
-            bytes = std::max(bytes, located + pixels * depth_ * static_cast<Index>(sizeof(E)));
+            bytes = std::max(bytes, located + pixels * row() * static_cast<Index>(sizeof(E)));
         }
         return bytes + sums_size(*plan) * static_cast<Index>(sizeof(T));
     }
@@ -69,17 +69,6 @@ class CellLanes final : public Program<S> {
     }
 
    private:
-    struct Stretch {  // lanes of a swath whose outputs are neighbours
-        Index lane, count, phase, channel;
-    };
-
-    struct Swath {
-        Index first, count, vectors;  // lanes of the group's outputs of a cell
-        Index weight, bias;           // where they begin, for channel group 0
-        Index phases;                 // of its group
-        std::vector<Stretch> stretches;
-    };
-
     struct Group {
         PhaseGroup phases;
         std::vector<Swath> swaths;
@@ -100,27 +89,35 @@ class CellLanes final : public Program<S> {
         Index g;
     };
 
+    struct Sources {  // of the cells of a part
+        const Places& places;
+        const E* const* x;
+        Index total;  // cells
+        Index depth;  // elements of an input; those of which there are no weights are zeros
+    };
+
     // What is the same for all calls with arrays of one shape.
     struct Plan {
         Plan(const CellLanes& lanes, const View<const S>& x, const View<S>& y, int threads)
-            : walk(x, y, !lies_as_elements<E>(lanes.layer_, x)), zeros(static_cast<std::size_t>(lanes.depth_)) {
+            : walk(x, y, !lies_as_elements<E>(lanes.layer_, x), !is_own_sum<S>), zeros(static_cast<std::size_t>(lanes.row())) {
+            for (const Group& group : lanes.groups_)
+                cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
+            if (lanes.kernels_.deep > 1) lanes.space_evenly(walk, cells);
             const Index outputs = lanes.layer_.out_channels * lanes.layer_.axes.back().stride;
             const Index per_cell = lanes.depth_ * static_cast<Index>(sizeof(E)) + outputs * static_cast<Index>(sizeof(S));
             const Index rows = lanes.kernels_.rows;
             // The phases of a cell are neighbours in rows of pixels: there one task does them all, or threads would
-            // write to the same cache lines.
-            const bool together = y.strides[1] != 1;
+            // write to the same cache lines. And they may share inputs that are brought.
+            const bool together = y.strides[1] != 1 || walk.padded;
             Index taps = 1, most = 1;
             for (const Group& group : lanes.groups_) taps = std::max(taps, static_cast<Index>(group.phases.taps.front().size()));
             const Index located = taps * (together ? static_cast<Index>(lanes.groups_.size()) : 1);  // of a cell, by a task
             using namespace tuning::cells;
-            const Index bytes = chunk_bytes / per_cell < few_cells ? 4 * chunk_bytes : chunk_bytes;
+            const Index least = lanes.kernels_.deep > 1 ? tile_chunk_bytes : chunk_bytes;
+            const Index bytes = least / per_cell < few_cells ? 4 * least : least;
             const Index cells_at_once = std::min({bytes / per_cell, most_places / located, most_cells});
             const Index step = std::max<Index>(1, cells_at_once / rows) * rows;
-            for (const Group& group : lanes.groups_) {
-                cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
-                most = std::max(most, cells.back().total * x.shape[0]);
-            }
+            for (const Cells& own : cells) most = std::max(most, own.total * x.shape[0]);
             const Index units = lanes.layer_.groups * ceil_div(most, step) *
                                 (together ? 1 : static_cast<Index>(lanes.groups_.size()));
             const Index wanted = std::max<Index>(1, ceil_div(threads > 1 ? 4 * threads : 1, units));
@@ -164,6 +161,27 @@ class CellLanes final : public Program<S> {
         auto places = std::make_unique<std::vector<Places>>(plan.parts.size());
         for (std::size_t part = 0; part < plan.parts.size(); ++part) locate((*places)[part], plan, plan.parts[part]);
         return places;
+    }
+
+    // Elements of a pixel that is brought.
+    Index row() const { return ceil_div(depth_, kernels_.deep) * kernels_.deep; }
+
+    // Cells whose inputs are as far apart as they are themselves are a tile where they lie: those of as many images as a tile
+    // has rows, or of images with zeros around and cells that no one wants at the ends of rows.
+    void space_evenly(Walk& walk, std::vector<Cells>& cells) const {
+        if (walk.images_first && walk.images >= kernels_.rows) return;
+        std::vector<PhaseGroup> groups;
+        for (const Group& group : groups_) groups.push_back(group.phases);
+        Walk padded = walk;
+        if (!pad(padded, groups, cells) || (padded.grid == walk.in_size && depth_ == row())) return;
+        walk = padded;
+        walk.brings = true;
+        walk.images_first = false;
+        for (Cells& own : cells) {
+            if (own.total == 0) continue;
+            own.total = own.total / own.count.back() * walk.grid.back();
+            own.count.back() = walk.grid.back();
+        }
     }
 
     Index phase_of(const Group& group, Index lane) const {
@@ -224,7 +242,8 @@ class CellLanes final : public Program<S> {
             lowest = std::min(lowest, places_of(part).lowest);
             highest = std::max(highest, places_of(part).highest);
         }
-        const E* brought = plan.walk.brings ? bring(plan.walk, call.in, lowest, highest) : nullptr;
+        const E* together = !plan.walk.brings ? nullptr
+                            : brought(plan.walk, kernels_, call.in, layer_.in_channels, row(), lowest, highest);
         for (std::size_t number = begin; number < end; ++number) {
             const Part& part = plan.parts[number];
             const Places& places = places_of(number);
@@ -234,32 +253,16 @@ class CellLanes final : public Program<S> {
                 if (at == Places::nothing)
                     inputs[k] = plan.zeros.data();
                 else
-                    inputs[k] = plan.walk.brings ? brought + (at - lowest) * depth_ : reinterpret_cast<const E*>(call.in + at);
+                    inputs[k] = together ? together + (at - lowest) * row() : reinterpret_cast<const E*>(call.in + at);
             }
             const Group& group = groups_[part.group];
-            for (Index p = part.first_swath; p < part.last_swath; ++p)
-                compute_swath(call, group.swaths[static_cast<std::size_t>(p)], places, inputs.data(), part.end - part.begin);
+            const Sources sources{places, inputs.data(), part.end - part.begin, plan.walk.brings ? row() : depth_};
+            if (all_at_once())
+                compute_tiles(call, group.swaths, part.first_swath, part.last_swath, sources);
+            else
+                for (Index p = part.first_swath; p < part.last_swath; ++p)
+                    compute_swath(call, group.swaths[static_cast<std::size_t>(p)], sources);
         }
-    }
-
-    // The channels of the pixels lowest..highest, one pixel after the other.
-    const E* bring(const Walk& walk, const S* image, Index lowest, Index highest) const {
-        thread_local Buffer<E> together;
-        const Index columns = walk.in_size.back(), count = highest - lowest + 1;
-        if (lowest > highest) return nullptr;
-        together.grow(count * depth_);
-        for (Index pixel = lowest; pixel <= highest;) {
-            const S* from = image + pixel % columns * walk.x_strides.back();
-            Index rest = pixel / columns;
-            for (std::size_t a = walk.in_size.size() - 1; a-- > 0; rest /= walk.in_size[a])
-                from += rest % walk.in_size[a] * walk.x_strides[a + 2];
-            from += rest * walk.x_strides[0];
-            const Index run = std::min(columns - pixel % columns, highest - pixel + 1);
-            kernels_.bring(together.data() + (pixel - lowest) * depth_, from, walk.x_strides[1], walk.x_strides.back(),
-                           layer_.in_channels, run);
-            pixel += run;
-        }
-        return together.data();
     }
 
     // Sums of a swath, for all cells of a part, or of a tile: those of half precision wait there until they are rounded.
@@ -276,34 +279,74 @@ class CellLanes final : public Program<S> {
     // Registers of two dimensions need so few weights at a time that those of all channels stay in the cache.
     bool all_at_once() const { return kernels_.deep > 1; }
 
-    void compute_swath(const Call& call, const Swath& swath, const Places& places, const E* const* x, Index total) const {
+    const E* weight_of(const Call& call, const Swath& swath) const {
+        return call.packed.template weight<E>() + call.g * order_.weights + swath.weight;
+    }
+    const T* bias_of(const Call& call, const Swath& swath) const {
+        return call.packed.template bias<T>() + call.g * static_cast<Index>(order_.biases.size()) + swath.bias;
+    }
+    SwathOutputs<S, E> outputs_of(const Call& call, const Swath& swath) const {
+        return {kernels_, call.layer, swath, lane_order_, call.y, call.out};
+    }
+
+    // Tile by tile, each with as many swaths as there is room for their weights: what is written lies together.
+    void compute_tiles(const Call& call, const std::vector<Swath>& swaths, Index first, Index last, const Sources& sources) const {
+        const Places& places = sources.places;
+        const Index at_once = channels_at_once(places), rows_at_once = kernels_.rows;
+        const Index taps = places.used.empty() ? 1 : *std::max_element(places.used.begin(), places.used.end());
+        const Index bytes = taps * sources.depth * kernels_.vectors[rows_at_once - 1] * kernels_.lanes * static_cast<Index>(sizeof(E));
+        const Index together = std::max<Index>(1, tuning::cells::weights_bytes / std::max<Index>(1, bytes));
+        const Index most = kernels_.vectors[rows_at_once - 1] * kernels_.lanes;
+        T* const sums = room_for_sums<T>(rows_at_once * most);
+        T* out[max_rows];
+        for (; first < last; first += together) {
+            const Index* number = places.number.data();
+            const E* const* in = sources.x;
+            for (Index cell = 0, tile = 0; cell < sources.total; cell += rows_at_once, ++tile) {
+                const Index rows = std::min(rows_at_once, sources.total - cell), used = places.used[static_cast<std::size_t>(tile)];
+                for (Index p = first; p < std::min(first + together, last); ++p) {
+                    const Swath& swath = swaths[static_cast<std::size_t>(p)];
+                    const Index width = swath.vectors * kernels_.lanes;
+                    const E* const weight = weight_of(call, swath);
+                    for (Index r = 0; r < rows; ++r) out[r] = sums + r * width;
+                    for (Index from = 0; from < sources.depth; from += at_once)
+                        kernels_.cells[rows - 1][swath.vectors - 1](out, kernels_.lanes, in, number, used, depth_, from,
+                                                                    std::min(from + at_once, sources.depth), weight,
+                                                                    from == 0 ? bias_of(call, swath) : nullptr);
+                    outputs_of(call, swath).put(places, cell, rows, sums, width);
+                }
+                number += used;
+                in += used * rows;
+            }
+        }
+    }
+
+    // All tiles, one swath. Long sums go over all of them in parts, so that the weights of a part stay in the cache; but
+    // those of a tile whose outputs are no neighbours are put in place at once.
+    void compute_swath(const Call& call, const Swath& swath, const Sources& sources) const {
         alignas(64) T scratch[max_rows * max_vectors * 16];
-        const Index width = swath.vectors * kernels_.lanes;
-        const Index tail = is_own_sum<S> ? swath.count - (swath.vectors - 1) * kernels_.lanes : kernels_.lanes;
-        const E* weight = call.packed.template weight<E>() + call.g * order_.weights + swath.weight;
-        const T* bias = call.packed.template bias<T>() + call.g * static_cast<Index>(order_.biases.size()) + swath.bias;
+        const Places& places = sources.places;
+        const Index width = swath.vectors * kernels_.lanes, tail = swath.count - (swath.vectors - 1) * kernels_.lanes;
+        const E* const weight = weight_of(call, swath);
         const bool activates = call.layer.activation != Activation::none;
-        const Direct direct = direct_of(swath, call.y);
-        const Index at_once = channels_at_once(places), pass = all_at_once() ? depth_ : at_once;
-        const bool waits = pass < depth_;
+        const SwathOutputs<S, E> outputs = outputs_of(call, swath);
+        const Index at_once = channels_at_once(places), total = sources.total;
+        const bool waits = at_once < depth_;
         T* const sums = is_own_sum<S> ? nullptr : room_for_sums<T>((waits ? total : kernels_.rows) * width);
         T* out[max_rows];
-        // Long sums go over all tiles in parts, so that the weights of a part stay in the cache; but those of a tile whose
-        // outputs are no neighbours are put in place at once.
-        for (Index begin = 0; begin < depth_; begin += pass) {
-            const Index end = std::min(begin + pass, depth_);
+        for (Index begin = 0; begin < depth_; begin += at_once) {
+            const Index end = std::min(begin + at_once, depth_);
             const Index* number = places.number.data();
-            const E* const* in = x;
+            const E* const* in = sources.x;
             for (Index cell = 0, tile = 0; cell < total; cell += kernels_.rows, ++tile) {
                 const Index rows = std::min(kernels_.rows, total - cell), used = places.used[static_cast<std::size_t>(tile)];
                 bool all_direct = true;
                 for (Index r = 0; r < rows; ++r) {
                     const auto c = static_cast<std::size_t>(cell + r);
-                    const Index o = places.o[c];
                     if constexpr (is_own_sum<S>) {
-                        const bool one = direct.possible && o + direct.lowest >= 0 && o + direct.highest < call.y.shape.back();
-                        out[r] = one ? call.out + places.y[c] + direct.at(o, call.y) : scratch + r * width;
-                        all_direct = all_direct && one;
+                        T* const direct = outputs.in_place(places.y[c], places.o[c]);
+                        out[r] = direct ? direct : scratch + r * width;
+                        all_direct = all_direct && direct;
                     } else {
                         out[r] = sums + (waits ? cell + r : r) * width;
                     }
@@ -312,16 +355,17 @@ class CellLanes final : public Program<S> {
                 for (Index from = begin; from < until; from += at_once)
                     kernels_.cells[rows - 1][swath.vectors - 1](out, tail, in, number, used, depth_, from,
                                                                 std::min(from + at_once, until), weight,
-                                                                from == 0 ? bias : nullptr);
+                                                                from == 0 ? bias_of(call, swath) : nullptr);
                 number += used;
                 in += used * rows;
-                if (all_direct ? end < depth_ || (is_own_sum<S> && !activates) : begin > 0) continue;
-                if (!is_own_sum<S> && !activates && put_together(call, direct, places, cell, rows, out[0], swath)) continue;
-                for (Index r = 0; r < rows; ++r) {
-                    const auto c = static_cast<std::size_t>(cell + r);
-                    if (activates) activate(kernels_, call.layer, out[r], swath.count, 1);
-                    if (!is_own_sum<S> || out[r] == scratch + r * width)
-                        put(call, out[r], swath, direct, call.out + places.y[c], places.o[c]);
+                if (all_direct ? end < depth_ : begin > 0) continue;
+                if constexpr (!is_own_sum<S>) {
+                    outputs.put(places, cell, rows, out[0], width);
+                } else if (!all_direct || activates) {
+                    for (Index r = 0; r < rows; ++r) {
+                        if (activates) activate(kernels_, call.layer, out[r], swath.count, 1);
+                        if (out[r] == scratch + r * width) outputs.put_one(places, cell + r, out[r]);
+                    }
                 }
             }
         }
@@ -331,65 +375,6 @@ class CellLanes final : public Program<S> {
     Index channels_at_once(const Places& places) const {
         const Index most = places.used.empty() ? 1 : *std::max_element(places.used.begin(), places.used.end());
         return std::max(at_once<E>(most), kernels_.deep);
-    }
-
-    // Where the lanes of a swath go if all of them are neighbours in memory.
-    struct Direct {
-        bool possible;
-        Index lowest, highest;  // phases
-        Index channel, phase;   // of the first lane
-
-        Index at(Index o, const View<S>& y) const { return channel * y.strides[1] + (o + phase) * y.strides.back(); }
-    };
-
-    Direct direct_of(const Swath& swath, const View<S>& y) const {
-        const Stretch &first = swath.stretches.front(), &last = swath.stretches.back();
-        Index highest = last.phase;
-        if (lane_order_ == LaneOrder::channel_then_phase)
-            for (const Stretch& stretch : swath.stretches) highest = std::max(highest, stretch.phase + stretch.count - 1);
-        return {neighbours(swath, y), std::min(first.phase, last.phase), highest, first.channel, first.phase};
-    }
-
-    // Whether all lanes of the swath are neighbours in memory.
-    bool neighbours(const Swath& swath, const View<S>& y) const {
-        const Index channel_step = y.strides[1], step = y.strides.back();
-        const bool one = swath.stretches.size() == 1;
-        if (lane_order_ == LaneOrder::phase_then_channel) return channel_step == 1 && (one || step == layer_.out_channels);
-        return step == 1 && (one || channel_step == swath.phases);
-    }
-
-    // The sums of a tile's cells at once, if all of their lanes are neighbours in memory.
-    bool put_together(const Call& call, const Direct& direct, const Places& places, Index cell, Index rows, const T* sums,
-                      const Swath& swath) const {
-        S* to[max_rows] = {};
-        bool all = direct.possible;
-        for (Index r = 0; r < rows && all; ++r) {
-            const auto c = static_cast<std::size_t>(cell + r);
-            const Index o = places.o[c];
-            all = o + direct.lowest >= 0 && o + direct.highest < call.y.shape.back();
-            to[r] = call.out + places.y[c] + direct.at(o, call.y);
-        }
-        if (all) kernels_.put_rows(to, sums, swath.vectors * kernels_.lanes, rows, swath.count);
-        return all;
-    }
-
-    void put(const Call& call, const T* sums, const Swath& swath, const Direct& direct, S* row, Index o) const {
-        const Index out = call.y.shape.back(), channel_step = call.y.strides[1], step = call.y.strides.back();
-        if (direct.possible && o + direct.lowest >= 0 && o + direct.highest < out)
-            return kernels_.put(row + direct.at(o, call.y), sums, swath.count);
-        const bool by_phase = lane_order_ == LaneOrder::channel_then_phase;
-        for (const Stretch& stretch : swath.stretches) {
-            const Index at = o + stretch.phase;
-            // A stretch of phases is clipped to the window; a stretch of channels lies in it or not.
-            const Index low = by_phase ? std::max<Index>(0, -at) : (at < 0 ? stretch.count : 0);
-            const Index high = by_phase ? std::min(stretch.count, out - at) : (at >= out ? 0 : stretch.count);
-            if (low >= high) continue;
-            const Index walk = by_phase ? step : channel_step;
-            S* to = row + stretch.channel * channel_step + at * step + low * walk;
-            const T* from = sums + stretch.lane + low;
-            if (walk == 1) kernels_.put(to, from, high - low);
-            for (Index j = 0; j < high - low && walk != 1; ++j) to[j * walk] = narrowed<S>(from[j]);
-        }
     }
 
     const Form layer_;

@@ -161,7 +161,7 @@ class Col2im final : public Program<S> {
                 from += rest % x.shape[a] * x.strides[a];
                 rest /= x.shape[a];
             }
-            kernels_.bring(to, from, x.strides[1], x.strides.back(), x.shape[1], last);
+            kernels_.bring(to, x.shape[1], from, x.strides[1], x.strides.back(), x.shape[1], last);
         }
         return together.data();
     }

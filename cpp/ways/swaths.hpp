@@ -1,0 +1,103 @@
+// Swaths of the way of the cells: lanes of a cell's outputs that are computed at a time, and how their sums are put in place.
+#pragma once
+#include <algorithm>
+#include <vector>
+
+#include "../activation.hpp"
+#include "../places.hpp"
+#include "../problem.hpp"
+#include "lane_order.hpp"
+
+namespace tconv {
+
+struct Stretch {  // lanes of a swath whose outputs are neighbours
+    Index lane, count, phase, channel;
+};
+
+struct Swath {
+    Index first, count, vectors;  // lanes of the group's outputs of a cell
+    Index weight, bias;           // where they begin, for channel group 0
+    Index phases;                 // of its group
+    std::vector<Stretch> stretches;
+};
+
+// Where the sums of a swath go, in the outputs of a call.
+template <class S, class E>
+class SwathOutputs {
+    using T = Sum<S>;
+
+   public:
+    SwathOutputs(const Kernels<S, E>& kernels, const Constants<T>& layer, const Swath& swath, LaneOrder order, const View<S>& y,
+                 S* out)
+        : kernels_(kernels), layer_(layer), swath_(swath), order_(order), size_(y.shape.back()), channel_step_(y.strides[1]),
+          step_(y.strides.back()), out_(out) {
+        const Stretch &first = swath.stretches.front(), &last = swath.stretches.back();
+        together_ = neighbours();
+        lowest_ = std::min(first.phase, last.phase);
+        highest_ = last.phase;
+        if (order == LaneOrder::channel_then_phase)
+            for (const Stretch& stretch : swath.stretches) highest_ = std::max(highest_, stretch.phase + stretch.count - 1);
+    }
+
+    // Where the sums of a cell are the outputs themselves: null if they are no neighbours, or some lie outside. `y` is where
+    // its row begins, `o` the index there of its first phase.
+    S* in_place(Index y, Index o) const { return lies_inside(o) ? out_ + y + at(o) : nullptr; }
+
+    // The sums of some rows of a tile of cells, `width` apart.
+    void put(const Places& places, Index cell, Index rows, T* sums, Index width) const {
+        if (layer_.activation != Activation::none) activate(kernels_, layer_, sums, rows * width, 1);
+        if (!together_) {
+            for (Index r = 0; r < rows; ++r) put_one(places, cell + r, sums + r * width);
+            return;
+        }
+        kernels_.put_rows(out_ + at(0), places.first.data() + cell, sums, width, rows, swath_.count);
+        auto partial = std::lower_bound(places.partial.begin(), places.partial.end(), cell);
+        for (; partial != places.partial.end() && *partial < cell + rows; ++partial)
+            put_one(places, *partial, sums + (*partial - cell) * width);
+    }
+
+    void put_one(const Places& places, Index cell, const T* sums) const {
+        const Index o = places.o[static_cast<std::size_t>(cell)];
+        S* const row = out_ + places.y[static_cast<std::size_t>(cell)];
+        if (lies_inside(o)) return kernels_.put(row + at(o), sums, swath_.count);
+        const bool by_phase = order_ == LaneOrder::channel_then_phase;
+        for (const Stretch& stretch : swath_.stretches) {
+            const Index first = o + stretch.phase;
+            // A stretch of phases is clipped to the window; a stretch of channels lies in it or not.
+            const Index low = by_phase ? std::max<Index>(0, -first) : (first < 0 ? stretch.count : 0);
+            const Index high = by_phase ? std::min(stretch.count, size_ - first) : (first >= size_ ? 0 : stretch.count);
+            if (low >= high) continue;
+            const Index walk = by_phase ? step_ : channel_step_;
+            S* to = row + stretch.channel * channel_step_ + first * step_ + low * walk;
+            const T* from = sums + stretch.lane + low;
+            if (walk == 1) kernels_.put(to, from, high - low);
+            for (Index j = 0; j < high - low && walk != 1; ++j) to[j * walk] = narrowed<S>(from[j]);
+        }
+    }
+
+   private:
+    // Whether all lanes are neighbours in memory.
+    bool neighbours() const {
+        const bool one = swath_.stretches.size() == 1;
+        if (order_ == LaneOrder::phase_then_channel)
+            return channel_step_ == 1 && (one || step_ == layer_.out_channels);
+        return step_ == 1 && (one || channel_step_ == swath_.phases);
+    }
+
+    bool lies_inside(Index o) const { return together_ && o + lowest_ >= 0 && o + highest_ < size_; }
+    Index at(Index o) const {
+        const Stretch& first = swath_.stretches.front();
+        return first.channel * channel_step_ + (o + first.phase) * step_;
+    }
+
+    const Kernels<S, E>& kernels_;
+    const Constants<T>& layer_;
+    const Swath& swath_;
+    LaneOrder order_;
+    Index size_, channel_step_, step_;
+    S* out_;
+    bool together_;
+    Index lowest_, highest_;  // phases
+};
+
+}  // namespace tconv
