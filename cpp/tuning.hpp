@@ -35,9 +35,11 @@ constexpr Index tile_chunk_bytes = 512 * 1024;  // the same where products take 
 constexpr Index weights_bytes = 768 * 1024;    // of all that they are multiplied with before the next cells
 constexpr Index few_cells = 32;            // of a chunk: for fewer, fetching all weights takes as long as multiplying
 constexpr Index most_cells = 1024;         // of a chunk
-constexpr Index most_places = 32 * 1024;   // inputs of cells, of a task; and of all, if they are remembered
+constexpr Index most_places = 32 * 1024;   // inputs of cells, of a task
+constexpr Index most_remembered = 64 * 1024;  // of all tasks
 constexpr Index small_image = 256;         // pixels: cells of a tile are then taken from many images
 constexpr Index many_images = 8;
+constexpr Index short_row = 64;            // cells, where products are computed in tiles of 32
 }  // namespace cells
 
 namespace col2im {

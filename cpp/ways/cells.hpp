@@ -23,7 +23,8 @@ class CellLanes final : public Program<S> {
 
    public:
     CellLanes(const Form& layer, const Kernels<S, E>& kernels, Grouping grouping, LaneOrder order)
-        : layer_(layer), kernels_(kernels), lane_order_(order), depth_(ceil_div(layer.in_channels, channels_of<E>)) {
+        : layer_(layer), kernels_(kernels), lane_order_(order), depth_(ceil_div(layer.in_channels, channels_of<E>)),
+          row_(ceil_div(depth_, kernels.deep) * kernels.deep) {
         for (PhaseGroup& phases : group_phases(layer.axes, grouping)) {
             groups_.push_back({std::move(phases), {}});
             lay_out(groups_.back());
@@ -47,7 +48,7 @@ class CellLanes final : public Program<S> {
                 highest = std::max(highest, places.highest);
             }
             const Index pixels = plan->walk.brings ? std::max<Index>(0, highest - lowest + 1) : 0;
-            bytes = std::max(bytes, located + pixels * row() * static_cast<Index>(sizeof(E)));
+            bytes = std::max(bytes, located + pixels * row_ * static_cast<Index>(sizeof(E)));
         }
         return bytes + sums_size(*plan) * static_cast<Index>(sizeof(T));
     }
@@ -99,7 +100,7 @@ class CellLanes final : public Program<S> {
     // What is the same for all calls with arrays of one shape.
     struct Plan {
         Plan(const CellLanes& lanes, const View<const S>& x, const View<S>& y, int threads)
-            : walk(x, y, !lies_as_elements<E>(lanes.layer_, x), !is_own_sum<S>), zeros(static_cast<std::size_t>(lanes.row())) {
+            : walk(x, y, !lies_as_elements<E>(lanes.layer_, x), !is_own_sum<S>), zeros(static_cast<std::size_t>(lanes.row_)) {
             for (const Group& group : lanes.groups_)
                 cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
             if (lanes.kernels_.deep > 1) lanes.space_evenly(walk, cells);
@@ -134,7 +135,9 @@ class CellLanes final : public Program<S> {
                     }
                 }
             first_part.push_back(parts.size());
-            remembers = static_cast<double>(most) * static_cast<double>(taps) * static_cast<double>(parts.size()) <= most_places;
+            double located_in_all = 0;
+            for (const Part& own : parts) located_in_all += static_cast<double>(own.end - own.begin) * static_cast<double>(taps);
+            remembers = located_in_all <= most_remembered;
         }
 
         Walk walk;
@@ -163,17 +166,16 @@ class CellLanes final : public Program<S> {
         return places;
     }
 
-    // Elements of a pixel that is brought.
-    Index row() const { return ceil_div(depth_, kernels_.deep) * kernels_.deep; }
-
-    // Cells whose inputs are as far apart as they are themselves are a tile where they lie: those of as many images as a tile
-    // has rows, or of images with zeros around and cells that no one wants at the ends of rows.
+    // Cells whose inputs are as far apart as they are themselves are a tile where they lie. Where rows are short, many tiles
+    // reach beyond one: then images have zeros around, and rows some cells behind that no one wants.
     void space_evenly(Walk& walk, std::vector<Cells>& cells) const {
+        const auto is_long = [&](const Cells& own) { return own.count.back() >= tuning::cells::short_row; };
+        if (std::any_of(cells.begin(), cells.end(), is_long)) return;
         if (walk.images_first && walk.images >= kernels_.rows) return;
         std::vector<PhaseGroup> groups;
         for (const Group& group : groups_) groups.push_back(group.phases);
         Walk padded = walk;
-        if (!pad(padded, groups, cells) || (padded.grid == walk.in_size && depth_ == row())) return;
+        if (!pad(padded, groups, cells) || (padded.grid == walk.in_size && depth_ == row_)) return;
         walk = padded;
         walk.brings = true;
         walk.images_first = false;
@@ -243,7 +245,7 @@ class CellLanes final : public Program<S> {
             highest = std::max(highest, places_of(part).highest);
         }
         const E* together = !plan.walk.brings ? nullptr
-                            : brought(plan.walk, kernels_, call.in, layer_.in_channels, row(), lowest, highest);
+                            : brought(plan.walk, kernels_, call.in, layer_.in_channels, row_, lowest, highest);
         for (std::size_t number = begin; number < end; ++number) {
             const Part& part = plan.parts[number];
             const Places& places = places_of(number);
@@ -253,10 +255,10 @@ class CellLanes final : public Program<S> {
                 if (at == Places::nothing)
                     inputs[k] = plan.zeros.data();
                 else
-                    inputs[k] = together ? together + (at - lowest) * row() : reinterpret_cast<const E*>(call.in + at);
+                    inputs[k] = together ? together + (at - lowest) * row_ : reinterpret_cast<const E*>(call.in + at);
             }
             const Group& group = groups_[part.group];
-            const Sources sources{places, inputs.data(), part.end - part.begin, plan.walk.brings ? row() : depth_};
+            const Sources sources{places, inputs.data(), part.end - part.begin, plan.walk.brings ? row_ : depth_};
             if (all_at_once())
                 compute_tiles(call, group.swaths, part.first_swath, part.last_swath, sources);
             else
@@ -381,6 +383,7 @@ class CellLanes final : public Program<S> {
     const Kernels<S, E>& kernels_;
     const LaneOrder lane_order_;
     const Index depth_;  // elements that hold the channels of a group
+    const Index row_;    // of a pixel that is brought: `deep` ones lie together
     std::vector<Group> groups_;
     PackOrder order_;
     Recent<Plan> plans_;
