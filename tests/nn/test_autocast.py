@@ -15,7 +15,6 @@ from torch.nn.utils.parametrizations import weight_norm
 import tconv.nn
 from tconv.nn import accelerate, fold, functional, packing, private
 from tconv.nn.engine import Call, route
-from tconv.nn.engines import cpu
 from tconv.nn.engines.cpu import ENGINE
 from tconv.nn.operator import OPERATOR
 
@@ -71,19 +70,13 @@ def test_float64_stays_and_its_mixtures_are_pytorchs() -> None:
             functional.conv_transpose2d(x, w.float())
 
 
-def test_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_routes() -> None:
     call = Call(torch.ones(1, 4, 5, 5), torch.ones(4, 3, 2, 2), None, SETTINGS)
     needing = call._replace(weight=torch.ones(4, 3, 2, 2, requires_grad=True))
     with autocast():
         assert route(call) == (ENGINE, "", False, BF16)
         reason = "gradients are needed under autocast; torch.no_grad() asks for none"
         assert route(needing) == (None, reason, True, None)
-        monkeypatch.setattr(cpu, "AMX", True)
-        reason = (
-            "autocast makes the input one that has dtype torch.bfloat16, for which PyTorch uses this processor's AMX; "
-            "the engine's was never timed"
-        )
-        assert route(call) == (None, reason, False, None)
 
 
 def test_training_under_autocast_is_pytorchs() -> None:

@@ -12,7 +12,6 @@ from tconv.errors import TconvError
 from tconv.geometry import Geometry
 from tconv.nn import ConvTranspose1d, StrictError, engine
 from tconv.nn.engine import Call, RefusedError, circumstance, engine_for, refusal, route, strict
-from tconv.nn.engines import cpu
 from tconv.nn.engines.cpu import ENGINE
 from tconv.nn.engines.triton import engine as gpu
 
@@ -55,14 +54,9 @@ REASONS: dict[str, tuple[Any, str]] = {
 }
 
 
-def test_where_pytorch_has_amx_half_precision_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = torch.ones(1, 4, 5, 5, dtype=torch.bfloat16)
-    monkeypatch.setattr(cpu, "AMX", False)
-    assert route(call(x, torch.ones(4, 3, 2, 2, dtype=torch.bfloat16))).engine is ENGINE
-    monkeypatch.setattr(cpu, "AMX", True)
-    says = "has dtype torch.bfloat16, for which PyTorch uses this processor's AMX; the engine's was never timed"
-    assert route(call(x, torch.ones(4, 3, 2, 2, dtype=torch.bfloat16))) == (None, f"the input {says}", False, None)
-    assert refusal(input=x.float()) is None
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_taken(dtype: torch.dtype) -> None:
+    assert route(call(torch.ones(1, 4, 5, 5, dtype=dtype), torch.ones(4, 3, 2, 2, dtype=dtype))).engine is ENGINE
 
 
 @pytest.mark.parametrize("name", REASONS)

@@ -15,7 +15,7 @@ from torch import Tensor, get_num_threads
 from tconv.errors import TconvError
 from tconv.geometry import Geometry
 from tconv.layer import Layer, prepare_lent
-from tconv.native import _core, active, backends, cpu_features
+from tconv.native import _core, active, backends
 from tconv.nn import private
 from tconv.nn.comparison import wall_clock
 from tconv.nn.engine import Call, RefusedError, Source, negated
@@ -30,9 +30,6 @@ NORMS = {
 }
 HALVES = (torch.bfloat16, torch.float16)
 DTYPES = (torch.float32, torch.float64, *HALVES)
-
-# Products of matrices of half precision in hardware, which PyTorch uses; the core's use of it was never timed.
-AMX = "amx-bf16" in cpu_features()
 
 # Multiplications below which a call that needs gradients is PyTorch's, whose graph node is faster than one in Python.
 SMALL = 2**25
@@ -121,8 +118,6 @@ class Cpu:
         if dtype not in DTYPES:
             *others, last = DTYPES
             return f"has dtype {dtype}; the engine takes {', '.join(map(str, others))} and {last}"
-        if AMX and dtype in HALVES:
-            return f"has dtype {dtype}, for which PyTorch uses this processor's AMX; the engine's was never timed"
         return negated(tensor)
 
     def prepare(
