@@ -3,8 +3,9 @@
     python bench/halves.py                                all published layers; writes bench/results/halves-CPU-DATE.md
     python bench/halves.py --only U-Net --rounds 3 --threads 1 -o out/halves.md
 
-All contenders sit in one process and take turns, with pauses in which the threads of the last one fall asleep; times
-are medians over the rounds. OpenVINO computes in bfloat16 alone, from such inputs to such outputs. The floor is the
+All contenders sit in one process and take turns, with pauses in which the threads of the last one fall asleep. A time is
+the median of the calls of a turn, of each contender's and the floor's fastest turn: where a core is shared with somebody
+else, products in tiles (AMX) take up to four times as long for seconds, and whom that meets is chance. OpenVINO computes in bfloat16 alone, from such inputs to such outputs. The floor is the
 larger of the useful products at the rate of the fastest product of matrices in that dtype, and input, weight and output
 at the rate of the fastest copy, both measured in the same turns.
 """
@@ -103,7 +104,7 @@ def race(case: Case, dtype: torch.dtype, rounds: int, floor: Floor) -> dict[str,
         sleep(PAUSE)
         rate = floor.turn()
         times["floor"].append(max(case.flop / rate["gemm"], case.bytes / 2 / rate["copy"]))
-    return {name: median(seconds) for name, seconds in times.items()}
+    return {name: min(seconds) for name, seconds in times.items()}
 
 
 def ratios(seconds: dict[str, float]) -> dict[str, float]:
@@ -143,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=(), help="parts of the names of layers")
     parser.add_argument("--dtypes", nargs="*", default=("bfloat16", "float16"))
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()

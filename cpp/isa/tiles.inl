@@ -20,9 +20,10 @@ INLINED Index distance_of(T* const* rows) {
 }
 template <class T>
 INLINED bool evenly_spaced(T* const* rows) {
-    Index different = 0;
-    for (int r = 1; r + 1 < tile_rows; ++r) different |= distance_of(rows + r) ^ distance_of(rows);
-    return different == 0;
+    const auto eight = [&](int r) { return ::load(reinterpret_cast<const std::int64_t*>(rows + r)); };
+    const V<std::int64_t> first = distance_of(rows) - V<std::int64_t>{};
+    const V<std::int64_t> different = (eight(1) - eight(0) - first) | (eight(8) - eight(7) - first);
+    return _mm512_test_epi64_mask(reinterpret_cast<__m512i>(different), reinterpret_cast<__m512i>(different)) == 0;
 }
 
 template <int number>

@@ -135,13 +135,13 @@ def test_memory_does_not_grow_with_the_image(tmp_path: Path, network: torch.nn.M
     for path, write in zip(small, WRITE.values(), strict=True):
         write(path, 600, 600)
     for path, write in zip(large, WRITE.values(), strict=True):
-        write(path, 4000, 600)
+        write(path, 6000, 600)
     found = peaks(tmp_path, [*small, *large])
     for path in large:
         with opened(tmp_path / "out" / path.name) as mask:
-            check_windows(network, mask, 4000, 600)
-    # What is larger has 6 MB more of pixels, 24 MB as floats, as many of scores, and more in the network.
-    assert len(found) == 8 and max(found) - found[3] < 25e6
+            check_windows(network, mask, 6000, 600)
+    # What is larger has 10 MB more of pixels, 39 MB as floats, as many of scores, and more in the network.
+    assert len(found) == 8 and max(found) - found[3] < 38e6
 
 
 @pytest.mark.slow  # 24 minutes of processor time each

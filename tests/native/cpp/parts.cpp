@@ -2,14 +2,17 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <numeric>
 #include <random>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "dispatch.hpp"
 #include "panels.hpp"
 #include "phases.hpp"
 #include "places.hpp"
+#include "ways/brought.hpp"
 
 using namespace tconv;
 
@@ -153,7 +156,7 @@ void try_panels(unsigned seed) {
 
 // Cells read where the relation says, leave out only taps without an input, and write each output of their group once.
 void try_places(unsigned seed) {
-    const Index images = seed % 3 == 0 ? max_rows + 1 : 2;
+    const Index images = seed % 3 == 0 ? tuning::cells::many_images + 1 : 2;
     const bool brings = seed % 2 == 1;
     const Drawn layer = drawn(seed, images);
     const View<const float> x{nullptr, layer.x_shape, layer.x_strides};
@@ -204,6 +207,55 @@ void try_places(unsigned seed) {
     }
 }
 
+// With zeros around the images, the cells of a row find their inputs next to one another: those of the relation, or zeros.
+void try_padded(unsigned seed) {
+    constexpr Index images = 2, tile_rows = 4, row = 3;
+    const Drawn layer = drawn(seed, images);
+    Index pixels = images;
+    for (const Index n : layer.in) pixels *= n;
+    std::vector<float> numbers(static_cast<std::size_t>(pixels));
+    std::iota(numbers.begin(), numbers.end(), 1.0f);
+    const View<const float> x{numbers.data(), layer.x_shape, layer.x_strides};
+    const View<float> y{nullptr, layer.y_shape, layer.y_strides};
+    const std::vector<PhaseGroup> groups = group_phases(layer.axes, Grouping::single);
+    std::vector<Cells> all;
+    for (const PhaseGroup& group : groups) all.push_back(cells_of(layer.axes, group, layer.out));
+    Walk walk(x, y, true, true);
+    walk.images_first = false;
+    if (!pad(walk, groups, all)) return;
+    const std::size_t last = layer.axes.size() - 1;
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+        Cells cells = all[g];
+        if (cells.total == 0) continue;
+        cells.total = cells.total / cells.count[last] * walk.grid[last];
+        cells.count[last] = walk.grid[last];
+        Places places;
+        places.locate(walk, layer.axes, groups[g], cells, 0, cells.total * images, tile_rows);
+        const float* together = brought(walk, kernels_of<float>(portable_backend), x.data, 1, row, places.lowest, places.highest);
+        const auto taps = static_cast<Index>(groups[g].taps.front().size());
+        for (Index number = 0; number < cells.total * images; ++number) {
+            const Index first = number / tile_rows * tile_rows, rows = std::min(tile_rows, cells.total * images - first);
+            const Size cell = unflattened(number % cells.total, cells.count);
+            const auto c = static_cast<std::size_t>(number);
+            const bool inside = places.o[c] >= 0 && places.o[c] < layer.out[last];
+            expect((places.first[c] != nowhere) == inside, "where an output is wanted", seed);
+            for (Index t = 0; t < taps && inside; ++t) {
+                const auto at = static_cast<std::size_t>(taps * first + t * rows + number - first);
+                Index expected = number / cells.total;
+                for (std::size_t a = 0; a <= last; ++a) {
+                    const Index i = cells.first[a] + cell[a] - groups[g].taps.front()[static_cast<std::size_t>(t)].offset[a];
+                    expected = expected < 0 || i < 0 || i >= layer.in[a] ? -1 : expected * layer.in[a] + i;
+                }
+                const float* found = together + (places.inputs[at] - places.lowest) * row;
+                expect(found[0] == static_cast<float>(expected + 1), "a cell's input or zero", seed);
+                expect(found[1] == 0 && found[2] == 0, "zeros behind the channels", seed);
+                if (number > first && cell[last] > 0)
+                    expect(places.inputs[at] == places.inputs[at - 1] + 1, "neighbours' inputs are neighbours", seed);
+            }
+        }
+    }
+}
+
 }  // namespace
 
 int main() {
@@ -212,6 +264,7 @@ int main() {
         try_phases(seed);
         try_panels(seed);
         try_places(seed);
+        try_padded(seed);
     }
     std::printf("parts: %s\n", wrong ? "WRONG" : "as the relation says");
     return wrong != 0;
