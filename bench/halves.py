@@ -3,11 +3,12 @@
     python bench/halves.py                                all published layers; writes bench/results/halves-CPU-DATE.md
     python bench/halves.py --only U-Net --rounds 3 --threads 1 -o out/halves.md
 
-All contenders sit in one process and take turns, with pauses in which the threads of the last one fall asleep. A time is
-the median of the calls of a turn, of each contender's and the floor's fastest turn: where a core is shared with somebody
-else, products in tiles (AMX) take up to four times as long for seconds, and whom that meets is chance. OpenVINO computes in bfloat16 alone, from such inputs to such outputs. The floor is the
-larger of the useful products at the rate of the fastest product of matrices in that dtype, and input, weight and output
-at the rate of the fastest copy, both measured in the same turns.
+All contenders sit in one process and take turns, with pauses in which the threads of the last one fall asleep. A time
+is the median of the calls of a turn, of each contender's and the floor's fastest turn: where a core is shared with
+somebody else, products in tiles (AMX) take up to four times as long for seconds, and whom that meets is chance.
+OpenVINO computes in bfloat16 alone, from such inputs to such outputs. The floor is the larger of the useful products at
+the rate of the fastest product of matrices in that dtype, and input, weight and output at the rate of the fastest copy,
+both measured in the same turns.
 """
 
 from __future__ import annotations
