@@ -26,12 +26,11 @@ constexpr Index nowhere = INT64_MIN;  // instead of a place in an array
 
 constexpr Index longest_sum = 1024;  // products added up one by one: rounding errors grow with it
 
-// How many elements of each of so many taps are therefore added up at a time; of pairs, if they are many, whole tiles.
+// How many elements of each of so many taps are therefore added up at a time, where `deep` of them lie together.
 template <class E>
-constexpr Index at_once(Index taps) {
-    constexpr Index tile = channels_of<E> > 1 ? 16 : 1;
-    const Index most = longest_sum / ((taps > 1 ? taps : 1) * channels_of<E>);
-    return most > tile ? most / tile * tile : most > 1 ? most : 1;
+constexpr Index at_once(Index taps, Index deep) {
+    const Index most = longest_sum / ((taps > 1 ? taps : 1) * channels_of<E> * deep);
+    return (most > 1 ? most : 1) * deep;
 }
 
 // Neighbouring lanes of a panel and the inputs that belong there.
@@ -224,6 +223,9 @@ struct Kernels {
     Index deep = 1;
     void (*begin)() = nullptr;
     void (*end)() = nullptr;
+
+    // So many elements with the zeros behind them.
+    Index whole(Index elements) const { return (elements + deep - 1) / deep * deep; }
 };
 
 // The time of a thread's products. Afterwards nothing remains for others to find, or for the system to save and restore.

@@ -16,9 +16,9 @@ std::vector<Index> steps_of(const Walk& walk) {
     std::vector<Index> steps{walk.x_strides[0]};
     steps.insert(steps.end(), walk.x_strides.begin() + 2, walk.x_strides.end());
     if (!walk.brings) return steps;
-    Index step = walk.images_first ? walk.images : 1;
+    Index step = 1;
     for (std::size_t a = dims; a-- > 0; step *= walk.grid[a]) steps[a + 1] = step;
-    steps[0] = walk.images_first ? 1 : step;
+    steps[0] = step;
     return steps;
 }
 

@@ -42,28 +42,25 @@ const E* brought(const Walk& walk, const Kernels<S, E>& kernels, const S* images
     if (lowest > highest) return nullptr;
     together.grow((highest - lowest + 1) * row);
     const std::size_t last = walk.grid.size() - 1;
-    const Index across = walk.images_first ? walk.images : walk.grid[last];  // the pixels that are walked through first
-    const Index step = walk.images_first ? walk.x_strides[0] : walk.x_strides[last + 2];
+    const Index columns = walk.grid[last], held = walk.in_size[last], step = walk.x_strides[last + 2];
     for (Index pixel = lowest; pixel <= highest;) {
-        Index at = pixel % across, rest = pixel / across, run = std::min(across - at, highest - pixel + 1);
-        const S* from = images;
-        bool inside = true;
-        for (std::size_t a = walk.images_first ? last + 1 : last; a-- > 0; rest /= walk.grid[a]) {
+        const Index column = pixel % columns - walk.before[last];
+        Index rest = pixel / columns;
+        Index from = column * step;
+        bool inside = column >= 0 && column < held;
+        for (std::size_t a = last; a-- > 0; rest /= walk.grid[a]) {
             const Index i = rest % walk.grid[a] - walk.before[a];
             inside = inside && i >= 0 && i < walk.in_size[a];
             from += i * walk.x_strides[a + 2];
         }
-        if (!walk.images_first) {
-            from += rest * walk.x_strides[0];
-            at -= walk.before[last];
-            inside = inside && rest < walk.images && at < walk.in_size[last];
-            const Index end = at < 0 ? 0 : walk.in_size[last];  // of the zeros before a row, or of the row
-            if (at < end) run = std::min(run, end - at);
-            inside = inside && at >= 0;
-        }
-        E* to = together.data() + (pixel - lowest) * row;
+        inside = inside && rest < walk.images;
+        from += rest * walk.x_strides[0];
+        // To the end of the zeros before a row, of the row, or of the zeros behind it.
+        const Index end = column < 0 ? 0 : column < held ? held : columns - walk.before[last];
+        const Index run = std::min(end - column, highest - pixel + 1);
+        E* const to = together.data() + (pixel - lowest) * row;
         if (inside)
-            kernels.bring(to, row, from + at * step, walk.x_strides[1], step, channels, run);
+            kernels.bring(to, row, images + from, walk.x_strides[1], step, channels, run);
         else
             std::fill_n(to, run * row, E{});
         pixel += run;

@@ -24,7 +24,7 @@ class CellLanes final : public Program<S> {
    public:
     CellLanes(const Form& layer, const Kernels<S, E>& kernels, Grouping grouping, LaneOrder order)
         : layer_(layer), kernels_(kernels), lane_order_(order), depth_(ceil_div(layer.in_channels, channels_of<E>)),
-          row_(ceil_div(depth_, kernels.deep) * kernels.deep) {
+          row_(kernels.whole(depth_)) {
         for (PhaseGroup& phases : group_phases(layer.axes, grouping)) {
             groups_.push_back({std::move(phases), {}});
             lay_out(groups_.back());
@@ -295,11 +295,10 @@ class CellLanes final : public Program<S> {
     void compute_tiles(const Call& call, const std::vector<Swath>& swaths, Index first, Index last, const Sources& sources) const {
         const Places& places = sources.places;
         const Index at_once = channels_at_once(places), rows_at_once = kernels_.rows;
-        const Index taps = places.used.empty() ? 1 : *std::max_element(places.used.begin(), places.used.end());
-        const Index bytes = taps * sources.depth * kernels_.vectors[rows_at_once - 1] * kernels_.lanes * static_cast<Index>(sizeof(E));
+        const Index widest = kernels_.vectors[rows_at_once - 1] * kernels_.lanes;
+        const Index bytes = most_taps(places) * sources.depth * widest * static_cast<Index>(sizeof(E));
         const Index together = std::max<Index>(1, tuning::cells::weights_bytes / std::max<Index>(1, bytes));
-        const Index most = kernels_.vectors[rows_at_once - 1] * kernels_.lanes;
-        T* const sums = room_for_sums<T>(rows_at_once * most);
+        T* const sums = room_for_sums<T>(rows_at_once * widest);
         T* out[max_rows];
         for (; first < last; first += together) {
             const Index* number = places.number.data();
@@ -373,11 +372,11 @@ class CellLanes final : public Program<S> {
         }
     }
 
-    // So many that a sum is not too long, if all taps are used.
-    Index channels_at_once(const Places& places) const {
-        const Index most = places.used.empty() ? 1 : *std::max_element(places.used.begin(), places.used.end());
-        return std::max(at_once<E>(most), kernels_.deep);
+    static Index most_taps(const Places& places) {
+        return places.used.empty() ? 1 : *std::max_element(places.used.begin(), places.used.end());
     }
+    // So many that a sum is not too long, if all taps are used.
+    Index channels_at_once(const Places& places) const { return at_once<E>(most_taps(places), kernels_.deep); }
 
     const Form layer_;
     const Kernels<S, E>& kernels_;

@@ -137,7 +137,7 @@ class Pixels final : public Program<S> {
             units = panels.tiles() > 1 ? 1 : std::max<Index>(1, pixels.needs_.vectors / panels.tile_vectors());
             const Index bytes = units * panels.size() * static_cast<Index>(sizeof(E)), all = pixels.depth_;
             const Index chunks = ceil_div(all, std::clamp<Index>(tuning::pixels::panels_bytes / bytes, 1, all));
-            channels = pixels.whole(ceil_div(all, chunks));
+            channels = kernels.whole(ceil_div(all, chunks));
             width = units * panels.tile_vectors() * kernels.lanes;
             for (const Group& group : pixels.groups_)
                 for (const Set& set : group.sets) {
@@ -181,9 +181,6 @@ class Pixels final : public Program<S> {
         const bool whole = plan.channels >= depth_;
         return (whole ? 1 : std::min(bundles, bundles_at_once(plan)) * plan.panels.tiles()) * bundle_size(plan) + kernels_.lanes;
     }
-
-    // A multiple of what lies together.
-    Index whole(Index channels) const { return ceil_div(channels, kernels_.deep) * kernels_.deep; }
 
     // All taps of phases that read the same inputs.
     static std::vector<Set> whole_sets(const PhaseGroup& group) {
@@ -275,7 +272,7 @@ class Pixels final : public Program<S> {
             for (Index r = begin; r < end; ++r)
                 column.from.push_back((bundle.first + r / together) * layer_.taps() +
                                       set.weights[static_cast<std::size_t>(r % together)][s]);
-        order_.weights += column.width * whole(depth_);
+        order_.weights += column.width * kernels_.whole(depth_);
         order_.columns.push_back(std::move(column));
         return tile;
     }
@@ -304,7 +301,7 @@ class Pixels final : public Program<S> {
                                 call.x.at((begin + u) / plan.panels.units(), call.g * layer_.in_channels + first),
                                 call.x.strides[1], call.x.strides.back(), read, units[u]->pieces.data(),
                                 ssize(units[u]->pieces));
-                const Index filled = channels * plan.panels.size(), all = whole(channels) * plan.panels.size();
+                const Index filled = channels * plan.panels.size(), all = kernels_.whole(channels) * plan.panels.size();
                 std::fill(panel.data() + u * size + filled, panel.data() + u * size + all, E{});
             }
             T* c = sums.data();
@@ -348,7 +345,7 @@ class Pixels final : public Program<S> {
 
     void add(const Call& call, const Plan& plan, const Tile& tile, bool begins, const std::vector<Index>& distances, T* c,
              const E* const* panels, Index vectors, Index channel, Index channels) const {
-        const Index taps = ssize(distances), at_once = std::max(tconv::at_once<E>(taps), kernels_.deep);
+        const Index taps = ssize(distances), at_once = tconv::at_once<E>(taps, kernels_.deep);
         const E* w = call.packed.template weight<E>() + call.g * order_.weights + tile.weight + channel * taps * tile.rows;
         const T* bias = begins ? call.packed.template bias<T>() + call.g * ssize(order_.biases) + tile.bias : nullptr;
         const E* in[max_vectors];
