@@ -29,12 +29,13 @@ from tconv.benchmark.clock import seconds_of_calls
 from tconv.benchmark.process import PAUSE
 from tconv.benchmark.suite import Case, select
 from tconv.nn.engine import Call, route
+from tconv.nn.engines.cpu import ENGINE
 
 FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 def step(case: Case, module: Any, layout: str) -> tuple[Callable[[], Any], str]:
-    """One step of training, and who computes its forward half."""
+    """One step of training, and what of it the engine computes."""
     x, w, b = (torch.from_numpy(array) for array in (case.input(), *case.parameters()))
     if layout == "cl":
         x, w = (tensor.contiguous(memory_format=FORMATS[case.ndim]) for tensor in (x, w))
@@ -51,7 +52,11 @@ def step(case: Case, module: Any, layout: str) -> tuple[Callable[[], Any], str]:
             w.mul_(1)
         return torch.autograd.grad(convolve(*tensors, *settings), tensors, gradient)
 
-    return run, "engine" if module is ours and route(Call(x, w, b, settings)).engine else "PyTorch"
+    call = Call(x, w, b, settings)
+    forward, backward = module is ours and route(call).engine is not None, module is ours and ENGINE.gradients_pay(call)
+    return run, {(True, True): "all", (True, False): "forward", (False, True): "backward"}.get(
+        (forward, backward), "nothing"
+    )
 
 
 def race(case: Case, rounds: int) -> tuple[dict[str, float], dict[str, str]]:
@@ -88,7 +93,7 @@ def document(results: dict[str, Any], about: dict[str, Any]) -> str:
         below = ", ".join(f"{name} {share:.2f}" for name, share in found.items() if share < 0.97) or "none"
         lines.append(f"- {words}: {geometric_mean(found.values()):.2f} times as fast as PyTorch (geometric mean of "
                      f"{len(found)} layers), least {min(found.values()):.2f}; below 0.97: {below}")  # fmt: skip
-    lines += ["", "Milliseconds of a step; in brackets who computes the forward half of ours.", ""]
+    lines += ["", "Milliseconds of a step; in brackets what of it the engine computes; the rest is PyTorch's.", ""]
     lines.append("| layer | torch cf | torch cl | tconv cf | tconv cl | cf | cl | best |")
     lines.append("| --- " * 8 + "|")
     for name, (seconds, who) in results.items():

@@ -196,6 +196,7 @@ NB_MODULE(_core, m) {
     bind_layer<F16>(m, "LayerF16");
     bind_norm(m);
     bind_codes(m);
+    bind_gradients(m);
     bind_stamps(m);
     m.def("backends", [] {
         std::vector<std::tuple<std::string, std::string, bool>> all;

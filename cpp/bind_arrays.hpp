@@ -34,6 +34,7 @@ namespace tconv {
 namespace nb = nanobind;
 
 void bind_codes(nb::module_& m);
+void bind_gradients(nb::module_& m);
 void bind_norm(nb::module_& m);
 void bind_stamps(nb::module_& m);
 

@@ -21,8 +21,8 @@ inline bool countable(const Axis& axis) {
 }
 
 // Whether the fast ways can: every product and sum of sizes and steps that they form stays far below 2^63.
-template <class T>
-bool fits_fast_ways(const Form& layer, const View<const T>& x, const View<T>& y) {
+template <class T, class Y>
+bool fits_fast_ways(const Form& layer, const View<const T>& x, const View<Y>& y) {
     constexpr double most = 0x1p58;
     const auto number = [](Index n) { return static_cast<double>(n); };
     double cells = number(layer.taps()), furthest = 0;

@@ -79,6 +79,20 @@ constexpr double worth_while = 1.15;        // times faster
 constexpr double transforms = 8, dealt = 16;  // products that take as long, for every 16 outputs; with dilation
 }  // namespace winograd_line
 
+namespace gradients {
+constexpr double slab_bytes = 4 << 20;      // of the gradients that are brought at a time: stay in the third cache
+constexpr Index depth = 512;                // products of a sum at a time
+constexpr Index pixels = 256;               // of a chunk
+constexpr Index most_panels = 5;            // of what they meet, which stay in the second-level cache
+constexpr Index tasks = 32;                 // wanted, for threads to share
+constexpr Index few_pixels = 512;           // of all images: packing weights takes longer than reading them where they lie
+constexpr Index long_row = 48;              // pixels of an image, enough for a tile
+constexpr Index long_run = 512;             // pixels, which are no fewer products of a sum than `pixels` by much
+constexpr Index least_inputs = 128;         // channels for which it is worth while to fill panels once more
+constexpr Index most_sums = 16 << 20;       // bytes of sums that wait for being added up
+constexpr Index copied = 16384, packed = 64; // numbers and taps that are transposed at a time: stay in the first cache
+}  // namespace gradients
+
 namespace norm {
 // Numbers whose moments are taken together: of neighbours so many that they stay in the first cache; of columns so many
 // rows that sums stay short and what is done once per column costs little.

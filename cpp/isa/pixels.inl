@@ -90,13 +90,16 @@ void gather_transposed(E* panel, Index panel_step, const S* x, Index step, Index
         const Index channel = element * several;
         panel[element * panel_step + pixel] = element_at<E>(x + pixel * step + channel, 1, channels - channel);
     };
+    constexpr Index line = 64 / sizeof(E);  // of the panel: written as a whole, as its rows may lie in one set of the cache
     Index j = 0;
-    for (; j + square <= piece.count; j += square) {
+    for (Index end; j + square <= piece.count; j = end) {
+        end = j + (piece.count - j < line ? (piece.count - j) / square * square : line);
         Index element = 0;
         for (; element + square <= whole; element += square)
-            transpose(panel + element * panel_step + j, panel_step, x + j * step + element * several, step);
+            for (Index k = j; k < end; k += square)
+                transpose(panel + element * panel_step + k, panel_step, x + k * step + element * several, step);
         for (; element < elements; ++element)
-            for (Index k = j; k < j + square; ++k) one(k, element);
+            for (Index k = j; k < end; ++k) one(k, element);
     }
     for (; j < piece.count; ++j)
         for (Index element = 0; element < elements; ++element) one(j, element);

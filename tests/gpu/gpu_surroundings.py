@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import tconv.nn
 from tconv.nn import explain
-from tconv.nn.engine import engine_for
+from tconv.nn.engine import Call, engine_for
 from tconv.nn.operator import OPERATOR, ConvTranspose
 
 SETTINGS: Any = ((2, 2), (1, 1), (0, 0), 1, (1, 1))
@@ -56,16 +56,22 @@ def test_gradients_of_both_orders() -> None:
 @pytest.mark.parametrize("last", [False, True])
 def test_the_gradient_of_a_bias_is_summed_in_float32(last: bool) -> None:
     engine: Any = engine_for(DEVICE.type)
+
+    def of_bias(grad: Tensor) -> Any:
+        of_input, of_weight, found = engine.gradients(grad, Call(grad, grad, None, SETTINGS), [True] * 3)
+        assert of_input is of_weight is None  # they are PyTorch's
+        return found
+
     for shape in ((2, 5, 7, 3), (3, 70, 40), (1, 3, 4, 5, 6)):
         grad = torch.randn(shape).to(DEVICE, torch.float16)
         if last:
             grad = grad.movedim(1, -1).contiguous().movedim(-1, 1)
-        found = engine.bias_gradient(grad)
+        found = of_bias(grad)
         expected = grad.double().sum([0, *range(2, grad.dim())])
         assert found.dtype is torch.float16 and error(found, expected) < 1e-3
-        assert found.equal(engine.bias_gradient(grad))
+        assert found.equal(of_bias(grad))
     with_gaps = torch.ones(2, 3, 4, 5, device=DEVICE)[:, :, 1:]
-    assert engine.bias_gradient(with_gaps) is None and engine.bias_gradient(with_gaps[:0]) is None
+    assert of_bias(with_gaps) is None and of_bias(with_gaps[:0]) is None
 
 
 def test_a_layer_is_trained() -> None:

@@ -10,14 +10,16 @@ import torch._inductor  # which TorchDynamo imports when it looks for backends, 
 
 from tconv.nn import comparison
 from tconv.nn.comparison import Comparison
+from tconv.nn.engines import cpu
 from tconv.nn.engines.cpu import Cpu
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine alone: no fallback, and all calls with gradients too."""
+    """The engine alone: no fallback, and all calls with gradients too, in both directions."""
     monkeypatch.setenv("TCONV_STRICT", "1")
-    monkeypatch.setattr(Cpu, "pays_with_gradients", lambda *_: True)
+    monkeypatch.setattr(Cpu, "pays_with_gradients", lambda *_, **__: True)
+    monkeypatch.setattr(Cpu, "gradients_pay", lambda _, call: call.weight.dtype in cpu.GRADIENTS)
 
 
 @pytest.fixture

@@ -279,40 +279,81 @@ def test_a_channels_last_weight_makes_the_result_channels_last_as_pytorch_does(
 
 
 @pytest.mark.parametrize(
-    ("shape", "weight", "stride", "frozen", "last", "ours"),
+    ("shape", "weight", "frozen", "last", "ours", "in_graph"),
     [
-        ((4, 128, 32, 32), (128, 64, 2, 2), 2, False, False, True),
-        ((4, 128, 32, 32), (128, 64, 2, 2), 2, False, True, False),  # PyTorch is fast there
-        ((4, 128, 32, 32), (128, 64, 2, 2), 2, True, True, True),
-        ((8, 512, 8, 8), (512, 256, 4, 4), 2, False, False, False),  # two million weights to pack
-        ((8, 512, 8, 8), (512, 256, 4, 4), 2, True, False, True),
-        ((1, 16, 16, 16), (16, 8, 2, 2), 2, False, False, False),  # small
+        ((4, 128, 32, 32), (128, 64, 2, 2), False, False, "ConvTranspose", True),
+        ((4, 128, 32, 32), (128, 64, 2, 2), False, True, "ConvTranspose", False),  # PyTorch's forward is as fast there
+        ((4, 128, 32, 32), (128, 64, 2, 2), True, True, "ConvTranspose", True),
+        ((8, 512, 8, 8), (512, 256, 4, 4), False, False, "Gradients", False),  # two million weights to pack
+        ((8, 512, 8, 8), (512, 256, 4, 4), True, False, "ConvTranspose", True),
+        ((1, 16, 16, 16), (16, 8, 2, 2), False, False, "Gradients", False),  # small
+        ((1, 16, 4, 4), (16, 8, 2, 2), False, False, "", False),  # very small
+        ((1, 64, 16, 16), (64, 1, 4, 4), False, False, "", False),  # depthwise
     ],
 )
 def test_who_computes_a_call_with_gradients(
     shape: tuple[int, ...],
     weight: tuple[int, ...],
-    stride: int,
     frozen: bool,
     last: bool,
-    ours: bool,
+    ours: str,
+    in_graph: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Both ways, the backward alone, or none; a graph's backward is PyTorch's."""
+    settings = {"stride": 2, "groups": shape[1] if weight[1] == 1 else 1}
     x, w = torch.randn(shape), torch.randn(weight).requires_grad_(not frozen)
     if last:
         x = x.contiguous(memory_format=torch.channels_last)
-    y = functional.conv_transpose2d(x.requires_grad_(), w, stride=stride)
-    assert (type(y.grad_fn).__name__ == "ConvTransposeBackward") == ours
+    y = functional.conv_transpose2d(x.requires_grad_(), w, **settings)
+    assert type(y.grad_fn).__name__ == (f"{ours}Backward" if ours else "ConvolutionBackward0")
     targets: list[str] = []
 
     def backend(module: torch.fx.GraphModule, _: object) -> Callable[..., Any]:
         targets.extend(str(node.target) for node in module.graph.nodes)
         return module.forward
 
-    torch.compile(lambda x, w: functional.conv_transpose2d(x, w, stride=stride), backend=backend)(x, w)
-    assert ("tconv.conv_transpose" in "".join(targets)) == ours, targets
+    torch.compile(lambda x, w: functional.conv_transpose2d(x, w, **settings), backend=backend)(x, w)
+    assert ("tconv.conv_transpose" in "".join(targets)) == in_graph, targets
     targets.clear()
     torch._dynamo.reset()
     monkeypatch.setenv("TCONV_STRICT", "1")
-    torch.compile(lambda x, w: functional.conv_transpose2d(x, w, stride=stride), backend=backend)(x, w)
+    torch.compile(lambda x, w: functional.conv_transpose2d(x, w, **settings), backend=backend)(x, w)
     assert "tconv.conv_transpose" in "".join(targets)
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_backward_of_large_layers(dtype: torch.dtype, last: bool) -> None:
+    """As PyTorch's, in values, layout and what is not finite; without fixtures, in both classes of the graph."""
+    layout = torch.channels_last if last else torch.contiguous_format
+    for shape, weight in (((2, 128, 32, 32), (128, 64, 4, 4)), ((2, 256, 8, 8), (256, 128, 4, 4))):
+        x = torch.randn(shape, dtype=dtype).contiguous(memory_format=layout).requires_grad_()
+        w = (torch.randn(weight, dtype=dtype) / 50).contiguous(memory_format=layout).requires_grad_()
+        b = torch.randn(weight[1], dtype=dtype, requires_grad=True)
+        ours, theirs = (f(x, w, b, 2, 1) for f in (functional.conv_transpose2d, F.conv_transpose2d))
+        assert type(ours.grad_fn).__name__ in ("ConvTransposeBackward", "GradientsBackward")
+        grad = torch.randn_like(theirs)
+        for mine, right in zip(*(torch.autograd.grad(y, (x, w, b), grad) for y in (ours, theirs)), strict=True):
+            assert (mine - right).abs().max() <= 1e-5 * right.abs().max()
+            assert mine.shape == right.shape and mine.dtype is dtype
+        (of_x,) = torch.autograd.grad(functional.conv_transpose2d(x, w, b, 2, 1), x, grad)
+        assert of_x.is_contiguous(memory_format=layout)
+        with torch.no_grad():
+            x[0, 3, 0, 0] = torch.inf  # of which a tap reaches beyond the border
+        (mine,), (right,) = (torch.autograd.grad(f(x, w, b, 2, 1), w, grad)
+                             for f in (functional.conv_transpose2d, F.conv_transpose2d))  # fmt: skip
+        assert mine.isfinite().equal(right.isfinite())
+
+
+def test_a_backward_that_is_differentiated() -> None:
+    """PyTorch's own is taken then."""
+    x = torch.randn(1, 64, 8, 8, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(64, 64, 2, 2, dtype=torch.float64, requires_grad=True)
+
+    def second(f: Callable[..., torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        (of_x,) = torch.autograd.grad(f(x, w, stride=2).square().sum(), x, create_graph=True)
+        return torch.autograd.grad(of_x.square().sum(), (x, w))
+
+    for mine, right in zip(second(functional.conv_transpose2d), second(F.conv_transpose2d), strict=True):
+        close(mine, right)

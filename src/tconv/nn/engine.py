@@ -129,11 +129,28 @@ class Engine(Protocol):
     def normalises(self, tensor: Tensor) -> bool:
         """Whether `normalise` takes a tensor of this dtype, which `refusal` does not refuse."""
 
-    def pays_with_gradients(self, call: Call) -> bool:
-        """Whether forward and backward together are faster with the engine than with PyTorch's operator."""
+    def pays_with_gradients(self, call: Call, alone: bool = False) -> bool:
+        """Whether forward and backward together are faster if the engine computes the forward.
 
-    def bias_gradient(self, grad: Tensor) -> Tensor | None:
-        """The sum of a gradient (batch, channels, *size) over all but its channels; None: PyTorch's is as fast."""
+        `alone`: the backward is PyTorch's, as in a graph; else it is the engine's where `gradients_pay`.
+        """
+
+    def gradients_pay(self, call: Call) -> bool:
+        """Whether the engine computes the backward faster than PyTorch, whoever computed the forward."""
+
+    def gradients(
+        self, grad: Tensor, call: Call, wanted: Sequence[bool]
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """The gradients of the input, the weight and the bias, from `grad`, that of the result.
+
+        Args:
+            grad: (batch, out_channels, *out_size); a plain tensor that `refusal` does not refuse, as the call's are.
+            call: with a batch; its bias is left out.
+            wanted: which of the three are.
+
+        Returns:
+            None for each that is not wanted, and for each that PyTorch shall compute.
+        """
 
     def empty(self, shape: Sequence[int], like: Tensor, last: bool) -> Tensor:
         """Memory for a result (batch, channels, *size) of the dtype and device of `like`; channels-last with `last`."""

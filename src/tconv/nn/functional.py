@@ -24,20 +24,22 @@ from tconv.nn.engine import (
     Ints,
     RefusedError,
     Settings,
+    circumstance,
     engine_for,
     refusal,
     route,
     strict,
 )
-from tconv.nn.operator import OPERATOR, OWN, ConvTranspose, by_pytorch, computed, own
-from tconv.nn.private import profiling, taken, watched
+from tconv.nn.operator import OPERATOR, OWN, ConvTranspose, Gradients, by_pytorch, computed, own
+from tconv.nn.private import autocast, profiling, taken, watched
 
 for _device in ("cpu", "cuda"):
     engine_for(_device)  # now, for TorchDynamo captures no import
 
 _INT, _SEQUENCES = frozenset({int}), (tuple, list)
 
-_apply: Callable[..., Tensor] = ConvTranspose.apply  # PyTorch gives it no type
+_apply: Callable[..., Tensor] = ConvTranspose.apply  # PyTorch gives them no type
+_apply_theirs: Callable[..., Tensor] = Gradients.apply
 
 
 def conv_transpose1d(
@@ -147,13 +149,21 @@ def conv_transpose(input: Tensor, weight: Tensor, bias: Tensor | None, settings:
 
 def _differentiable(call: Call) -> Tensor:
     """The call where gradients are needed; small ones are PyTorch's without asking for further reasons."""
-    return _routed(call, seen=False) if _pays(call) else by_pytorch(*call)
+    if _pays(call):
+        return _routed(call, seen=False)
+    input, weight, bias, settings = call
+    engine = engine_for(input.device.type)
+    if engine is None or not engine.gradients_pay(call):
+        return by_pytorch(*call)
+    if refusal(input=input, weight=weight, bias=bias) or circumstance() or autocast() or input.dtype != weight.dtype:
+        return by_pytorch(*call)
+    return _apply_theirs(input, weight, bias, *settings)
 
 
-def _pays(call: Call) -> bool:
+def _pays(call: Call, alone: bool = False) -> bool:
     """Whether a call that needs gradients goes to the engine if that takes it: it is faster there, or insisted upon."""
     engine = engine_for(call.input.device.type)
-    return engine is None or strict() or engine.pays_with_gradients(call)
+    return engine is None or strict() or engine.pays_with_gradients(call, alone)
 
 
 def one_requires_grad(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
@@ -182,7 +192,7 @@ def _traced(input: Tensor, weight: Tensor, bias: Tensor | None, settings: Settin
     theirs = torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
     theirs = theirs or refusal(input=input, weight=weight, bias=bias) is not None
     if not theirs and torch.is_grad_enabled() and one_requires_grad(input, weight, bias):
-        theirs = not _pays(Call(input, weight, bias, settings))
+        theirs = not _pays(Call(input, weight, bias, settings), alone=True)  # the backward is traced as PyTorch's
     if theirs:
         return OWN[weight.dim() - 2](input, weight, bias, *settings)
     y: Tensor = OPERATOR(input, weight, bias, *settings)

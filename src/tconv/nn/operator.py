@@ -97,38 +97,35 @@ def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    """PyTorch's own backward, which is differentiable in turn."""
+    """What the engine computes of it, and else PyTorch's own backward, which is differentiable in turn."""
     input, weight = ctx.saved_tensors
     stride, padding, output_padding, groups, dilation = ctx.settings
     batched = input.dim() == weight.dim()
+    if not batched:
+        grad, input = grad[None], input[None]
     wanted = [*ctx.needs_input_grad[:2], ctx.needs_input_grad[2] and ctx.bias_size is not None]
-    summed = _summed(grad if batched else grad[None]) if wanted[2] else None
-    if summed is not None:
-        wanted[2] = False
-    of_input, of_weight, of_bias = _convolution_backward(
-        grad if batched else grad[None],
-        input if batched else input[None],
-        weight,
-        ctx.bias_size,
-        stride,
-        padding,
-        dilation,
-        True,
-        output_padding,
-        groups,
-        wanted,
-    )
+    found = _by_engine(grad, Call(input, weight, None, tuple(ctx.settings)), wanted)
+    left = [each and one is None for each, one in zip(wanted, found, strict=True)]
+    if any(left):
+        theirs = _convolution_backward(
+            grad, input, weight, ctx.bias_size, stride, padding, dilation, True, output_padding, groups, left
+        )
+        found = [one if mine is None else mine for mine, one in zip(found, theirs, strict=True)]
+    of_input, of_weight, of_bias = found
     if of_input is not None and not batched:
         of_input = of_input[0]
-    return of_input, of_weight, of_bias if summed is None else summed, None, None, None, None, None
+    return of_input, of_weight, of_bias, None, None, None, None, None
 
 
-def _summed(grad: Tensor) -> Tensor | None:
-    """The gradient of the bias by an engine; None where PyTorch's is as fast, differentiated, traced or captured."""
-    if is_grad_enabled() or type(grad) is not Tensor or is_compiling() or private.taken() or private.capturing():
-        return None  # within the capture of a graph nothing may be compiled
+def _by_engine(grad: Tensor, call: Call, wanted: Sequence[bool]) -> Sequence[Tensor | None]:
+    """The gradients that an engine computes; none where they are differentiated in turn, traced or captured."""
+    none = (None, None, None)
+    if is_grad_enabled() or is_compiling() or private.taken() or private.capturing():
+        return none  # within the capture of a graph nothing may be compiled
     engine = engine_for(grad.device.type)
-    return None if engine is None or engine.refusal(grad) is not None else engine.bias_gradient(grad)
+    if engine is None or refusal(gradient=grad, input=call.input, weight=call.weight) is not None:
+        return none
+    return engine.gradients(grad, call, wanted)
 
 
 def _autocast_on(device: str) -> Callable[..., Tensor]:
@@ -170,6 +167,19 @@ class ConvTranspose(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> Tensor:
         output = _run(*inputs)
+        setup_context(ctx, inputs, output)
+        return output
+
+    backward = staticmethod(backward)
+
+
+class Gradients(torch.autograd.Function):
+    """PyTorch's own operator with the operator's gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        input, weight, bias, *settings = inputs
+        output = by_pytorch(input, weight, bias, tuple(settings))
         setup_context(ctx, inputs, output)
         return output
 

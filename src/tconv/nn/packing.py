@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import weakref
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 import torch
@@ -157,6 +158,7 @@ def rounded(weight: Tensor, bias: Tensor | None, dtype: torch.dtype | None) -> t
     return weight if dtype is None else weight.to(dtype), bias if dtype is None or bias is None else bias.to(dtype)
 
 
+@lru_cache(maxsize=256)
 def geometry_of(kernel: Ints, stride: Ints, padding: Ints, output_padding: Ints, dilation: Ints) -> Geometry:
     """`Geometry.from_torch` for an engine, which refuses what it refuses: PyTorch then says what it makes of that."""
     try:

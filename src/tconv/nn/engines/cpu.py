@@ -28,17 +28,22 @@ NORMS = {
     torch.bfloat16: _core.group_norm_bf16,
     torch.float16: _core.group_norm_f16,
 }
+GRADIENTS: dict[torch.dtype, Any] = {torch.float32: _core.gradients_f32, torch.float64: _core.gradients_f64}
 HALVES = (torch.bfloat16, torch.float16)
 DTYPES = (torch.float32, torch.float64, *HALVES)
 
-# Multiplications below which a call that needs gradients is PyTorch's, whose graph node is faster than one in Python.
-SMALL = 2**25
-# Weights that are trained are packed in each step: that pays for so many results for each weight.
-RESULTS_PER_WEIGHT = 5
-# The same where the channels of a pixel are neighbours in memory. There PyTorch is as fast on whole vectors of output
-# channels, but for few of them and many results: so many of both, and so many multiplications.
-RESULTS_PER_WEIGHT_LAST = 16
+# Multiplications below which the forward of a call that needs gradients is PyTorch's; and the backward.
+SMALL, SMALL_BACKWARD = 2**25, 2**17
+# Weights that are trained are packed in each step: that pays for so many results for each weight. Where the channels of
+# a pixel are neighbours in memory, PyTorch's forward is faster.
+RESULTS_PER_WEIGHT, RESULTS_PER_WEIGHT_LAST = 1, 5
+# The same where the backward is PyTorch's. On whole vectors of neighbouring channels, its forward is as fast, but for
+# few of them and many results: so many of both, and so many multiplications.
+RESULTS_PER_WEIGHT_ALONE, RESULTS_PER_WEIGHT_LAST_ALONE = 5, 16
 FEW_OUTPUTS, MANY_RESULTS_PER_WEIGHT, LARGE = 32, 128, 2**27
+# The backward is PyTorch's for fewer channels of a group, for fewer pixels of the input, and for more pixels where
+# stride 1 leaves no holes to step over.
+FEW_CHANNELS, FEW_PIXELS, MANY_PIXELS = 64, 32, 512
 
 
 class CpuLayer:
@@ -175,7 +180,7 @@ class Cpu:
         """See `tconv.nn.engine.Engine`."""
         return tensor.dtype in NORMS
 
-    def pays_with_gradients(self, call: Call) -> bool:
+    def pays_with_gradients(self, call: Call, alone: bool = False) -> bool:
         """See `tconv.nn.engine.Engine`; so measured, on the layers of many models."""
         input, weight, _, settings = call
         if input.numel() * weight.numel() < SMALL // 4:  # no fewer than the multiplications
@@ -188,14 +193,39 @@ class Cpu:
         if not weight.requires_grad:
             return True
         share = input.numel() // inputs * prod(settings[0]) * outputs / max(1, weight.numel())
-        if input.is_contiguous() and not by_channels(weight, 1):
-            return share >= RESULTS_PER_WEIGHT
+        first = input.is_contiguous() and not by_channels(weight, 1)
+        if not alone and self.gradients_pay(call):
+            return share >= (RESULTS_PER_WEIGHT if first else RESULTS_PER_WEIGHT_LAST)
+        if first:
+            return share >= RESULTS_PER_WEIGHT_ALONE
         few = outputs <= FEW_OUTPUTS and share >= MANY_RESULTS_PER_WEIGHT and multiplications >= LARGE
-        return share >= RESULTS_PER_WEIGHT_LAST and (few or depthwise or outputs % 8 != 0)
+        return share >= RESULTS_PER_WEIGHT_LAST_ALONE and (few or depthwise or outputs % 8 != 0)
 
-    def bias_gradient(self, grad: Tensor) -> Tensor | None:
-        """See `tconv.nn.engine.Engine`."""
-        return None
+    def gradients_pay(self, call: Call) -> bool:
+        """See `tconv.nn.engine.Engine`; so measured, on the same layers."""
+        input, weight, _, (stride, _, _, groups, _) = call
+        pixels = input.numel() // max(1, weight.shape[0])
+        if pixels * weight.numel() < SMALL_BACKWARD or pixels < FEW_PIXELS or weight.dtype not in GRADIENTS:
+            return False
+        if groups > 1 and min(weight.shape[0] // groups, weight.shape[1]) < FEW_CHANNELS:
+            return False
+        return (prod(stride) > 1 or pixels <= MANY_PIXELS) and active() != "reference"
+
+    def gradients(
+        self, grad: Tensor, call: Call, wanted: Sequence[bool]
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """See `tconv.nn.engine.Engine`: all that are wanted, or none."""
+        input, weight, _, (stride, padding, _, groups, dilation) = call
+        if not self.gradients_pay(call):
+            return None, None, None
+        axes = list(zip(weight.shape[2:], stride, dilation, padding, strict=True))
+        tensors = [private.to_dlpack(t) for t in (input.detach(), weight.detach().contiguous(), grad)]
+        run = GRADIENTS[weight.dtype]
+        capsules = run(*tensors, axes, groups, wanted[0], wanted[1], active(), get_num_threads(), True)
+        if capsules == (None, None) and any(wanted[:2]):  # infinite numbers, or sizes, that the core leaves to PyTorch
+            return None, None, None
+        of_input, of_weight = (None if one is None else private.from_dlpack(one) for one in capsules)
+        return of_input, of_weight, grad.sum((0, *range(2, grad.dim()))) if wanted[2] else None
 
     def empty(self, shape: Sequence[int], like: Tensor, last: bool) -> Tensor:
         """See `tconv.nn.engine.Engine`. Large memory is used again when the last result in it is gone."""

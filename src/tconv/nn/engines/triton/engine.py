@@ -136,7 +136,7 @@ class Triton:
         """See `tconv.nn.engine.Engine`."""
         return False
 
-    def pays_with_gradients(self, call: Call) -> bool:
+    def pays_with_gradients(self, call: Call, alone: bool = False) -> bool:
         """See `tconv.nn.engine.Engine`: where that was measured, and there are many results for each weight."""
         input, weight, _, settings = call
         if not self._trains(weight.get_device()):
@@ -144,9 +144,13 @@ class Triton:
         results = input.numel() // max(1, weight.shape[0]) * prod(settings[0]) * weight.shape[1] * settings[3]
         return results >= RESULTS_PER_WEIGHT * weight.numel()
 
-    def bias_gradient(self, grad: Tensor) -> Tensor | None:
+    def gradients_pay(self, call: Call) -> bool:
         """See `tconv.nn.engine.Engine`."""
-        return bias_gradient(grad, self._card_of(grad.device))
+        return False
+
+    def gradients(self, grad: Tensor, call: Call, wanted: Sequence[bool]) -> tuple[None, None, Tensor | None]:
+        """See `tconv.nn.engine.Engine`: that of the bias."""
+        return None, None, bias_gradient(grad, self._card_of(grad.device)) if wanted[2] else None
 
     def empty(self, shape: Sequence[int], like: Tensor, last: bool) -> Tensor:
         """See `tconv.nn.engine.Engine`."""

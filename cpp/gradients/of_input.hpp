@@ -1,0 +1,35 @@
+// The gradient of a layer's input: what its pixels meet, times the weight transposed.
+#pragma once
+#include <optional>
+
+#include "met.hpp"
+
+namespace tconv {
+
+template <class T>
+class OfInput {
+   public:
+    // `weight` (in, out/groups, *kernel) is contiguous. So many `pixels` have all inputs together, which lie channels-last
+    // or not.
+    OfInput(const Form& layer, const Kernels<T>& kernels, const T* weight, Index pixels, bool last);
+
+    // Of some inputs. Neighbouring pixels of an image are neighbours in `result`.
+    void write(const Met<T>& met, const View<T>& result) const;
+
+   private:
+    void pack();
+    void with_channels_in_lanes(const Met<T>& met, const View<T>& result) const;
+    void with_pixels_in_lanes(const Met<T>& met, const View<T>& result) const;
+
+    const Form& layer_;
+    const Kernels<T>& kernels_;
+    const T* weight_;
+    const Index columns_;
+    const std::vector<Lanes> swaths_;   // of input channels
+    std::optional<Borrowed<T>> packed_;  // swath by swath of each group, weight[column*width + lane]; none: pixels in lanes
+};
+
+extern template class OfInput<float>;
+extern template class OfInput<double>;
+
+}  // namespace tconv
