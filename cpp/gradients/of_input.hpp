@@ -20,6 +20,7 @@ class OfInput {
     void pack();
     void with_channels_in_lanes(const Met<T>& met, const View<T>& result) const;
     void with_pixels_in_lanes(const Met<T>& met, const View<T>& result) const;
+    void find(std::vector<const T*>& sources, const Met<T>& met, Index group, Index begin, Index end) const;
 
     const Form& layer_;
     const Kernels<T>& kernels_;

@@ -11,8 +11,8 @@ using namespace tuning::gradients;
 
 namespace {
 
-// Slices that are worth while: many enough to keep threads busy, and few enough for their sums.
-Index slices_of(Index pixels_in_all, Index others, Index bytes) {
+// Portions that are worth while: many enough to keep threads busy, and few enough for their sums.
+Index portions_of(Index pixels_in_all, Index others, Index bytes) {
     const Index wanted = std::min(ceil_div(tasks, others), std::max<Index>(1, most_sums / bytes));
     return std::clamp<Index>(pixels_in_all / pixels / 2, 1, wanted);
 }
@@ -22,89 +22,108 @@ Index slices_of(Index pixels_in_all, Index others, Index bytes) {
 template <class T>
 OfWeight<T>::OfWeight(const Form& layer, const Kernels<T>& kernels, Index pixels)
     : layer_(layer), kernels_(kernels), channels_(layer.groups * layer.in_channels), columns_(layer.out_channels * layer.taps()),
-      panels_(lanes_of(columns_, kernels)), bundles_(ceil_div(static_cast<Index>(panels_.size()), most_panels)),
-      slices_(slices_of(pixels, bundles_ * layer.groups, channels_ * columns_ * static_cast<Index>(sizeof(T)))),
-      sums_(slices_ * channels_ * columns_) {}
+      panels_(lanes_of(columns_, kernels)), sets_(ceil_div(static_cast<Index>(panels_.size()), most_panels)),
+      portions_(portions_of(pixels, sets_ * layer.groups, channels_ * columns_ * static_cast<Index>(sizeof(T)))),
+      zeros_(static_cast<std::size_t>(kernels.lanes * max_vectors)), sums_(portions_ * channels_ * columns_) {}
 
 template <class T>
 void OfWeight<T>::add(const Met<T>& met, const View<const T>& x) {
-    const Index inputs = layer_.in_channels, lanes = kernels_.lanes;
-    const std::vector<Index> steps = steps_of(x.strides);
-    const Index even = met.evenly_spaced(steps);
-    const bool in_place = steps.back() == 1 && (even == met.pixels() || even >= long_run);
-    const Index length = in_place ? even : met.pixels(), count = ceil_div(length, pixels);
-    std::vector<std::pair<Index, Index>> chunks;  // pixels from, to
-    for (Index run = 0; run < met.pixels(); run += length)
-        for (Index k = 0; k < count; ++k) chunks.emplace_back(run + part(length, k, count), run + part(length, k + 1, count));
-    const Index shares = std::clamp<Index>(inputs / least_inputs, 1, ceil_div(tasks / 2, bundles_ * layer_.groups * slices_));
-    const std::vector<T> zeros(static_cast<std::size_t>(lanes * max_vectors));
+    const Index inputs = layer_.in_channels, all_panels = static_cast<Index>(panels_.size());
+    Rows rows{x, steps_of(x.strides), 0, false};
+    rows.even = met.evenly_spaced(rows.steps);
+    rows.in_place = rows.steps.back() == 1 && (rows.even == met.pixels() || rows.even >= long_run);
+    const Index length = rows.in_place ? rows.even : met.pixels(), of_run = ceil_div(length, pixels);
+    const Index chunks = met.pixels() / length * of_run;  // of pixels
+    const auto begin_of = [&](Index chunk) { return chunk / of_run * length + part(length, chunk % of_run, of_run); };
+    const Index shares = std::clamp<Index>(inputs / least_inputs, 1, ceil_div(tasks / 2, sets_ * layer_.groups * portions_));
     const double work = static_cast<double>(met.pixels()) * static_cast<double>(channels_ * columns_);
-    parallel(bundles_ * slices_ * shares * layer_.groups, work, [&](Index task) {
-        const Index bundle = task % bundles_, group = task / bundles_ % layer_.groups;
-        const Index slice = task / bundles_ / layer_.groups % slices_, share = task / bundles_ / layer_.groups / slices_;
-        const auto all = static_cast<Index>(panels_.size()), chunks_in_all = static_cast<Index>(chunks.size());
-        const std::span<const Lanes> panels(panels_.data() + part(all, bundle, bundles_), panels_.data() + part(all, bundle + 1, bundles_));
-        const Index first_input = part(inputs, share, shares), last_input = part(inputs, share + 1, shares);
-        const Index tiles = ceil_div(last_input - first_input, kernels_.rows);
-        thread_local Buffer<T> room, few_rows;
-        thread_local std::vector<Index> from, of_x;
-        thread_local std::vector<Piece> pieces;
-        T* const in_panels = room.grow((panels.back().first + panels.back().width - panels.front().first) * pixels + lanes);
-        for (Index k = part(chunks_in_all, slice, slices_); k < part(chunks_in_all, slice + 1, slices_); ++k) {
-            const auto [begin, end] = chunks[static_cast<std::size_t>(k)];
-            const Index depth_now = end - begin;
-            const bool begins = !begun_ && k == part(chunks_in_all, slice, slices_);
-            met.places(begin, end, from);
-            met.places(steps, begin, end, of_x);
-            for (const Lanes& panel : panels) {
-                pieces.clear();
-                for (Index lane = 0; lane < panel.count; lane += pieces.back().count) {
-                    const Index column = panel.first + lane;
-                    pieces.push_back({lane, std::min(panel.count - lane, met.run() - column % met.run()), met.column(column)});
-                }
-                for (Index pixel = 0, stop; pixel < depth_now; pixel = stop) {
-                    stop = end_of_row(begin + pixel, end, met.row()) - begin;
-                    kernels_.gather(in_panels + (panel.first - panels.front().first) * depth_now + pixel * panel.width, panel.width,
-                                    met.data(group) + from[static_cast<std::size_t>(pixel)], met.step(), 1, stop - pixel,
-                                    pieces.data(), static_cast<Index>(pieces.size()));
-                }
-            }
-            for (Index t = 0; t < tiles; ++t) {
-                const Index first = first_input + part(last_input - first_input, t, tiles), number = 0;
-                const Index tile = first_input + part(last_input - first_input, t + 1, tiles) - first;
-                const T* in[max_rows];
-                T* out[max_rows];
-                const T* const of_tile = x.data + (group * inputs + first) * x.strides[1];
-                const Index row = depth_now + lanes;
-                T* const brought = in_place ? nullptr : few_rows.grow(kernels_.rows * row);
-                for (Index pixel = 0, stop; brought && pixel < depth_now; pixel = stop) {
-                    stop = end_of_row(begin + pixel, end, even) - begin;
-                    const Piece piece{pixel, stop - pixel, 0};
-                    kernels_.gather(brought, row, of_tile + of_x[static_cast<std::size_t>(pixel)], x.strides[1], steps.back(),
-                                    tile, &piece, 1);
-                }
-                for (Index r = 0; r < tile; ++r)
-                    in[r] = brought ? brought + r * row : of_tile + r * x.strides[1] + of_x.front();
-                for (const Lanes& panel : panels) {
-                    for (Index r = 0; r < tile; ++r)
-                        out[r] = sums_.data() + (slice * channels_ + group * inputs + first + r) * columns_ + panel.first;
-                    kernels_.cells[tile - 1][panel.vectors(lanes) - 1](
-                        out, panel.behind(lanes), in, &number, 1, depth_now, 0, depth_now,
-                        in_panels + (panel.first - panels.front().first) * depth_now, begins ? zeros.data() : nullptr);
-                }
-            }
-        }
+    parallel(sets_ * layer_.groups * portions_ * shares, work, [&](Index number) {
+        const Index set = number % sets_, rest = number / sets_ / layer_.groups, share = rest / portions_;
+        const Task task{number / sets_ % layer_.groups,         rest % portions_,
+                        part(all_panels, set, sets_),           part(all_panels, set + 1, sets_),
+                        part(inputs, share, shares),            part(inputs, share + 1, shares)};
+        const Index first = part(chunks, task.portion, portions_), end = part(chunks, task.portion + 1, portions_);
+        for (Index chunk = first; chunk < end; ++chunk)
+            multiply(met, rows, task, begin_of(chunk), begin_of(chunk + 1), !begun_ && chunk == first);
     });
     begun_ = true;
+}
+
+// What the pixels begin..end meet, as panels of columns: panel[pixel*width + lane].
+template <class T>
+const T* OfWeight<T>::panels(const Met<T>& met, const Task& task, Index begin, Index end) const {
+    thread_local Buffer<T> room;
+    thread_local std::vector<Index> from;
+    thread_local std::vector<Piece> pieces;
+    const Lanes* const first = panels_.data() + task.first_panel;
+    const Lanes* const last = panels_.data() + task.last_panel - 1;
+    T* const filled = room.grow((last->first + last->width - first->first) * pixels + kernels_.lanes);
+    met.places(begin, end, from);
+    for (const Lanes* panel = first; panel <= last; ++panel) {
+        pieces.clear();
+        for (Index lane = 0; lane < panel->count; lane += pieces.back().count) {
+            const Index column = panel->first + lane;
+            pieces.push_back({lane, std::min(panel->count - lane, met.run() - column % met.run()), met.column(column)});
+        }
+        T* const to = filled + (panel->first - first->first) * (end - begin);
+        for (Index pixel = begin, stop; pixel < end; pixel = stop) {
+            stop = end_of_row(pixel, end, met.row());
+            const T* const place = met.data(task.group) + from[static_cast<std::size_t>(pixel - begin)];
+            kernels_.gather(to + (pixel - begin) * panel->width, panel->width, place, met.step(), 1, stop - pixel, pieces.data(),
+                            static_cast<Index>(pieces.size()));
+        }
+    }
+    return filled;
+}
+
+// Where the pixels begin..end of some channels lie, each channel's as neighbours.
+template <class T>
+void OfWeight<T>::find(const T** in, const Met<T>& met, const Rows& rows, Index channel, Index tile, Index begin,
+                       Index end) const {
+    thread_local Buffer<T> room;
+    thread_local std::vector<Index> from;
+    const T* const first = rows.x.data + channel * rows.x.strides[1];
+    const Index pitch = pixels + kernels_.lanes;
+    T* const brought = rows.in_place ? nullptr : room.grow(kernels_.rows * pitch);
+    for (Index pixel = begin, stop; pixel < end; pixel = stop) {
+        stop = end_of_row(pixel, end, rows.even);
+        met.places(rows.steps, pixel, pixel + 1, from);
+        if (rows.in_place) break;
+        const Piece piece{pixel - begin, stop - pixel, 0};
+        kernels_.gather(brought, pitch, first + from.front(), rows.x.strides[1], rows.steps.back(), tile, &piece, 1);
+    }
+    for (Index r = 0; r < tile; ++r) in[r] = brought ? brought + r * pitch : first + from.front() + r * rows.x.strides[1];
+}
+
+template <class T>
+void OfWeight<T>::multiply(const Met<T>& met, const Rows& rows, const Task& task, Index begin, Index end, bool begins) {
+    const T* const filled = panels(met, task, begin, end);
+    const Index inputs = task.last_input - task.first_input, tiles = ceil_div(inputs, kernels_.rows), number = 0;
+    const Index lanes = kernels_.lanes, before = layer_.in_channels * task.group + task.first_input, depth_now = end - begin;
+    for (Index t = 0; t < tiles; ++t) {
+        const Index channel = before + part(inputs, t, tiles), tile = before + part(inputs, t + 1, tiles) - channel;
+        const T* in[max_rows];
+        T* out[max_rows];
+        find(in, met, rows, channel, tile, begin, end);
+        const T* w = filled;
+        for (Index p = task.first_panel; p < task.last_panel; ++p) {
+            const Lanes& panel = panels_[static_cast<std::size_t>(p)];
+            for (Index r = 0; r < tile; ++r)
+                out[r] = sums_.data() + (task.portion * channels_ + channel + r) * columns_ + panel.first;
+            kernels_.cells[tile - 1][panel.vectors(lanes) - 1](out, panel.behind(lanes), in, &number, 1, depth_now, 0, depth_now, w,
+                                                               begins ? zeros_.data() : nullptr);
+            w += depth_now * panel.width;
+        }
+    }
 }
 
 template <class T>
 void OfWeight<T>::write(T* result) {
     const Index kernel = layer_.taps();
-    parallel(channels_, static_cast<double>(slices_ * channels_ * columns_), [&](Index channel) {
+    parallel(channels_, static_cast<double>(portions_ * channels_ * columns_), [&](Index channel) {
         T* const all = sums_.data() + channel * columns_;
-        for (Index slice = 1; slice < slices_; ++slice)
-            for (Index column = 0; column < columns_; ++column) all[column] += all[slice * channels_ * columns_ + column];
+        for (Index portion = 1; portion < portions_; ++portion)
+            for (Index column = 0; column < columns_; ++column) all[column] += all[portion * channels_ * columns_ + column];
         const Piece piece{0, kernel, 0};
         if (kernel == 1 || layer_.out_channels == 1)
             std::copy_n(all, columns_, result + channel * columns_);
