@@ -36,7 +36,7 @@ DTYPES = (torch.float32, torch.float64, *HALVES)
 SMALL, SMALL_BACKWARD = 2**25, 2**17
 # Weights that are trained are packed in each step: that pays for so many results for each weight. Where the channels of
 # a pixel are neighbours in memory, PyTorch's forward is faster.
-RESULTS_PER_WEIGHT, RESULTS_PER_WEIGHT_LAST = 1, 5
+RESULTS_PER_WEIGHT, RESULTS_PER_WEIGHT_LAST = 2, 5
 # The same where the backward is PyTorch's. On whole vectors of neighbouring channels, its forward is as fast, but for
 # few of them and many results: so many of both, and so many multiplications.
 RESULTS_PER_WEIGHT_ALONE, RESULTS_PER_WEIGHT_LAST_ALONE = 5, 16
