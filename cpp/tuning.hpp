@@ -32,6 +32,9 @@ constexpr double copied_row = 4;              // what each row of them costs bes
 namespace cells {
 constexpr Index chunk_bytes = 128 * 1024;  // inputs and outputs of a chunk of cells, which stay in the cache
 constexpr Index tile_chunk_bytes = 512 * 1024;  // the same where products take a tenth of the time
+constexpr Index cached_bytes = 12 << 20;       // of all weights; more are fetched from memory for each chunk
+constexpr Index streaming_bytes = 1 << 20;     // of its inputs then
+constexpr Index few_for_streams = 128;         // pixels, of which chunks of cells are larger than blocks of pixels
 constexpr Index weights_bytes = 768 * 1024;    // of all that they are multiplied with before the next cells
 constexpr Index few_cells = 32;            // of a chunk: for fewer, fetching all weights takes as long as multiplying
 constexpr Index most_cells = 1024;         // of a chunk

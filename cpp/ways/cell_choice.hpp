@@ -47,8 +47,16 @@ class CellChoice {
 
     static bool few(const Query<S>& query) {
         if (query.form.out_channels < query.kernels.lanes) return false;
-        const bool pixels = query.x.size() / query.x.shape[1] < tuning::few_pixels;
-        return pixels || border_share(query) > tuning::most_border;
+        const Index pixels = query.x.size() / query.x.shape[1];
+        const bool streams_few = pixels < tuning::cells::few_for_streams && query.form.axes.back().stride < tuning::many_phases;
+        return pixels < tuning::few_pixels || border_share(query) > tuning::most_border || (streams_few && streams(query));
+    }
+
+    // Whether weights are more than a cache holds: each chunk of the cells, and each block of pixels, fetches them all.
+    static bool streams(const Query<S>& query) {
+        const Form& form = query.form;
+        return form.groups * form.in_channels * form.out_channels * form.taps() * static_cast<Index>(sizeof(S)) >
+               tuning::cells::cached_bytes;
     }
 
     // How many pixels apart the inputs of one cell may lie.

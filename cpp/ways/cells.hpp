@@ -116,7 +116,11 @@ class CellLanes final : public Program<S> {
             using namespace tuning::cells;
             const Index least = lanes.kernels_.deep > 1 ? tile_chunk_bytes : chunk_bytes;
             const Index bytes = least / per_cell < few_cells ? 4 * least : least;
-            const Index cells_at_once = std::min({bytes / per_cell, most_places / located, most_cells});
+            // Weights that no cache holds are fetched for each chunk: then it has as many cells as there is room for their
+            // inputs.
+            const bool streams = lanes.packed_bytes() > cached_bytes;
+            const Index inputs = streams ? streaming_bytes / (lanes.depth_ * static_cast<Index>(sizeof(E))) : 0;
+            const Index cells_at_once = std::min({std::max(bytes / per_cell, inputs), most_places / located, most_cells});
             const Index step = std::max<Index>(1, cells_at_once / rows) * rows;
             for (const Cells& own : cells) most = std::max(most, own.total * x.shape[0]);
             const Index units = lanes.layer_.groups * ceil_div(most, step) *
