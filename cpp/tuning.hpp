@@ -36,6 +36,7 @@ constexpr Index cached_bytes = 12 << 20;       // of all weights; more are fetch
 constexpr Index streaming_bytes = 1 << 20;     // of its inputs then
 constexpr Index few_for_streams = 128;         // pixels, of which chunks of cells are larger than blocks of pixels
 constexpr Index weights_bytes = 768 * 1024;    // of all that they are multiplied with before the next cells
+constexpr Index fetched_depth = 128, fetched_taps = 2;  // so many channels, so few taps: inputs are fetched ahead
 constexpr Index few_cells = 32;            // of a chunk: for fewer, fetching all weights takes as long as multiplying
 constexpr Index most_cells = 1024;         // of a chunk
 constexpr Index most_places = 32 * 1024;   // inputs of cells, of a task

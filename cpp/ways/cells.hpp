@@ -12,6 +12,7 @@
 #include "../threads.hpp"
 #include "../tuning.hpp"
 #include "brought.hpp"
+#include "cell_chunks.hpp"
 #include "swaths.hpp"
 #include "way.hpp"
 
@@ -104,8 +105,6 @@ class CellLanes final : public Program<S> {
             for (const Group& group : lanes.groups_)
                 cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
             if (lanes.kernels_.deep > 1) lanes.space_evenly(walk, cells);
-            const Index outputs = lanes.layer_.out_channels * lanes.layer_.axes.back().stride;
-            const Index per_cell = lanes.depth_ * static_cast<Index>(sizeof(E)) + outputs * static_cast<Index>(sizeof(S));
             const Index rows = lanes.kernels_.rows;
             // The phases of a cell are neighbours in rows of pixels: there one task does them all, or threads would
             // write to the same cache lines. And they may share inputs that are brought.
@@ -113,14 +112,9 @@ class CellLanes final : public Program<S> {
             Index taps = 1, most = 1;
             for (const Group& group : lanes.groups_) taps = std::max(taps, static_cast<Index>(group.phases.taps.front().size()));
             const Index located = taps * (together ? static_cast<Index>(lanes.groups_.size()) : 1);  // of a cell, by a task
-            using namespace tuning::cells;
-            const Index least = lanes.kernels_.deep > 1 ? tile_chunk_bytes : chunk_bytes;
-            const Index bytes = least / per_cell < few_cells ? 4 * least : least;
-            // Weights that no cache holds are fetched for each chunk: then it has as many cells as there is room for their
-            // inputs.
-            const bool streams = lanes.packed_bytes() > cached_bytes;
-            const Index inputs = streams ? streaming_bytes / (lanes.depth_ * static_cast<Index>(sizeof(E))) : 0;
-            const Index cells_at_once = std::min({std::max(bytes / per_cell, inputs), most_places / located, most_cells});
+            const Index outputs = lanes.layer_.out_channels * lanes.layer_.axes.back().stride;
+            const Index cells_at_once = cells_of_chunk({lanes.depth_ * static_cast<Index>(sizeof(E)), outputs * static_cast<Index>(sizeof(S)),
+                                                        lanes.packed_bytes(), located, lanes.kernels_.deep > 1});
             const Index step = std::max<Index>(1, cells_at_once / rows) * rows;
             for (const Cells& own : cells) most = std::max(most, own.total * x.shape[0]);
             const Index units = lanes.layer_.groups * ceil_div(most, step) *
@@ -141,7 +135,7 @@ class CellLanes final : public Program<S> {
             first_part.push_back(parts.size());
             double located_in_all = 0;
             for (const Part& own : parts) located_in_all += static_cast<double>(own.end - own.begin) * static_cast<double>(taps);
-            remembers = located_in_all <= most_remembered;
+            remembers = located_in_all <= tuning::cells::most_remembered;
         }
 
         Walk walk;
@@ -262,12 +256,14 @@ class CellLanes final : public Program<S> {
                     inputs[k] = together ? together + (at - lowest) * row_ : reinterpret_cast<const E*>(call.in + at);
             }
             const Group& group = groups_[part.group];
+            const bool fetches = !together && depth_ >= tuning::cells::fetched_depth &&
+                                 ssize(group.phases.taps.front()) <= tuning::cells::fetched_taps;
             const Sources sources{places, inputs.data(), part.end - part.begin, plan.walk.brings ? row_ : depth_};
             if (all_at_once())
                 compute_tiles(call, group.swaths, part.first_swath, part.last_swath, sources);
             else
                 for (Index p = part.first_swath; p < part.last_swath; ++p)
-                    compute_swath(call, group.swaths[static_cast<std::size_t>(p)], sources);
+                    compute_swath(call, group.swaths[static_cast<std::size_t>(p)], sources, p == part.first_swath && fetches);
         }
     }
 
@@ -328,7 +324,7 @@ class CellLanes final : public Program<S> {
 
     // All tiles, one swath. Long sums go over all of them in parts, so that the weights of a part stay in the cache; but
     // those of a tile whose outputs are no neighbours are put in place at once.
-    void compute_swath(const Call& call, const Swath& swath, const Sources& sources) const {
+    void compute_swath(const Call& call, const Swath& swath, const Sources& sources, bool fetches) const {
         alignas(64) T scratch[max_rows * max_vectors * 16];
         const Places& places = sources.places;
         const Index width = swath.vectors * kernels_.lanes, tail = swath.count - (swath.vectors - 1) * kernels_.lanes;
@@ -356,6 +352,8 @@ class CellLanes final : public Program<S> {
                         out[r] = sums + (waits ? cell + r : r) * width;
                     }
                 }
+                if (const Index left = total - cell - rows; fetches && left > 0)
+                    fetch(in + used * rows, std::min(kernels_.rows, left) * places.used[static_cast<std::size_t>(tile) + 1], begin, end);
                 const Index until = all_direct ? end : begin == 0 ? depth_ : 0;
                 for (Index from = begin; from < until; from += at_once)
                     kernels_.cells[rows - 1][swath.vectors - 1](out, tail, in, number, used, depth_, from,
@@ -374,6 +372,12 @@ class CellLanes final : public Program<S> {
                 }
             }
         }
+    }
+
+    // Have inputs that the next tile will read on their way into the cache.
+    static void fetch(const E* const* in, Index count, Index begin, Index end) {
+        for (Index k = 0; k < count; ++k)
+            for (Index j = begin; j < end; j += 64 / static_cast<Index>(sizeof(E))) __builtin_prefetch(in[k] + j);
     }
 
     static Index most_taps(const Places& places) {
