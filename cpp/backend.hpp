@@ -22,6 +22,10 @@ constexpr int small_tile = 4, large_tile = 6;
 template <class S>
 using PointWeight = std::conditional_t<std::is_same_v<S, Bf16>, F16, Sum<S>>;
 
+// How weights lie that are multiplied tap by tap: as the sums, or where two taps are multiplied at a time, as they came.
+template <class S, class E>
+using TapWeight = std::conditional_t<channels_of<E> == 1, Sum<S>, S>;
+
 constexpr Index nowhere = INT64_MIN;  // instead of a place in an array
 
 constexpr Index longest_sum = 1024;  // products added up one by one: rounding errors grow with it
@@ -167,11 +171,15 @@ struct Kernels {
     // reads up to a vector beyond.
     void (*weave)(S* y, Index channel_step, Index step, const T* c, Index width, Index phases, Index channels,
                   const Strip* strips, Index count);
-    // All outputs of a block, for one channel: bias + sum over its sources of w * x.
+    // All outputs of a block, for one channel: bias + sum over its sources of w * x; as sums, and rounded.
     void (*stencil)(const Block<T>& block, T* y, const S* x, const T* w, T bias);
-    // y[pixel*y_step + j] = bias[j] + sum over s of w[s.weight + j] * x[s.input + pixel*x_step + j]; no bias if null
-    void (*blend)(T* y, Index y_step, const S* x, Index x_step, const T* w, const T* bias, const Source* sources,
+    void (*stencil_rounded)(const Block<T>& block, S* y, const S* x, const T* w, T bias);
+    // y[pixel*y_step + j] = bias[j] + sum over s of w[s.weight + j] * x[s.input + pixel*x_step + j], no bias if null; as
+    // sums, and rounded.
+    void (*blend)(T* y, Index y_step, const S* x, Index x_step, const TapWeight<S, E>* w, const T* bias, const Source* sources,
                   Index count, Index pixels, Index channels);
+    void (*blend_rounded)(S* y, Index y_step, const S* x, Index x_step, const TapWeight<S, E>* w, const T* bias,
+                          const Source* sources, Index count, Index pixels, Index channels);
     // Winograd's; small tiles are for arrays of the type of the sums alone.
     TileKernels<S> small_tiles, large_tiles;
     // Weights of a large tile: to[point*point_step + lane] from 3x3 taps[tap*lanes + lane].

@@ -140,6 +140,15 @@ INLINED void store_some_as(S* to, V<float> value, Index low, Index high) {
     store_some_bits(bits_of(to), narrow<S, VECTOR_BYTES>(value), low, high);
 }
 
+// Vectors of any length, as they are or rounded.
+template <class T, int bytes, class O>
+INLINED void store_lanes(O* to, typename Vec<T, bytes>::type value) {
+    if constexpr (std::is_same_v<T, O>)
+        store<T, bytes>(to, value);
+    else
+        store<std::uint16_t, bytes / 2>(bits_of(to), narrow<O, bytes>(value));
+}
+
 // Two sums of each lane as a word of two numbers, the first one in front.
 template <class S, int... l>
 INLINED Words<VECTOR_BYTES> words_of(V<float> first, V<float> second, std::integer_sequence<int, l...>) {

@@ -1,5 +1,5 @@
-// One input channel per group: no sum over channels to put into a tile. Lanes are neighbouring cells of a row if the
-// channels come first in memory, and channels if they come last.
+// One input channel per group: no sum over channels to put into a tile. Lanes are neighbouring cells of a row; where the
+// channels come last in memory, see depthwise_pixels.hpp.
 #pragma once
 #include "../activation.hpp"
 #include "../packing.hpp"
@@ -8,6 +8,7 @@
 #include "../threads.hpp"
 #include "../tuning.hpp"
 #include "axis_taps.hpp"
+#include "depthwise_pixels.hpp"
 #include "way.hpp"
 
 namespace tconv {
@@ -17,20 +18,17 @@ class Depthwise final : public Program<S> {
     using T = Sum<S>;
 
    public:
-    // With `by_channels`, for arrays of which `along_channels` is true.
-    Depthwise(const Form& layer, const Kernels<S>& kernels, bool by_channels)
-        : layer_(layer), kernels_(kernels), by_channels_(by_channels), rows_(row_axis(layer)), columns_(layer.axes.back()),
-          leading_(layer.axes) {
+    Depthwise(const Form& layer, const Kernels<S>& kernels)
+        : layer_(layer), kernels_(kernels), rows_(row_axis(layer)), columns_(layer.axes.back()), leading_(layer.axes) {
         if (leading_.size() > 1) leading_.pop_back();
         find_feeds();
     }
 
-    // Whether the arrays have rows of pixels, or pixels of channels, to walk along; and a panel of a few rows, with all
-    // that the taps reach, stays small.
+    // Whether the arrays have rows of pixels to walk along, and a panel of a few rows, with all that the taps reach, stays
+    // small.
     static bool fits(const Query<S>& query) {
         const auto& [layer, kernels, x, y, pairs] = query;
         if (layer.in_channels != 1) return false;
-        if (along_channels(query)) return true;
         if (x.strides.back() != 1 && x.shape.back() != 1) return false;
         const Axis rows = row_axis(layer), columns = layer.axes.back();
         const Index patches = std::min(rows.stride, most_strips) * std::min(columns.stride, most_strips);
@@ -41,43 +39,28 @@ class Depthwise final : public Program<S> {
     }
 
     Index workspace_bytes(const View<const S>& x, const View<S>& y) const override {
-        if (by_channels_) return is_own_sum<S> ? 0 : most_pixels * columns_.axis.stride * y.shape[1] * static_cast<Index>(sizeof(T));
         const Index slices = layer_.taps() / rows_.axis.kernel / columns_.axis.kernel;
-        const Plan plan = plan_for(x, y);
+        const Plan plan = plan_for(x, y, is_own_sum<S>);
         return (slices * plan.slice + plan.sums) * static_cast<Index>(sizeof(T));
-    }
-
-    static bool along_channels(const Query<S>& query) {
-        const View<const S>& x = query.x;
-        return query.form.out_channels == 1 && x.shape[1] > 1 && x.strides[1] == 1 && query.y.strides[1] == 1;
     }
 
     Index packed_bytes() const override { return weight_count() * static_cast<Index>(sizeof(T)); }
 
-    // As they are, or [tap][channel].
     Packed pack(const Constants<T>&, const S* weights) const override {
         Packed packed = Packed::of<T>(weight_count(), 0);
-        const Index taps = layer_.taps(), channels = layer_.groups * layer_.out_channels;
-        T* to = packed.weight<T>();
-        for (Index k = 0; k < weight_count() && !by_channels_; ++k) to[k] = widened(weights[k]);
-        for (Index c = 0; c < channels && by_channels_; ++c)
-            for (Index tap = 0; tap < taps; ++tap) to[tap * channels + c] = widened(weights[c * taps + tap]);
+        for (Index k = 0; k < weight_count(); ++k) packed.weight<T>()[k] = widened(weights[k]);
         return packed;
     }
 
     bool run(const Constants<T>& layer, const Packed& packed, const View<const S>& x, const View<S>& y,
              double multiplications) const override {
-        const Call call{layer, packed.weight<T>(), x, y};
-        if (by_channels_)
-            run_pixels(call, multiplications);
-        else
-            run_planes(call, multiplications);
+        run_planes({layer, packed.weight<T>(), x, y}, multiplications);
         return true;
     }
 
    private:
     static constexpr Index most_strips = 4096, most_taps = 1 << 14, most_panel = 1 << 18;  // keep scratch below 4 MiB
-    static constexpr Index most_columns = tuning::depthwise::most_columns, most_pixels = tuning::depthwise::most_pixels;
+    static constexpr Index most_columns = tuning::depthwise::most_columns;
 
     static constexpr Index most_sums = 1 << 16;  // of a block of half precision, which wait until they are rounded
 
@@ -97,8 +80,6 @@ class Depthwise final : public Program<S> {
 
     // How many neighbouring inputs the outputs of one cell read, at most.
     static Index reach(const Axis& axis) { return axis.dilation * (axis.kernel - 1) / axis.stride + 2; }
-
-    // --- channels first ---
 
     // Neighbouring phases of the last axis that an input feeds: those of one group of at most max_phases.
     struct Feed {
@@ -143,30 +124,30 @@ class Depthwise final : public Program<S> {
         Index blocks() const { return outer * blocks_down() * blocks_across(); }
     };
 
-    Plan plan_for(const View<const S>& x, const View<S>& y) const {
+    Plan plan_for(const View<const S>& x, const View<S>& y, bool in_place) const {
         const std::size_t last = layer_.axes.size() + 1;
         Plan p{};
         p.column = {x.shape[last], y.shape[last], x.strides[last], y.strides[last]};
         p.row = last > 2 ? Extent{x.shape[last - 1], y.shape[last - 1], x.strides[last - 1], y.strides[last - 1]}
                          : Extent{1, 1, 0, 0};
-        const bool in_memory = y.size() * static_cast<Index>(sizeof(T)) > tuning::depthwise::cache_bytes;
-        p.ahead = is_own_sum<S> && y.shape[1] > 1 && in_memory ? y.strides[1] : 0;
+        const bool in_memory = y.size() * static_cast<Index>(sizeof(S)) > tuning::depthwise::cache_bytes;
+        p.ahead = in_place && y.shape[1] > 1 && in_memory ? y.strides[1] : 0;
         p.outer = 1;
         for (std::size_t a = 2; a + 1 < last; ++a) p.outer *= y.shape[a];
         p.rows = rows_.cells(p.row.out), p.columns = columns_.cells(p.column.out);
         const Index of_cell = rows_.axis.stride * columns_.axis.stride;  // outputs
-        p.block_columns = std::min(p.columns, is_own_sum<S> ? most_columns : std::clamp<Index>(most_sums / of_cell, 1, most_columns));
+        p.block_columns = std::min(p.columns, in_place ? most_columns : std::clamp<Index>(most_sums / of_cell, 1, most_columns));
         const Index reach_down = rows_.high - rows_.low, lanes = kernels_.lanes;
         p.pitch = ceil_div(ceil_div(p.block_columns, lanes) * lanes + columns_.high - columns_.low, lanes) * lanes;
         const Index slices = layer_.taps() / rows_.axis.kernel / columns_.axis.kernel;
         const Index fitting = tuning::depthwise::bordered_bytes / static_cast<Index>(sizeof(T)) / p.pitch / slices - reach_down;
         Index parts = ceil_div(p.rows, std::max(fitting, std::min<Index>(p.rows, reach_down + 8)));
-        if (!is_own_sum<S>) parts = std::max(parts, ceil_div(p.rows, std::max<Index>(1, most_sums / (of_cell * p.block_columns))));
+        if (!in_place) parts = std::max(parts, ceil_div(p.rows, std::max<Index>(1, most_sums / (of_cell * p.block_columns))));
         p.block_rows = ceil_div(p.rows, parts);
         p.slice = (p.block_rows + reach_down) * p.pitch;
-        p.sums = is_own_sum<S> ? 0 : p.block_rows * p.block_columns * of_cell;
-        p.to_row = is_own_sum<S> ? p.row.y_step : p.block_columns * columns_.axis.stride;
-        p.to_step = is_own_sum<S> ? p.column.y_step : 1;
+        p.sums = in_place ? 0 : p.block_rows * p.block_columns * of_cell;
+        p.to_row = in_place ? p.row.y_step : p.block_columns * columns_.axis.stride;
+        p.to_step = in_place ? p.column.y_step : 1;
         return p;
     }
 
@@ -181,10 +162,13 @@ class Depthwise final : public Program<S> {
         std::vector<Index> taps;  // of the slices
     };
 
+    // Outputs are written where they belong, unless an activation takes sums that are not rounded yet.
+    static bool in_place(const Call& call) { return is_own_sum<S> || call.layer.activation == Activation::none; }
+
     void run_planes(const Call& call, double multiplications) const {
         const View<const S>& x = call.x;
         const View<S>& y = call.y;
-        const Plan plan = plan_for(x, y);
+        const Plan plan = plan_for(x, y, in_place(call));
         const Index planes = y.shape[0] * y.shape[1], items = plan.blocks() * planes;
         const Index threads = threads_for(multiplications), shares = std::min<Index>(items, threads > 1 ? 4 * threads : 1);
         parallel(shares, multiplications, [&](Index share) {
@@ -203,10 +187,12 @@ class Depthwise final : public Program<S> {
 
     void compute(const Located& located, const Plan& plan, const Call& call, Index n, Index channel) const {
         S* const y = call.y.at(n, channel) + located.y;
+        const S* const x = call.x.at(n, channel / layer_.out_channels);
+        const T* const weight = call.weight + channel * layer_.taps();
+        const T bias = call.layer.bias_of(channel);
+        if (call.layer.activation == Activation::none) return kernels_.stencil_rounded(located.block, y, x, weight, bias);
         T* const to = sums_or(y, plan.sums);
-        kernels_.stencil(located.block, to, call.x.at(n, channel / layer_.out_channels), call.weight + channel * layer_.taps(),
-                         call.layer.bias_of(channel));
-        if (is_own_sum<S> && call.layer.activation == Activation::none) return;
+        kernels_.stencil(located.block, to, x, weight, bias);
         for (Index row = 0; row < located.rows; ++row) {
             activate(kernels_, call.layer, to + row * plan.to_row, located.columns, plan.to_step);
             if (!is_own_sum<S>) put(y + row * plan.row.y_step, plan.column.y_step, to + row * plan.to_row, located.columns);
@@ -313,87 +299,28 @@ class Depthwise final : public Program<S> {
         }
     }
 
-    // --- channels last ---
-
-    void run_pixels(const Call& call, double multiplications) const {
-        const View<S>& y = call.y;
-        Index rows = 1;
-        for (std::size_t a = 2; a + 1 < y.shape.size(); ++a) rows *= y.shape[a];
-        const Index chunk = 8 * most_pixels, chunks = ceil_div(columns_.cells(y.shape.back()), chunk);
-        parallel(y.shape[0] * rows * chunks, multiplications, [&](Index task) {
-            const Index first = task % chunks * chunk;
-            pixels(call, task / chunks / rows, task / chunks % rows, first, first + chunk);
-        });
-    }
-
-    // The cells first..last-1 of an output row; of half precision, some at a time are computed beside it.
-    void pixels(const Call& call, Index n, Index number, Index first, Index last) const {
-        const View<const S>& x = call.x;
-        const View<S>& y = call.y;
-        const Index stride = columns_.axis.stride, out = y.shape.back(), channels = y.shape[1], step = y.strides.back();
-        Index y_offset = 0;
-        const auto rows = row_sources(layer_.axes, x, y, number, y_offset);
-        S* row = y.at(n, 0) + y_offset;
-        const Index to_step = is_own_sum<S> ? step : channels;
-        T* const sums = sums_or(row, most_pixels * stride * channels);
-        const auto finish = [&](T* from, Index begin, Index count) {
-            const bool packed = to_step == channels;  // then all are one run
-            for (Index o = 0; o < (packed ? 1 : count); ++o)
-                activate(kernels_, call.layer, from + o * to_step, packed ? count * channels : channels, 1);
-            if (is_own_sum<S>) return;
-            for (Index o = 0; o < (step == channels ? 1 : count); ++o)
-                kernels_.put(row + (begin + o) * step, from + o * channels, step == channels ? count * channels : channels);
-        };
-        for (Index cell = first; cell < std::min(last, columns_.cells(out)); cell += most_pixels) {
-            T* const to = is_own_sum<S> ? sums + cell * stride * step : sums;
-            auto tap = columns_.taps.begin();
-            for (Index phase = 0; phase < std::min(stride, out); ++phase) {
-                const auto begin = tap;
-                while (tap != columns_.taps.end() && tap->phase == phase) ++tap;
-                const Index end = std::min({cell + most_pixels, last, ceil_div(out - phase, stride)});
-                blend_phase(call, to + phase * to_step, stride * to_step, x.at(n, 0), rows, {begin, tap}, cell, end);
-            }
-            if (!is_own_sum<S>) finish(to, cell * stride, std::min({(cell + most_pixels) * stride, last * stride, out}) - cell * stride);
-        }
-        if (is_own_sum<S>) finish(sums + first * stride * step, first * stride, std::min(last * stride, out) - first * stride);
-    }
-
-    using TapRange = std::pair<std::vector<AxisTap>::const_iterator, std::vector<AxisTap>::const_iterator>;
-
-    // Cells with the same taps at a time: those that have an input there.
-    void blend_phase(const Call& call, T* to, Index to_cell, const S* image, const std::vector<RowPair>& rows,
-                     const TapRange& taps, Index cell, Index end) const {
-        thread_local std::vector<Source> sources;
-        const View<const S>& x = call.x;
-        const Index step = x.strides.back(), channels = call.y.shape[1];
-        for (Index until = end; cell < end; to += (until - cell) * to_cell, cell = until, until = end) {
-            sources.clear();
-            for (auto tap = taps.first; tap != taps.second; ++tap) {
-                const Index i = cell + tap->shift, left = i < 0 ? -i : x.shape.back() - i;
-                if (left > 0) until = std::min(until, cell + left);
-                if (i < 0 || left <= 0) continue;
-                for (const RowPair& pair : rows)
-                    sources.push_back({pair.x_offset + i * step, (pair.tap * columns_.axis.kernel + tap->k) * channels});
-            }
-            kernels_.blend(to, to_cell, image, step, call.weight, call.layer.bias, sources.data(),
-                           static_cast<Index>(sources.size()), until - cell, channels);
-        }
-    }
-
     const Form layer_;
     const Kernels<S>& kernels_;
-    const bool by_channels_;
     AxisTaps rows_, columns_;
     std::vector<Axis> leading_;  // all axes but the last, for row_sources
     std::vector<Feed> feeds_;      // by group, then by range
 };
 
 template <class S>
+std::shared_ptr<const Program<S>> depthwise_program(const Query<S>& query, bool by_pixels) {
+    if (!by_pixels) return shared_program<Depthwise<S>>(query.form, query.kernels);
+    if constexpr (std::is_same_v<S, Bf16>)
+        if (query.pairs) return shared_program<DepthwisePixels<S, Bf16Pair>>(query.form, *query.pairs);
+    return shared_program<DepthwisePixels<S, Sum<S>>>(query.form, query.kernels);
+}
+
+template <class S>
+bool pixels_of_channels(const Query<S>& query) { return DepthwisePixels<S, Sum<S>>::fits(query); }
+
+template <class S>
 constexpr Way<S> depthwise_way{
-    "depthwise", false, true, Depthwise<S>::fits,
-    [](const Query<S>& query) { return static_cast<int>(Depthwise<S>::along_channels(query)); },
-    [](const Query<S>& query, int by_channels) {
-        return shared_program<Depthwise<S>>(query.form, query.kernels, by_channels != 0);
-    }};
+    "depthwise", false, true, [](const Query<S>& query) { return pixels_of_channels(query) || Depthwise<S>::fits(query); },
+    [](const Query<S>& query) { return static_cast<int>(pixels_of_channels(query)); },
+    [](const Query<S>& query, int variant) { return depthwise_program(query, variant == 1); }};
 
 }  // namespace tconv
