@@ -99,6 +99,23 @@ def test_large_layers(channels: int, last: bool, dtype: Any, backend: str) -> No
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (4, 4), (2, 5), (7,), (2, 3, 2)])
+def test_depthwise_layers(kernel: tuple[int, ...], last: bool, dtype: Any, backend: str) -> None:
+    """An odd and an even number of taps, vectors of channels that are not full, and what waits for an activation."""
+    rng = np.random.default_rng(len(kernel))
+    geometry = Geometry(kernel, 2, 1, (0, 0) if kernel == (1, 1) else (1, 0))
+    for channels in (3, 32, 71):
+        shapes = (2, channels, *[9 - len(kernel)] * len(kernel)), (channels, 1, *kernel), (channels,)
+        x, w, b = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
+        x = channels_last(x) if last else x
+        expected = exact(geometry, x, w, b, channels)
+        assert_rounded_once(tconv.prepare(w, b, geometry, channels)(x), expected, dtype)
+        relu = tconv.prepare(w, b, geometry, channels, activation="relu")
+        assert_rounded_once(relu(x), np.maximum(expected, 0), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"])
 def test_activations_come_before_the_rounding(activation: str, dtype: Any, backend: str) -> None:
     rng = np.random.default_rng(1)
