@@ -28,8 +28,10 @@ std::pair<nb::object, nb::object> gradients(const Exchanged<const T>& x, const E
     expect(x.data() && weight.data() && grad.data() && x.size() && weight.size() && grad.size(), "an array is empty");
     const View<const T> in = view(x), weights = view(weight), out = view(grad);
     expect(groups > 0 && in.shape[1] % groups == 0 && weights.shape[0] == in.shape[1] && in.shape[0] == out.shape[0] &&
-               out.shape[1] == weights.shape[1] * groups && without_gaps(weights, false),
+               out.shape[1] == weights.shape[1] * groups,
            "arrays do not fit the layer");
+    const bool taps_first = !without_gaps(weights, false);
+    expect(!taps_first || without_gaps(weights, true), "the weight is neither contiguous nor channels-last");
     Form form{{}, groups, in.shape[1] / groups, weights.shape[1]};
     for (std::size_t a = 0; a < tuples.size(); ++a) {
         const auto [kernel, stride, dilation, crop_lo] = tuples[a];
@@ -44,12 +46,12 @@ std::pair<nb::object, nb::object> gradients(const Exchanged<const T>& x, const E
     Exchanged<T> for_input, for_weight;
     if (of_input)
         for_input = lent<T>({x.shape_ptr(), x.shape_ptr() + ndim}, !without_gaps(in, false) && without_gaps(in, true));
-    if (of_weight) for_weight = lent<T>({weight.shape_ptr(), weight.shape_ptr() + ndim}, false);
+    if (of_weight) for_weight = lent<T>({weight.shape_ptr(), weight.shape_ptr() + ndim}, taps_first);
     bool done = false;
     {
         const nb::gil_scoped_release unlocked;
         const Employed employed({threads, team});
-        done = tconv::gradients<T>(form, kernels_of<T>(*choice->backend), in, weight.data(), out,
+        done = tconv::gradients<T>(form, kernels_of<T>(*choice->backend), in, weight.data(), taps_first, out,
                                    of_input ? view(for_input) : View<T>{}, of_weight ? for_weight.data() : nullptr);
     }
     if (!done) return results;
@@ -65,8 +67,8 @@ void bind(nb::module_& m, const char* name) {
           nb::sig((std::string("def ") + name + "(x: object, weight: object, grad: object, " +
                    "axes: Sequence[tuple[int, int, int, int]], groups: int, of_input: bool, of_weight: bool, backend: str, " +
                    "threads: int = 0, team: bool = False) -> tuple[object | None, object | None]").c_str()),
-          "The gradients of the input `x` (batch, in, *in_size), which lies in memory as `x` does, and of the contiguous "
-          "`weight` (in, out/groups, *kernel), from that of the result, `grad` (batch, out, *out_size); None for one that is "
+          "The gradients of the input `x` (batch, in, *in_size), which lies in memory as `x` does, and of `weight` (in, "
+          "out/groups, *kernel), contiguous or channels-last, which does too, from that of the result, `grad` (batch, out, *out_size); None for one that is "
           "not wanted, and for both where sizes are too large, or numbers that are not finite would meet zeros beyond the "
           "border. All are DLPack capsules. An axis is (kernel, stride, dilation, crop_lo).");
 }

@@ -63,8 +63,8 @@ bool finite(const View<const T>& x) {
 
 // Some images, or some rows of one, at a time: what they meet stays in the cache for both gradients.
 template <class T>
-bool gradients(const Form& layer, const Kernels<T>& kernels, const View<const T>& x, const T* weight, const View<const T>& grad,
-               const View<T>& of_input, T* of_weight) {
+bool gradients(const Form& layer, const Kernels<T>& kernels, const View<const T>& x, const T* weight, bool taps_first,
+               const View<const T>& grad, const View<T>& of_input, T* of_weight) {
     const std::vector<Index> flat{layer.groups * layer.in_channels * layer.out_channels * layer.taps()}, one{1};
     if (has_border(layer, x, grad) &&
         ((of_input.data && !finite(View<const T>{weight, flat, one})) || (of_weight && !finite(x))))
@@ -80,7 +80,7 @@ bool gradients(const Form& layer, const Kernels<T>& kernels, const View<const T>
     const Index slabs = images > 1 || most >= 1 ? 1 : std::min(rows, static_cast<Index>(1 / most) + 1);
     std::optional<OfInput<T>> for_input;
     std::optional<OfWeight<T>> for_weight;
-    if (of_input.data) for_input.emplace(layer, kernels, weight, x.shape[0] * pixels, of_input.strides[1] == 1);
+    if (of_input.data) for_input.emplace(layer, kernels, weight, taps_first, x.shape[0] * pixels, of_input.strides[1] == 1);
     if (of_weight) for_weight.emplace(layer, kernels, images * (pixels / rows) * (rows / slabs));
     for (Index image = 0; image < x.shape[0]; image += images)
         for (Index slab = 0; slab < slabs; ++slab) {
@@ -103,13 +103,13 @@ bool gradients(const Form& layer, const Kernels<T>& kernels, const View<const T>
             if (for_input) for_input->write(met, within(of_input));
             if (for_weight) for_weight->add(met, within(x));
         }
-    if (for_weight) for_weight->write(of_weight);
+    if (for_weight) for_weight->write(of_weight, taps_first);
     return true;
 }
 
-template bool gradients(const Form&, const Kernels<float>&, const View<const float>&, const float*, const View<const float>&,
-                        const View<float>&, float*);
-template bool gradients(const Form&, const Kernels<double>&, const View<const double>&, const double*,
+template bool gradients(const Form&, const Kernels<float>&, const View<const float>&, const float*, bool,
+                        const View<const float>&, const View<float>&, float*);
+template bool gradients(const Form&, const Kernels<double>&, const View<const double>&, const double*, bool,
                         const View<const double>&, const View<double>&, double*);
 
 }  // namespace tconv

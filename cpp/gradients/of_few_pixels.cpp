@@ -9,40 +9,43 @@ namespace tconv {
 
 using namespace tuning::gradients;
 
-namespace {
-
-// What pixels from `begin` on meet through all taps, of some output channels, as panels: panel[(output*taps + tap)*width + lane].
+// What pixels from `begin` on meet through some columns, from `column` on in the weights' order: panel[column*width + lane].
+// How many columns that are.
 template <class T>
-void turn(T* to, const Form& layer, const Kernels<T>& kernels, const Met<T>& met, const T* outputs,
-          const std::vector<Index>& from, Index begin, const std::vector<Lanes>& panels, Index some) {
-    const Index kernel = layer.taps();
+Index OfInput<T>::turn(T* to, const Met<T>& met, Index group, const std::vector<Index>& from, Index begin,
+                       const std::vector<Lanes>& panels, Index column) const {
+    const Index kernel = layer_.taps(), outputs = layer_.out_channels;
+    // Some output channels with all taps; or some taps with all output channels, or a part of one.
+    const Index first_output = taps_first_ ? column % outputs : column / kernel, first_tap = taps_first_ ? column / outputs : 0;
+    const Index of_each = std::max<Index>(1, depth / (taps_first_ ? outputs : kernel));
+    const Index some = std::min(taps_first_ ? depth : of_each, outputs - first_output);
+    const Index taps = taps_first_ ? std::min(of_each, kernel - first_tap) : kernel;
+    const Index tap_step = taps_first_ ? some : 1, output_step = taps_first_ ? 1 : taps;
     for (const Lanes& panel : panels) {
         for (Index lane = 0, stop; lane < panel.count; lane = stop) {
             const Index pixel = begin + panel.first + lane;
             stop = lane + end_of_row(pixel, pixel + panel.count - lane, met.row()) - pixel;
             const Piece piece{lane, stop - lane, 0};
-            const T* const place = outputs + from[static_cast<std::size_t>(panel.first + lane)];
-            for (Index k = 0; k < kernel; ++k)
-                kernels.gather(to + k * panel.width, kernel * panel.width, place + met.column(k * layer.out_channels), 1,
-                               met.step(), some, &piece, 1);
+            const T* const place = met.data(group) + from[static_cast<std::size_t>(panel.first + lane)] + first_output;
+            for (Index k = 0; k < taps; ++k)
+                kernels_.gather(to + k * tap_step * panel.width, output_step * panel.width,
+                                place + met.column((first_tap + k) * outputs), 1, met.step(), some, &piece, 1);
         }
-        to += some * kernel * panel.width;
+        to += some * taps * panel.width;
     }
+    return some * taps;
 }
-
-}  // namespace
 
 // Each tile: input channels, whose weights are read where they lie, times what a few pixels meet.
 template <class T>
 void OfInput<T>::with_pixels_in_lanes(const Met<T>& met, const View<T>& result) const {
-    const Index inputs = layer_.in_channels, outputs = layer_.out_channels, kernel = layer_.taps(), lanes = kernels_.lanes;
+    const Index inputs = layer_.in_channels, lanes = kernels_.lanes, most_columns = std::max(depth, layer_.taps());
     const Index image = met.pixels_of_image();
     const bool last = result.strides[1] == 1, in_place = !last && (met.pixels() == image || image >= long_row);
     const Index length = in_place ? image : met.pixels(), count = ceil_div(length, most_panels * lanes * max_vectors / 2);
     const Index chunks = met.pixels() / length * count;
     const auto begin_of = [&](Index chunk) { return chunk / count * length + part(length, chunk % count, count); };
     const Index shares = std::clamp<Index>(inputs / least_inputs, 1, ceil_div(tasks, chunks * layer_.groups));
-    const Index together = std::max<Index>(1, depth / kernel);  // output channels
     const std::vector<Index> result_steps = steps_of(result.strides);
     const std::vector<T> zeros(static_cast<std::size_t>(lanes * max_vectors));
     const double work = static_cast<double>(met.pixels()) * static_cast<double>(layer_.groups * inputs * columns_);
@@ -56,23 +59,22 @@ void OfInput<T>::with_pixels_in_lanes(const Met<T>& met, const View<T>& result) 
         thread_local Buffer<T> room, waiting;
         met.places(begin, end, from);
         met.places(result_steps, begin, end, to);
-        T* const turned = room.grow(together * kernel * width_of(panels) + lanes);
+        T* const turned = room.grow(most_columns * width_of(panels) + lanes);
         T* const first_result = result.data + first_input * result.strides[1];
         const Index step = in_place ? result.strides[1] : width_of(panels);
         T* const sums = in_place ? first_result + to.front() : waiting.grow(some_inputs * step);
-        for (Index output = 0; output < outputs; output += together) {
-            const Index some = std::min(together, outputs - output), depth_now = some * kernel;
-            turn(turned, layer_, kernels_, met, met.data(group) + output, from, begin, panels, some);
+        for (Index column = 0, depth_now; column < columns_; column += depth_now) {
+            depth_now = turn(turned, met, group, from, begin, panels, column);
             for (Index t = 0; t < tiles; ++t) {
                 const Index first = part(some_inputs, t, tiles), tile = part(some_inputs, t + 1, tiles) - first, number = 0;
                 const T* in[max_rows];
                 T* out[max_rows];
-                for (Index r = 0; r < tile; ++r) in[r] = weight_ + (first_input + first + r) * columns_ + output * kernel;
+                for (Index r = 0; r < tile; ++r) in[r] = weight_ + (first_input + first + r) * columns_ + column;
                 for (const Lanes& panel : panels) {
                     for (Index r = 0; r < tile; ++r) out[r] = sums + (first + r) * step + panel.first;
                     kernels_.cells[tile - 1][panel.vectors(lanes) - 1](out, panel.behind(lanes), in, &number, 1, depth_now, 0,
                                                                        depth_now, turned + panel.first * depth_now,
-                                                                       output ? nullptr : zeros.data());
+                                                                       column ? nullptr : zeros.data());
                 }
             }
         }
@@ -89,6 +91,10 @@ void OfInput<T>::with_pixels_in_lanes(const Met<T>& met, const View<T>& result) 
     });
 }
 
+template Index OfInput<float>::turn(float*, const Met<float>&, Index, const std::vector<Index>&, Index,
+                                    const std::vector<Lanes>&, Index) const;
+template Index OfInput<double>::turn(double*, const Met<double>&, Index, const std::vector<Index>&, Index,
+                                     const std::vector<Lanes>&, Index) const;
 template void OfInput<float>::with_pixels_in_lanes(const Met<float>&, const View<float>&) const;
 template void OfInput<double>::with_pixels_in_lanes(const Met<double>&, const View<double>&) const;
 

@@ -41,8 +41,8 @@ void fetch(const T* const* sources, const Section& section, Index tile) {
 }  // namespace
 
 template <class T>
-OfInput<T>::OfInput(const Form& layer, const Kernels<T>& kernels, const T* weight, Index pixels, bool last)
-    : layer_(layer), kernels_(kernels), weight_(weight), columns_(layer.out_channels * layer.taps()),
+OfInput<T>::OfInput(const Form& layer, const Kernels<T>& kernels, const T* weight, bool taps_first, Index pixels, bool last)
+    : layer_(layer), kernels_(kernels), weight_(weight), taps_first_(taps_first), columns_(layer.out_channels * layer.taps()),
       swaths_(lanes_of(layer.in_channels, kernels)) {
     const bool saves = pixels <= few_pixels || (!last && columns_ < layer.in_channels);
     const bool steps = layer.axes.back().stride * layer.out_channels * layer.groups > 1;  // else rows of panels overlap
@@ -62,22 +62,27 @@ void OfInput<T>::pack() {
     const Index outputs = layer_.out_channels, kernel = layer_.taps(), row = outputs * kernel;
     const Index each = std::clamp<Index>(packed / kernel, 1, outputs), blocks = ceil_div(outputs, each);
     const auto swaths = static_cast<Index>(swaths_.size());
-    T* const all = packed_.emplace(layer_.groups * width_of(swaths_) * columns_).data();
+    // Up to a vector is written behind a column; what no channel has there is read, but never stored.
+    T* const all = packed_.emplace(layer_.groups * width_of(swaths_) * columns_ + kernels_.lanes).data();
     parallel(layer_.groups * swaths * blocks, static_cast<double>(layer_.groups * layer_.in_channels * row), [&](Index task) {
         const Index group = task / (swaths * blocks), begin = task % blocks * each, end = std::min(begin + each, outputs);
         const Lanes& swath = swaths_[static_cast<std::size_t>(task / blocks % swaths)];
         const Index width = swath.width;
+        const Piece piece{0, swath.count, 0};
+        const T* const from = weight_ + (group * layer_.in_channels + swath.first) * row;
+        T* const to = all + (group * width_of(swaths_) + swath.first) * columns_;
+        if (taps_first_) {
+            for (Index column = begin; column < row; column += outputs)
+                kernels_.gather(to + column * width, width, from + column, 1, row, end - begin, &piece, 1);
+            return;
+        }
         thread_local Buffer<T> room;
         T* const turned = room.grow((end - begin) * kernel * width + kernels_.lanes);
-        if (swath.count < width) std::fill_n(turned, (end - begin) * kernel * width, T(0));
-        const Piece piece{0, swath.count, 0};
-        const T* const from = weight_ + (group * layer_.in_channels + swath.first) * row + begin * kernel;
-        kernels_.gather(turned, width, from, 1, row, (end - begin) * kernel, &piece, 1);
-        T* const to = all + (group * width_of(swaths_) + swath.first) * columns_;
+        kernels_.gather(turned, width, from + begin * kernel, 1, row, (end - begin) * kernel, &piece, 1);
         for (Index k = 0; k < kernel; ++k)
             for (Index output = begin; output < end; ++output)
                 std::memcpy(to + (k * outputs + output) * width, turned + ((output - begin) * kernel + k) * width,
-                            static_cast<std::size_t>(width) * sizeof(T));
+                            static_cast<std::size_t>(swath.count) * sizeof(T));
     });
 }
 

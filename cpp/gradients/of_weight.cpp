@@ -118,14 +118,14 @@ void OfWeight<T>::multiply(const Met<T>& met, const Rows& rows, const Task& task
 }
 
 template <class T>
-void OfWeight<T>::write(T* result) {
+void OfWeight<T>::write(T* result, bool taps_first) {
     const Index kernel = layer_.taps();
     parallel(channels_, static_cast<double>(portions_ * channels_ * columns_), [&](Index channel) {
         T* const all = sums_.data() + channel * columns_;
         for (Index portion = 1; portion < portions_; ++portion)
             for (Index column = 0; column < columns_; ++column) all[column] += all[portion * channels_ * columns_ + column];
         const Piece piece{0, kernel, 0};
-        if (kernel == 1 || layer_.out_channels == 1)
+        if (taps_first || kernel == 1 || layer_.out_channels == 1)
             std::copy_n(all, columns_, result + channel * columns_);
         else
             kernels_.gather(result + channel * columns_, kernel, all, 1, layer_.out_channels, layer_.out_channels, &piece, 1);

@@ -12,8 +12,8 @@ class OfWeight {
 
     void add(const Met<T>& met, const View<const T>& x);
 
-    // `result` (in, out/groups, *kernel) is contiguous.
-    void write(T* result);
+    // `result` (in, out/groups, *kernel) is contiguous or, with `taps_first`, channels-last.
+    void write(T* result, bool taps_first);
 
    private:
     struct Rows {  // the channels of an input, where a tile reads them: pixel by pixel

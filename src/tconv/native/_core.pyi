@@ -287,12 +287,12 @@ def proximal_f64(older: Annotated[NDArray[numpy.float64], dict(order='C', device
 
 def gradients_f32(x: object, weight: object, grad: object, axes: Sequence[tuple[int, int, int, int]], groups: int, of_input: bool, of_weight: bool, backend: str, threads: int = 0, team: bool = False) -> tuple[object | None, object | None]:
     """
-    The gradients of the input `x` (batch, in, *in_size), which lies in memory as `x` does, and of the contiguous `weight` (in, out/groups, *kernel), from that of the result, `grad` (batch, out, *out_size); None for one that is not wanted, and for both where sizes are too large, or numbers that are not finite would meet zeros beyond the border. All are DLPack capsules. An axis is (kernel, stride, dilation, crop_lo).
+    The gradients of the input `x` (batch, in, *in_size), which lies in memory as `x` does, and of `weight` (in, out/groups, *kernel), contiguous or channels-last, which does too, from that of the result, `grad` (batch, out, *out_size); None for one that is not wanted, and for both where sizes are too large, or numbers that are not finite would meet zeros beyond the border. All are DLPack capsules. An axis is (kernel, stride, dilation, crop_lo).
     """
 
 def gradients_f64(x: object, weight: object, grad: object, axes: Sequence[tuple[int, int, int, int]], groups: int, of_input: bool, of_weight: bool, backend: str, threads: int = 0, team: bool = False) -> tuple[object | None, object | None]:
     """
-    The gradients of the input `x` (batch, in, *in_size), which lies in memory as `x` does, and of the contiguous `weight` (in, out/groups, *kernel), from that of the result, `grad` (batch, out, *out_size); None for one that is not wanted, and for both where sizes are too large, or numbers that are not finite would meet zeros beyond the border. All are DLPack capsules. An axis is (kernel, stride, dilation, crop_lo).
+    The gradients of the input `x` (batch, in, *in_size), which lies in memory as `x` does, and of `weight` (in, out/groups, *kernel), contiguous or channels-last, which does too, from that of the result, `grad` (batch, out, *out_size); None for one that is not wanted, and for both where sizes are too large, or numbers that are not finite would meet zeros beyond the border. All are DLPack capsules. An axis is (kernel, stride, dilation, crop_lo).
     """
 
 class Stamps:

@@ -219,7 +219,8 @@ class Cpu:
         if not self.gradients_pay(call):
             return None, None, None
         axes = list(zip(weight.shape[2:], stride, dilation, padding, strict=True))
-        tensors = [private.to_dlpack(t) for t in (input.detach(), weight.detach().contiguous(), grad)]
+        dense = weight.detach() if by_channels(weight, 1) else weight.detach().contiguous()
+        tensors = [private.to_dlpack(t) for t in (input.detach(), dense, grad)]
         run = GRADIENTS[weight.dtype]
         capsules = run(*tensors, axes, groups, wanted[0], wanted[1], active(), get_num_threads(), True)
         if capsules == (None, None) and any(wanted[:2]):  # infinite numbers, or sizes, that the core leaves to PyTorch
