@@ -102,7 +102,7 @@ sanitize-threads:  ## the core's threads under ThreadSanitizer, as C++ programs 
 	$(CMAKE) -S tests/native/cpp -B build/threads -DTCONV_SANITIZE=thread
 	$(CMAKE) --build build/threads --parallel 2
 	set -e; fixed="$$(setarch -R true 2>/dev/null && echo setarch -R || true)"; \
-	for program in races agree codes norms; do \
+	for program in races agree codes gradients norms; do \
 	    OMP_NUM_THREADS=4 TSAN_OPTIONS=halt_on_error=1 $$fixed build/threads/$$program; \
 	done
 
@@ -115,8 +115,8 @@ cross-aarch64:  ## the core for aarch64, run in qemu; apt-get install cmake g++-
 	fi
 	$(CMAKE) -S tests/native/cpp -B build/aarch64 -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
 	    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++
-	$(CMAKE) --build build/aarch64 --parallel 2 --target agree codes norms
-	set -e; for program in agree codes norms; do \
+	$(CMAKE) --build build/aarch64 --parallel 2 --target agree codes gradients norms
+	set -e; for program in agree codes gradients norms; do \
 	    qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/$$program; \
 	done
 

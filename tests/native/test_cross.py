@@ -30,7 +30,8 @@ def test_here(tmp_path: Path) -> None:
     backends = [name for name in native.backends() if name != "reference"]
     # Tiles that fit nothing; and those of AMX as plain loops, where the products beside them can be computed.
     by_hand = ["tiles by hand"] if "avx512bf16" in backends else []
-    for program, others in {"agree": ["odd", *by_hand], "codes": ["odd"], "norms": ["odd"]}.items():
+    programs = {"agree": ["odd", *by_hand], "codes": ["odd"], "gradients": ["odd"], "norms": ["odd"]}
+    for program, others in programs.items():
         tried = [line.partition(":")[0] for line in run(tmp_path / program).splitlines()]
         assert tried == [*backends, *others]
     assert run(tmp_path / "parts") == "parts: as the relation says\n"
