@@ -62,8 +62,8 @@ void OfInput<T>::pack() {
     const Index outputs = layer_.out_channels, kernel = layer_.taps(), row = outputs * kernel;
     const Index each = std::clamp<Index>(packed / kernel, 1, outputs), blocks = ceil_div(outputs, each);
     const auto swaths = static_cast<Index>(swaths_.size());
-    // Up to a vector is written behind a column; what no channel has there is read, but never stored.
-    T* const all = packed_.emplace(layer_.groups * width_of(swaths_) * columns_ + kernels_.lanes).data();
+    // Lanes that no channel has are left as they are: their sums are never stored.
+    T* const all = packed_.emplace(layer_.groups * width_of(swaths_) * columns_).data();
     parallel(layer_.groups * swaths * blocks, static_cast<double>(layer_.groups * layer_.in_channels * row), [&](Index task) {
         const Index group = task / (swaths * blocks), begin = task % blocks * each, end = std::min(begin + each, outputs);
         const Lanes& swath = swaths_[static_cast<std::size_t>(task / blocks % swaths)];
