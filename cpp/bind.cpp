@@ -11,7 +11,6 @@
 #include <type_traits>
 
 #include "bind_arrays.hpp"
-#include "bounds.hpp"
 #include "dispatch.hpp"
 #include "layer.hpp"
 #include "threads.hpp"
@@ -29,7 +28,6 @@ template <class T>
 using Contiguous = nb::ndarray<T, nb::numpy, nb::device::cpu, nb::c_contig>;
 template <class S>
 using Weights = Contiguous<const typename InNumPy<S>::type>;
-using AxisTuple = std::tuple<Index, Index, Index, Index>;  // kernel, stride, dilation, crop_lo
 
 // The weights that a call lends, from its Python callable; asked for on the call's own thread, without Python's lock.
 template <class S>
@@ -97,16 +95,8 @@ void bind_layer(nb::module_& m, const char* name) {
             "__init__",
             [](Layer<S>* self, const Weights<S>& weight, nb::object bias, const std::vector<AxisTuple>& tuples,
                Index groups, const std::string& activation, T slope, const std::string& backend, bool keeps, bool winograd) {
-                expect(weight.ndim() == tuples.size() + 2 && !tuples.empty(), "weight rank does not fit the axes");
+                std::vector<Axis> axes = axes_of(tuples, weight);
                 expect(groups > 0 && weight.shape(0) % static_cast<std::size_t>(groups) == 0, "groups");
-                std::vector<Axis> axes;
-                for (std::size_t a = 0; a < tuples.size(); ++a) {
-                    const auto [kernel, stride, dilation, crop_lo] = tuples[a];
-                    expect(static_cast<Index>(weight.shape(a + 2)) == kernel && kernel > 0 && stride > 0 && dilation > 0,
-                           "axis does not fit the weight");
-                    axes.push_back({kernel, stride, dilation, crop_lo});
-                    expect(countable(axes.back()), "axis does not fit into 64 bits");
-                }
                 const Index out_channels = static_cast<Index>(weight.shape(1)) * groups;
                 const T* bias_data = nullptr;
                 Contiguous<const T> bias_array;

@@ -1,4 +1,4 @@
-// What the Python face needs for every operation: arrays that come and go, the names of activations.
+// What the Python face needs for every operation: arrays that come and go, axes, the names of activations.
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -7,8 +7,10 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include "bounds.hpp"
 #include "lent.hpp"
 #include "problem.hpp"
 
@@ -116,6 +118,22 @@ Exchanged<T> lent(const std::vector<std::size_t>& shape, bool last) {
         memory.release();
     }
     return Exchanged<T>(data, ndim, shape.data(), owner, strides.data());
+}
+
+using AxisTuple = std::tuple<Index, Index, Index, Index>;  // kernel, stride, dilation, crop_lo
+
+// The axes of the layer whose weight (in, out/groups, *kernel) it is.
+template <class Weight>
+std::vector<Axis> axes_of(const std::vector<AxisTuple>& tuples, const Weight& weight) {
+    expect(!tuples.empty() && weight.ndim() == tuples.size() + 2, "weight rank does not fit the axes");
+    std::vector<Axis> axes;
+    for (const auto& [kernel, stride, dilation, crop_lo] : tuples) {
+        expect(static_cast<Index>(weight.shape(axes.size() + 2)) == kernel && kernel > 0 && stride > 0 && dilation > 0,
+               "axis does not fit the weight");
+        axes.push_back({kernel, stride, dilation, crop_lo});
+        expect(countable(axes.back()), "axis does not fit into 64 bits");
+    }
+    return axes;
 }
 
 inline Activation activation_of(const std::string& name) {

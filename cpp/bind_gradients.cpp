@@ -4,8 +4,6 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include <tuple>
-
 #include "bind_arrays.hpp"
 #include "bounds.hpp"
 #include "dispatch.hpp"
@@ -16,8 +14,6 @@ namespace tconv {
 namespace {
 
 using namespace nb::literals;
-
-using AxisTuple = std::tuple<Index, Index, Index, Index>;  // kernel, stride, dilation, crop_lo
 
 template <class T>
 std::pair<nb::object, nb::object> gradients(const Exchanged<const T>& x, const Exchanged<const T>& weight,
@@ -32,13 +28,7 @@ std::pair<nb::object, nb::object> gradients(const Exchanged<const T>& x, const E
            "arrays do not fit the layer");
     const bool taps_first = !without_gaps(weights, false);
     expect(!taps_first || without_gaps(weights, true), "the weight is neither contiguous nor channels-last");
-    Form form{{}, groups, in.shape[1] / groups, weights.shape[1]};
-    for (std::size_t a = 0; a < tuples.size(); ++a) {
-        const auto [kernel, stride, dilation, crop_lo] = tuples[a];
-        expect(weights.shape[a + 2] == kernel && kernel > 0 && stride > 0 && dilation > 0, "axis does not fit the weight");
-        form.axes.push_back({kernel, stride, dilation, crop_lo});
-        expect(countable(form.axes.back()), "axis does not fit into 64 bits");
-    }
+    const Form form{axes_of(tuples, weight), groups, in.shape[1] / groups, weights.shape[1]};
     std::pair<nb::object, nb::object> results{nb::none(), nb::none()};
     if (!fits_fast_ways(form, in, out)) return results;
     const Choice* choice = choose(name);
@@ -67,10 +57,10 @@ void bind(nb::module_& m, const char* name) {
           nb::sig((std::string("def ") + name + "(x: object, weight: object, grad: object, " +
                    "axes: Sequence[tuple[int, int, int, int]], groups: int, of_input: bool, of_weight: bool, backend: str, " +
                    "threads: int = 0, team: bool = False) -> tuple[object | None, object | None]").c_str()),
-          "The gradients of the input `x` (batch, in, *in_size), which lies in memory as `x` does, and of `weight` (in, "
-          "out/groups, *kernel), contiguous or channels-last, which does too, from that of the result, `grad` (batch, out, *out_size); None for one that is "
-          "not wanted, and for both where sizes are too large, or numbers that are not finite would meet zeros beyond the "
-          "border. All are DLPack capsules. An axis is (kernel, stride, dilation, crop_lo).");
+          "The gradients of the input `x` (batch, in, *in_size) and of `weight` (in, out/groups, *kernel), contiguous or "
+          "channels-last, from that of the result, `grad` (batch, out, *out_size). They lie in memory as `x` and `weight` do. "
+          "None for one that is not wanted, and for both where sizes are too large, or numbers that are not finite would "
+          "meet zeros beyond the border. All are DLPack capsules. An axis is (kernel, stride, dilation, crop_lo).");
 }
 
 }  // namespace

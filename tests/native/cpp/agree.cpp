@@ -12,6 +12,7 @@
 
 #include "dispatch.hpp"
 #include "layer.hpp"
+#include "sizes.hpp"
 
 using namespace tconv;
 
@@ -22,13 +23,7 @@ extern const Kernels<Bf16, Bf16Pair> pairs_by_hand;
 
 namespace {
 
-using Size = std::vector<Index>;
-
-struct Case {
-    const char* name;
-    Index batch, in_channels, out_channels, groups;
-    Size in, out;
-    std::vector<Axis> axes;  // kernel, stride, dilation, crop_lo
+struct Case : Sizes {
     Activation activation;
     bool winograd = false, divides = false;  // of half precision, it always divides
 };
@@ -61,12 +56,6 @@ enum Layout { straight, reversed, channels_last };
 const char* const layouts[] = {"straight", "reversed", "channels last"};
 
 constexpr Index gap = 3;  // guard cells after each row of the output, and before the first
-
-Index product(const Size& numbers) {
-    Index result = 1;
-    for (const Index n : numbers) result *= n;
-    return result;
-}
 
 Size shape_of(Index batch, Index channels, const Size& size) {
     Size shape{batch, channels};
@@ -130,10 +119,8 @@ std::vector<S> result(const Layer<S>& layer, const Case& c, const std::vector<S>
 template <class S>
 bool agrees(const Case& c, const Choice& choice) {
     using T = Sum<S>;
-    Size kernel;
-    for (const Axis& axis : c.axes) kernel.push_back(axis.kernel);
     const auto x = numbers<S>(c.batch * c.in_channels * product(c.in), 1);
-    const auto w = numbers<S>(c.in_channels * (c.out_channels / c.groups) * product(kernel), 2);
+    const auto w = numbers<S>(c.in_channels * (c.out_channels / c.groups) * product(c.kernel()), 2);
     const auto b = numbers<T>(c.out_channels, 3);
     const Lender<S> lender = [&w] { return std::shared_ptr<const S>(std::shared_ptr<const void>(), w.data()); };
     const auto layer = [&](const Backend* backend, bool keeps) {

@@ -10,6 +10,7 @@
 
 #include "dispatch.hpp"
 #include "gradients/gradients.hpp"
+#include "sizes.hpp"
 #include "threads.hpp"
 
 using namespace tconv;
@@ -18,16 +19,7 @@ extern const Backend odd_backend;
 
 namespace {
 
-using Size = std::vector<Index>;
-
-struct Case {
-    const char* name;
-    Index batch, in_channels, out_channels, groups;
-    Size in, out;
-    std::vector<Axis> axes;  // kernel, stride, dilation, crop_lo
-};
-
-const Case cases[] = {
+const Sizes cases[] = {
     {"overlap", 2, 19, 21, 1, {9, 21}, {18, 42}, {{3, 2, 1, 1}, {3, 2, 1, 1}}},
     {"no overlap, many pixels", 2, 37, 33, 1, {19, 33}, {38, 66}, {{2, 2, 1, 0}, {2, 2, 1, 0}}},
     {"few columns", 1, 66, 3, 1, {23, 31}, {46, 62}, {{4, 2, 1, 1}, {4, 2, 1, 1}}},
@@ -41,12 +33,6 @@ const Case cases[] = {
 };
 
 constexpr std::size_t guards = 32;
-
-Index product(const Size& numbers) {
-    Index result = 1;
-    for (const Index n : numbers) result *= n;
-    return result;
-}
 
 // An array (batch, channels, *size) with its strides, between guards.
 template <class T>
@@ -74,9 +60,8 @@ struct Array {
 
 // Calls use(place of the input, place of the output, tap) for all that meet; places are of image 0 and channel 0.
 template <class T, class Use>
-void each_meeting(const Case& c, const Array<T>& x, const Array<T>& y, Use use) {
-    Size kernel;
-    for (const Axis& axis : c.axes) kernel.push_back(axis.kernel);
+void each_meeting(const Sizes& c, const Array<T>& x, const Array<T>& y, Use use) {
+    const Size kernel = c.kernel();
     for (Index pixel = 0; pixel < product(c.in); ++pixel)
         for (Index tap = 0; tap < product(kernel); ++tap) {
             Index i = pixel, k = tap, from = 0, to = 0;
@@ -92,11 +77,10 @@ void each_meeting(const Case& c, const Array<T>& x, const Array<T>& y, Use use) 
 }
 
 template <class T>
-bool agrees(const Case& c, const Backend& backend, bool last) {
+bool agrees(const Sizes& c, const Backend& backend, bool last) {
     const Index inputs = c.in_channels / c.groups, outputs = c.out_channels / c.groups;
     Form form{c.axes, c.groups, inputs, outputs};
-    Size kernel;
-    for (const Axis& axis : c.axes) kernel.push_back(axis.kernel);
+    const Size kernel = c.kernel();
     std::minstd_rand random(1);
     Array<T> x(c.batch, c.in_channels, c.in, last), grad(c.batch, c.out_channels, c.out, last);
     Array<T> weight(c.in_channels, outputs, kernel, last), of_x = x, of_weight = weight;
@@ -144,7 +128,7 @@ int main() {
     int wrong = 0;
     for (const auto& [name, backend] : backends) {
         const int before = wrong;
-        for (const Case& c : cases)
+        for (const Sizes& c : cases)
             for (const bool last : {false, true}) wrong += !agrees<float>(c, *backend, last) + !agrees<double>(c, *backend, last);
         if (wrong == before) std::printf("%s: agrees\n", name.c_str());
     }
