@@ -167,19 +167,27 @@ struct Kernels {
     void (*put)(S* y, const T* x, Index count);
     // y[at[row] + j] = x[row*step + j], rounded, of rows that have a place.
     void (*put_rows)(S* y, const Index* at, const T* x, Index step, Index rows, Index count);
+    // As `put`, past the caches where whole vectors are aligned; see `fence`.
+    void (*put_nontemporal)(S* y, const T* x, Index count);
     // y[channel*channel_step + strip.y + j*step] = c[(channel*phases + j % phases)*width + strip.lane + j / phases];
-    // reads up to a vector beyond.
+    // reads up to a vector beyond. Neighbours may be written past the caches.
     void (*weave)(S* y, Index channel_step, Index step, const T* c, Index width, Index phases, Index channels,
-                  const Strip* strips, Index count);
-    // All outputs of a block, for one channel: bias + sum over its sources of w * x; as sums, and rounded.
+                  const Strip* strips, Index count, bool nontemporal);
+    // After what was written past the caches: only then may another thread be told of it.
+    void (*fence)();
+    // All outputs of a block, for one channel: bias + sum over its sources of w * x; as sums, rounded, and as sums that are
+    // written past the caches.
     void (*stencil)(const Block<T>& block, T* y, const S* x, const T* w, T bias);
     void (*stencil_rounded)(const Block<T>& block, S* y, const S* x, const T* w, T bias);
+    void (*stencil_nontemporal)(const Block<T>& block, T* y, const S* x, const T* w, T bias);
     // y[pixel*y_step + j] = bias[j] + sum over s of w[s.weight + j] * x[s.input + pixel*x_step + j], no bias if null; as
-    // sums, and rounded.
+    // sums, rounded, and as sums that are written past the caches.
     void (*blend)(T* y, Index y_step, const S* x, Index x_step, const TapWeight<S, E>* w, const T* bias, const Source* sources,
                   Index count, Index pixels, Index channels);
     void (*blend_rounded)(S* y, Index y_step, const S* x, Index x_step, const TapWeight<S, E>* w, const T* bias,
                           const Source* sources, Index count, Index pixels, Index channels);
+    void (*blend_nontemporal)(T* y, Index y_step, const S* x, Index x_step, const TapWeight<S, E>* w, const T* bias,
+                              const Source* sources, Index count, Index pixels, Index channels);
     // Winograd's; small tiles are for arrays of the type of the sums alone.
     TileKernels<S> small_tiles, large_tiles;
     // Weights of a large tile: to[point*point_step + lane] from 3x3 taps[tap*lanes + lane].

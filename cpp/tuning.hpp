@@ -19,6 +19,9 @@ constexpr Index long_row = 32;
 // Inputs whose channels are brought together at a time, so that they need little memory; a chunk's own come on top.
 constexpr Index most_brought = 256 * 1024;
 
+// Outputs of more are written past the caches: what reads them next would find few of them there.
+constexpr Index nontemporal_bytes = 12 << 20;
+
 namespace pixels {
 constexpr Index bundle_channels = 8;          // output channels of a bundle
 constexpr Index panels_bytes = 512 * 1024;    // of all panels of a task: stay in the second-level cache
@@ -57,7 +60,8 @@ constexpr Index channels = 64;         // added up at a time
 
 namespace depthwise {
 constexpr Index bordered_bytes = 16 << 10;  // of the inputs of a block: leaves room for outputs in the first-level cache
-constexpr Index cache_bytes = 8 << 20;      // larger outputs are written to memory
+constexpr Index cache_bytes = 8 << 20;      // outputs of more are fetched before they are written,
+constexpr Index nontemporal_bytes = 24 << 20;  // and of still more are written past the caches
 constexpr Index most_columns = 1024;        // cells of a block
 constexpr Index most_pixels = 8;            // cells whose inputs are in the cache for all phases of the last axis
 }  // namespace depthwise

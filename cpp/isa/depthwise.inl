@@ -36,7 +36,7 @@ INLINED void feed_all(V<T> (&sum)[vectors][phases], const Patch& patch, const So
 }
 
 // One patch of one block, for one channel; outputs are sums, or numbers O that they are rounded to.
-template <class T, class O>
+template <class T, class O, bool nontemporal>
 struct Task {
     const Block<T>& block;
     const Patch& patch;
@@ -49,29 +49,34 @@ template <class T, int phases>
 constexpr int most_vectors() { return (REGISTERS - 1) / (phases + 1) >= 4 ? 4 : 2; }
 
 // Some vectors of cells, each x_step after the one before it.
-template <class T, class O, int phases, int vectors>
-INLINED void sum_up(V<T> (&sum)[vectors][phases], const Task<T, O>& task, const T* x, Index x_step) {
+template <class T, class O, int phases, int vectors, bool nontemporal>
+INLINED void sum_up(V<T> (&sum)[vectors][phases], const Task<T, O, nontemporal>& task, const T* x, Index x_step) {
     for (int v = 0; v < vectors; ++v)
         for (int phase = 0; phase < phases; ++phase) sum[v][phase] = task.bias - V<T>{};
     feed_all<T, 0, 1>(sum, task.patch, task.patch.sources, x, x_step, task.w);
 }
 
-template <class T, class O, int phases, int vectors>
-INLINED void whole(const Task<T, O>& task, O* y, Index y_step, const T* x, Index x_step) {
+template <class T, class O, int phases, int vectors, bool nontemporal>
+INLINED void whole(const Task<T, O, nontemporal>& task, O* y, Index y_step, const T* x, Index x_step) {
     V<T> sum[vectors][phases];
     sum_up(sum, task, x, x_step);
     for (int v = 0; v < vectors; ++v, y += y_step) {
         V<T> out[phases];
         interleave<T, phases>(out, sum[v]);
-        for (int i = 0; i < phases; ++i) store_as(y + i * Vec<T>::lanes, out[i]);
+        for (int i = 0; i < phases; ++i) {
+            if constexpr (nontemporal)
+                store_nontemporal<T, VECTOR_BYTES>(y + i * Vec<T>::lanes, out[i]);
+            else
+                store_as(y + i * Vec<T>::lanes, out[i]);
+        }
         if (task.block.ahead)
             for (int i = 0; i < phases; ++i) __builtin_prefetch(y + i * Vec<T>::lanes + task.block.ahead, 1);
     }
 }
 
 // Only the first `count` outputs of each vector of cells, which lie one after the other.
-template <class T, class O, int phases, int vectors>
-void some(const Task<T, O>& task, O* y, Index y_step, const T* x, Index x_step, Index count) {
+template <class T, class O, int phases, int vectors, bool nontemporal>
+void some(const Task<T, O, nontemporal>& task, O* y, Index y_step, const T* x, Index x_step, Index count) {
     constexpr Index lanes = Vec<T>::lanes;
     V<T> sum[vectors][phases];
     sum_up(sum, task, x, x_step);
@@ -88,8 +93,8 @@ void some(const Task<T, O>& task, O* y, Index y_step, const T* x, Index x_step, 
 }
 
 // The first `count` outputs of one vector of cells, which lie apart.
-template <class T, class O, int phases>
-void scatter(const Task<T, O>& task, O* y, const T* x, Index count) {
+template <class T, class O, int phases, bool nontemporal>
+void scatter(const Task<T, O, nontemporal>& task, O* y, const T* x, Index count) {
     const Index step = task.block.y_step;
     V<T> sum[1][phases], out[phases];
     O row[phases * Vec<T>::lanes];
@@ -106,8 +111,8 @@ void scatter(const Task<T, O>& task, O* y, const T* x, Index count) {
 
 // Some rows below one another: each weight that is loaded serves all of them. The last vector of a row is taken from
 // where it fits, if it does: that computes some outputs again.
-template <class T, class O, int phases, int rows>
-INLINED void down(const Task<T, O>& task, O* y, const T* x, Index begin) {
+template <class T, class O, int phases, int rows, bool nontemporal>
+INLINED void down(const Task<T, O, nontemporal>& task, O* y, const T* x, Index begin) {
     constexpr Index lanes = Vec<T>::lanes, width = phases * lanes;
     const Index y_step = task.block.y_row, x_step = task.block.pitch, outputs = task.patch.outputs;
     Index done = begin * phases;
@@ -121,8 +126,8 @@ INLINED void down(const Task<T, O>& task, O* y, const T* x, Index begin) {
 }
 
 // One row, several vectors at a time.
-template <class T, class O, int phases>
-INLINED void along(const Task<T, O>& task, O* y, const T* x) {
+template <class T, class O, int phases, bool nontemporal>
+INLINED void along(const Task<T, O, nontemporal>& task, O* y, const T* x) {
     constexpr Index vectors = most_vectors<T, phases>(), lanes = Vec<T>::lanes, cells = vectors * lanes;
     Index cell = 0;
     for (; (cell + cells) * phases <= task.patch.outputs; cell += cells)
@@ -130,8 +135,8 @@ INLINED void along(const Task<T, O>& task, O* y, const T* x) {
     down<T, O, phases, 1>(task, y, x, cell);
 }
 
-template <class T, class O, int phases, int rows = most_vectors<T, phases>()>
-void run_rows(const Task<T, O>& task, Index row, Index end) {
+template <class T, class O, int phases, int rows = most_vectors<T, phases>(), bool nontemporal>
+void run_rows(const Task<T, O, nontemporal>& task, Index row, Index end) {
     const Block<T>& block = task.block;
     for (; row + rows <= end; row += rows) {
         O* y = task.y + task.patch.output + row * block.y_row;
@@ -174,12 +179,12 @@ inline void fill_panel(const Block<T>& block, const S* x) {
 }
 
 // A band of rows after the other, all phases of it, so that the outputs are written in their order in memory.
-template <class S, class O, class T = Sum<S>>
+template <class S, class O, bool nontemporal = false, class T = Sum<S>>
 void stencil(const Block<T>& block, O* y, const S* x, const T* w, T bias) {
     fill_panel(block, x);
     for (Index row = 0; row < block.patch_rows; row += block.band)
         for (Index s = 0; s < block.patch_count; ++s) {
-            const Task<T, O> task{block, block.patches[s], y, w, bias};
+            const Task<T, O, nontemporal> task{block, block.patches[s], y, w, bias};
             const Index end = row + block.band < task.patch.rows ? row + block.band : task.patch.rows;
             switch (task.patch.phases) {
                 case 1: run_rows<T, O, 1>(task, row, end); break;
@@ -193,7 +198,7 @@ void stencil(const Block<T>& block, O* y, const S* x, const T* w, T bias) {
 // --- channels last: channels are the lanes ---
 
 // Some pixels of one phase, one vector of channels: each vector of weights that is loaded serves all of them.
-template <class T, int bytes, int pixels, class S, class W, class O>
+template <class T, int bytes, int pixels, bool nontemporal, class S, class W, class O>
 inline void blend_at(O* y, Index y_step, const S* x, Index x_step, const W* w, const T* bias, const Source* sources,
                      Index count) {
     typename Vec<T, bytes>::type sum[pixels];
@@ -203,7 +208,12 @@ inline void blend_at(O* y, Index y_step, const S* x, Index x_step, const W* w, c
         const S* from = x + sources[s].input;
         for (int p = 0; p < pixels; ++p) sum[p] += load_as<T, bytes>(from + p * x_step) * weight;
     }
-    for (int p = 0; p < pixels; ++p) store_lanes<T, bytes>(y + p * y_step, sum[p]);
+    for (int p = 0; p < pixels; ++p) {
+        if constexpr (nontemporal)
+            store_nontemporal<T, bytes>(y + p * y_step, sum[p]);
+        else
+            store_lanes<T, bytes>(y + p * y_step, sum[p]);
+    }
 }
 
 #if defined(__AVX512BF16__)
@@ -241,7 +251,7 @@ inline void blend_pairs_at(O* y, Index y_step, const Bf16* x, Index x_step, cons
 #endif
 
 // All channels of some pixels, in vectors that get shorter towards the end.
-template <class T, int bytes, int pixels, class S, class W, class O>
+template <class T, int bytes, int pixels, bool nontemporal, class S, class W, class O>
 inline void blend_channels(O* y, Index y_step, const S* x, Index x_step, const W* w, const T* bias,
                            const Source* sources, Index count, Index channels, Index j) {
     constexpr int lanes = bytes / static_cast<int>(sizeof(T));
@@ -251,27 +261,27 @@ inline void blend_channels(O* y, Index y_step, const S* x, Index x_step, const W
             blend_pairs_at<pixels>(y + j, y_step, x + j, x_step, w + j, bias ? bias + j : bias, sources, count);
 #endif
     for (; j + lanes <= channels; j += lanes)
-        blend_at<T, bytes, pixels>(y + j, y_step, x + j, x_step, w + j, bias ? bias + j : bias, sources, count);
+        blend_at<T, bytes, pixels, nontemporal>(y + j, y_step, x + j, x_step, w + j, bias ? bias + j : bias, sources, count);
     if constexpr (lanes > 1)
         if (j < channels)
-            blend_channels<T, bytes / 2, pixels>(y, y_step, x, x_step, w, bias, sources, count, channels, j);
+            blend_channels<T, bytes / 2, pixels, nontemporal>(y, y_step, x, x_step, w, bias, sources, count, channels, j);
 }
 
-template <class S, class E, class O, int pixels = 4, class T = Sum<S>>
+template <class S, class E, class O, bool nontemporal = false, int pixels = 4, class T = Sum<S>>
 void blend(O* y, Index y_step, const S* x, Index x_step, const tconv::TapWeight<S, E>* w, const T* bias, const Source* sources,
            Index count, Index all, Index channels) {
     Index p = 0;
     for (; p + pixels <= all; p += pixels)
-        blend_channels<T, VECTOR_BYTES, pixels>(y + p * y_step, y_step, x + p * x_step, x_step, w, bias, sources, count,
+        blend_channels<T, VECTOR_BYTES, pixels, nontemporal>(y + p * y_step, y_step, x + p * x_step, x_step, w, bias, sources, count,
                                                 channels, 0);
     if (p == all) return;
     if (2 * (all - p) > pixels && p > 0) {  // again from where they fit
         p = all - pixels;
-        return blend_channels<T, VECTOR_BYTES, pixels>(y + p * y_step, y_step, x + p * x_step, x_step, w, bias, sources,
+        return blend_channels<T, VECTOR_BYTES, pixels, nontemporal>(y + p * y_step, y_step, x + p * x_step, x_step, w, bias, sources,
                                                        count, channels, 0);
     }
     if constexpr (pixels > 1)
-        blend<S, E, O, pixels / 2>(y + p * y_step, y_step, x + p * x_step, x_step, w, bias, sources, count, all - p, channels);
+        blend<S, E, O, nontemporal, pixels / 2>(y + p * y_step, y_step, x + p * x_step, x_step, w, bias, sources, count, all - p, channels);
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ using tconv::Sum;
 
 #include "vectors.inl"
 #include "halves.inl"
+#include "nontemporal.inl"
 #include "depthwise.inl"
 #include "pixels.inl"
 #include "cells.inl"
@@ -87,11 +88,15 @@ constexpr tconv::Kernels<S, E> kernels() {
             bring<S, E>,
             put<S>,
             put_rows<S>,
+            put_nontemporal<S>,
             weave<S>,
+            fence,
             stencil<S, T>,
             stencil<S, S>,
+            stencil<S, T, true>,
             blend<S, E, T>,
             blend<S, E, S>,
+            blend<S, E, T, true>,
             small_tile_kernels<S>(),
             tile_kernels<S, tconv::large_tile>(),
             transform_taps<T>,

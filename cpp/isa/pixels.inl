@@ -158,20 +158,25 @@ void bring(E* to, Index elements, const S* x, Index channel_step, Index step, In
 }
 
 template <class S, int phases, int k = 0>
-inline void store_woven(S* out, const V<Sum<S>>* in, Index low, Index high) {
+inline void store_woven(S* out, const V<Sum<S>>* in, Index low, Index high, bool nontemporal) {
     if constexpr (k < phases) {
         constexpr Index lanes = Vec<Sum<S>>::lanes;
         const V<Sum<S>> value = merged<Sum<S>, phases, k, phases - 1>(in);
-        if (low <= 0 && high >= lanes)
-            store_as(out, value);
-        else if (high > 0 && low < lanes)
+        if (low <= 0 && high >= lanes) {
+            if (tconv::is_own_sum<S> && nontemporal)
+                store_nontemporal<Sum<S>, VECTOR_BYTES>(out, value);
+            else
+                store_as(out, value);
+        } else if (high > 0 && low < lanes) {
             store_some_as(out, value, low > 0 ? low : 0, high < lanes ? high : lanes);
-        store_woven<S, phases, k + 1>(out + lanes, in, low - lanes, high - lanes);
+        }
+        store_woven<S, phases, k + 1>(out + lanes, in, low - lanes, high - lanes, nontemporal);
     }
 }
 
 template <class S, int phases>
-void weave_packed(S* y, Index channel_step, const Sum<S>* c, Index width, Index channels, const Strip* strips, Index count) {
+void weave_packed(S* y, Index channel_step, const Sum<S>* c, Index width, Index channels, const Strip* strips, Index count,
+                  bool nontemporal) {
     constexpr int lanes = Vec<Sum<S>>::lanes;
     for (Index channel = 0; channel < channels; ++channel, y += channel_step, c += phases * width)
         for (const Strip* strip = strips; strip < strips + count; ++strip)
@@ -179,13 +184,14 @@ void weave_packed(S* y, Index channel_step, const Sum<S>* c, Index width, Index 
                 V<Sum<S>> in[phases];
                 for (int phase = 0; phase < phases; ++phase) in[phase] = load(c + phase * width + strip->lane + cell);
                 const Index at = cell * phases;
-                store_woven<S, phases>(y + strip->y + at, in, strip->low - at, strip->high - at);
+                store_woven<S, phases>(y + strip->y + at, in, strip->low - at, strip->high - at, nontemporal);
             }
 }
 
 // Half precision of an even number of phases: two neighbouring phases of a cell make a word, and words are woven.
 template <class S, int phases>
-void weave_words(S* y, Index channel_step, const float* c, Index width, Index channels, const Strip* strips, Index count) {
+void weave_words(S* y, Index channel_step, const float* c, Index width, Index channels, const Strip* strips, Index count,
+                 bool nontemporal) {
     constexpr int lanes = Vec<float>::lanes, words = phases / 2, halves = 2 * lanes;
     using Word = std::uint32_t;
     for (Index channel = 0; channel < channels; ++channel, y += channel_step, c += phases * width)
@@ -197,29 +203,39 @@ void weave_words(S* y, Index channel_step, const float* c, Index width, Index ch
                     in[k] = words_of<S>(load(from + 2 * k * width), load(from + (2 * k + 1) * width));
                 interleave<Word, words>(out, in);
                 const Index at = cell * phases, low = strip->low - at, high = strip->high - at;
-                for (int k = 0; k < words; ++k)
-                    store_words(y + strip->y + at + k * halves, out[k], low - k * halves, high - k * halves);
+                S* const to = y + strip->y + at;
+                for (int k = 0; k < words; ++k) {
+                    const bool whole = low <= k * halves && high >= (k + 1) * halves;
+                    if (nontemporal && whole && stream(to + k * halves, out[k])) continue;
+                    store_words(to + k * halves, out[k], low - k * halves, high - k * halves);
+                }
             }
 }
 
 template <class S>
 void weave(S* y, Index channel_step, Index step, const Sum<S>* c, Index width, Index phases, Index channels,
-           const Strip* strips, Index count) {
+           const Strip* strips, Index count, bool nontemporal) {
+    const auto woven = [&](auto how) { how(y, channel_step, c, width, channels, strips, count, nontemporal); };
     if constexpr (!tconv::is_own_sum<S>)
         if (step == 1) switch (phases) {
-                case 2: return weave_words<S, 2>(y, channel_step, c, width, channels, strips, count);
-                case 4: return weave_words<S, 4>(y, channel_step, c, width, channels, strips, count);
-                case 6: return weave_words<S, 6>(y, channel_step, c, width, channels, strips, count);
-                case 8: return weave_words<S, 8>(y, channel_step, c, width, channels, strips, count);
+                case 2: return woven(weave_words<S, 2>);
+                case 4: return woven(weave_words<S, 4>);
+                case 6: return woven(weave_words<S, 6>);
+                case 8: return woven(weave_words<S, 8>);
+                case 12: return woven(weave_words<S, 12>);
+                case 16: return woven(weave_words<S, 16>);
                 default: break;
             }
     if (step == 1) switch (phases) {
-            case 1: return weave_packed<S, 1>(y, channel_step, c, width, channels, strips, count);
-            case 2: return weave_packed<S, 2>(y, channel_step, c, width, channels, strips, count);
-            case 3: return weave_packed<S, 3>(y, channel_step, c, width, channels, strips, count);
-            case 4: return weave_packed<S, 4>(y, channel_step, c, width, channels, strips, count);
-            case 6: return weave_packed<S, 6>(y, channel_step, c, width, channels, strips, count);
-            case 8: return weave_packed<S, 8>(y, channel_step, c, width, channels, strips, count);
+            case 1: return woven(weave_packed<S, 1>);
+            case 2: return woven(weave_packed<S, 2>);
+            case 3: return woven(weave_packed<S, 3>);
+            case 4: return woven(weave_packed<S, 4>);
+            case 6: return woven(weave_packed<S, 6>);
+            case 8: return woven(weave_packed<S, 8>);
+            case 9: return woven(weave_packed<S, 9>);
+            case 12: return woven(weave_packed<S, 12>);
+            case 16: return woven(weave_packed<S, 16>);
             default: break;
         }
     for (Index channel = 0; channel < channels; ++channel, y += channel_step, c += phases * width)

@@ -66,6 +66,7 @@ class CellLanes final : public Program<S> {
             const auto number = static_cast<std::size_t>(task / layer_.groups);
             const Multiplying multiplying(kernels_);
             compute(call, *plan, plan->first_part[number], plan->first_part[number + 1]);
+            if (exceeds(y, tuning::nontemporal_bytes)) kernels_.fence();
         });
         return true;
     }
@@ -332,7 +333,7 @@ class CellLanes final : public Program<S> {
         const bool activates = call.layer.activation != Activation::none;
         const SwathOutputs<S, E> outputs = outputs_of(call, swath);
         const Index at_once = channels_at_once(places), total = sources.total;
-        const bool waits = at_once < depth_;
+        const bool waits = at_once < depth_, past = outputs.nontemporal() && (!waits || !is_own_sum<S>);
         T* const sums = is_own_sum<S> ? nullptr : room_for_sums<T>((waits ? total : kernels_.rows) * width);
         T* out[max_rows];
         for (Index begin = 0; begin < depth_; begin += at_once) {
@@ -345,7 +346,7 @@ class CellLanes final : public Program<S> {
                 for (Index r = 0; r < rows; ++r) {
                     const auto c = static_cast<std::size_t>(cell + r);
                     if constexpr (is_own_sum<S>) {
-                        T* const direct = outputs.in_place(places.y[c], places.o[c]);
+                        T* const direct = past ? nullptr : outputs.in_place(places.y[c], places.o[c]);
                         out[r] = direct ? direct : scratch + r * width;
                         all_direct = all_direct && direct;
                     } else {
@@ -362,7 +363,7 @@ class CellLanes final : public Program<S> {
                 number += used;
                 in += used * rows;
                 if (all_direct ? end < depth_ : begin > 0) continue;
-                if constexpr (!is_own_sum<S>) {
+                if (past || !is_own_sum<S>) {
                     outputs.put(places, cell, rows, out[0], width);
                 } else if (!all_direct || activates) {
                     for (Index r = 0; r < rows; ++r) {

@@ -40,7 +40,7 @@ class Depthwise final : public Program<S> {
 
     Index workspace_bytes(const View<const S>& x, const View<S>& y) const override {
         const Index slices = layer_.taps() / rows_.axis.kernel / columns_.axis.kernel;
-        const Plan plan = plan_for(x, y, is_own_sum<S>);
+        const Plan plan = plan_for(x, y, true);
         return (slices * plan.slice + plan.sums) * static_cast<Index>(sizeof(T));
     }
 
@@ -117,6 +117,7 @@ class Depthwise final : public Program<S> {
         Index pitch;
         Index sums;           // that a block has room for, of half precision; else they are written where they belong
         Index to_row, to_step;  // from an output's row and column to the next, where a block is written to
+        bool nontemporal;  // outputs are written past the caches
         Index ahead;  // from a channel's outputs to the next one's, if they are worth fetching early
 
         Index blocks_down() const { return ceil_div(rows, block_rows); }
@@ -124,14 +125,17 @@ class Depthwise final : public Program<S> {
         Index blocks() const { return outer * blocks_down() * blocks_across(); }
     };
 
-    Plan plan_for(const View<const S>& x, const View<S>& y, bool in_place) const {
+    // Outputs are written where they belong, unless an activation takes sums that are not rounded yet.
+    Plan plan_for(const View<const S>& x, const View<S>& y, bool activates) const {
         const std::size_t last = layer_.axes.size() + 1;
         Plan p{};
         p.column = {x.shape[last], y.shape[last], x.strides[last], y.strides[last]};
         p.row = last > 2 ? Extent{x.shape[last - 1], y.shape[last - 1], x.strides[last - 1], y.strides[last - 1]}
                          : Extent{1, 1, 0, 0};
-        const bool in_memory = y.size() * static_cast<Index>(sizeof(S)) > tuning::depthwise::cache_bytes;
-        p.ahead = in_place && y.shape[1] > 1 && in_memory ? y.strides[1] : 0;
+        const bool in_place = is_own_sum<S> || !activates;
+        p.nontemporal = is_own_sum<S> && !activates && exceeds(y, tuning::depthwise::nontemporal_bytes);
+        const bool fetches = in_place && !p.nontemporal && y.shape[1] > 1 && exceeds(y, tuning::depthwise::cache_bytes);
+        p.ahead = fetches ? y.strides[1] : 0;
         p.outer = 1;
         for (std::size_t a = 2; a + 1 < last; ++a) p.outer *= y.shape[a];
         p.rows = rows_.cells(p.row.out), p.columns = columns_.cells(p.column.out);
@@ -162,13 +166,10 @@ class Depthwise final : public Program<S> {
         std::vector<Index> taps;  // of the slices
     };
 
-    // Outputs are written where they belong, unless an activation takes sums that are not rounded yet.
-    static bool in_place(const Call& call) { return is_own_sum<S> || call.layer.activation == Activation::none; }
-
     void run_planes(const Call& call, double multiplications) const {
         const View<const S>& x = call.x;
         const View<S>& y = call.y;
-        const Plan plan = plan_for(x, y, in_place(call));
+        const Plan plan = plan_for(x, y, call.layer.activation != Activation::none);
         const Index planes = y.shape[0] * y.shape[1], items = plan.blocks() * planes;
         const Index threads = threads_for(multiplications), shares = std::min<Index>(items, threads > 1 ? 4 * threads : 1);
         parallel(shares, multiplications, [&](Index share) {
@@ -182,6 +183,7 @@ class Depthwise final : public Program<S> {
                     compute(located, plan, call, plane / y.shape[1], plane % y.shape[1]);
                 }
             }
+            if (plan.nontemporal) kernels_.fence();
         });
     }
 
@@ -190,9 +192,11 @@ class Depthwise final : public Program<S> {
         const S* const x = call.x.at(n, channel / layer_.out_channels);
         const T* const weight = call.weight + channel * layer_.taps();
         const T bias = call.layer.bias_of(channel);
-        if (call.layer.activation == Activation::none) return kernels_.stencil_rounded(located.block, y, x, weight, bias);
+        if (!is_own_sum<S> && call.layer.activation == Activation::none)
+            return kernels_.stencil_rounded(located.block, y, x, weight, bias);
         T* const to = sums_or(y, plan.sums);
-        kernels_.stencil(located.block, to, x, weight, bias);
+        (plan.nontemporal ? kernels_.stencil_nontemporal : kernels_.stencil)(located.block, to, x, weight, bias);
+        if (call.layer.activation == Activation::none) return;
         for (Index row = 0; row < located.rows; ++row) {
             activate(kernels_, call.layer, to + row * plan.to_row, located.columns, plan.to_step);
             if (!is_own_sum<S>) put(y + row * plan.row.y_step, plan.column.y_step, to + row * plan.to_row, located.columns);

@@ -78,6 +78,7 @@ class DepthwisePixels final : public Program<S> {
                 pixels<S>(call, task / chunks / rows, task / chunks % rows, first, first + chunk);
             else
                 pixels<T>(call, task / chunks / rows, task / chunks % rows, first, first + chunk);
+            if (past_caches(call)) kernels_.fence();
         });
     }
 
@@ -138,14 +139,21 @@ class DepthwisePixels final : public Program<S> {
                 for (const RowPair& pair : rows)
                     sources.push_back({pair.x_offset + i * step, (pair.tap * columns_.axis.kernel + tap->k) * channels});
             }
-            constexpr auto blend = [] {
-                if constexpr (std::is_same_v<O, T>)
-                    return &Kernels<S, E>::blend;
-                else
-                    return &Kernels<S, E>::blend_rounded;
-            }();
-            (kernels_.*blend)(to, to_cell, image, step, call.weight, call.layer.bias, sources.data(), ssize(sources), until - cell, channels);
+            kernel_for(to, call)(to, to_cell, image, step, call.weight, call.layer.bias, sources.data(), ssize(sources), until - cell, channels);
         }
+    }
+
+    static bool past_caches(const Call& call) {
+        const bool in_place = is_own_sum<S> && call.layer.activation == Activation::none;
+        return in_place && exceeds(call.y, tuning::depthwise::nontemporal_bytes);
+    }
+
+    template <class O>
+    auto kernel_for(O*, const Call& call) const {
+        if constexpr (std::is_same_v<O, T>)
+            return past_caches(call) ? kernels_.blend_nontemporal : kernels_.blend;
+        else
+            return kernels_.blend_rounded;
     }
 
     const Form layer_;

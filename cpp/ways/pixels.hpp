@@ -90,6 +90,7 @@ class Pixels final : public Program<S> {
                 for (Index first = part(count, share, shares); first < last; first += at_once)
                     compute({layer, packed, x, y, located, g, first, std::min(first + at_once, last)}, *plan, block * plan->units,
                             std::min((block + 1) * plan->units, units));
+            if (plan->nontemporal) kernels_.fence();
         });
         return true;
     }
@@ -139,6 +140,9 @@ class Pixels final : public Program<S> {
             const Index chunks = ceil_div(all, std::clamp<Index>(tuning::pixels::panels_bytes / bytes, 1, all));
             channels = kernels.whole(ceil_div(all, chunks));
             width = units * panels.tile_vectors() * kernels.lanes;
+            const auto whole_lines = [](Index step) { return step * static_cast<Index>(sizeof(S)) % line_bytes == 0; };
+            nontemporal = exceeds(y, tuning::nontemporal_bytes) &&
+                          std::all_of(y.strides.begin() + 1, y.strides.end() - 1, whole_lines);
             for (const Group& group : pixels.groups_)
                 for (const Set& set : group.sets) {
                     distances.emplace_back();
@@ -150,6 +154,7 @@ class Pixels final : public Program<S> {
         Index units;     // of a block
         Index channels;  // that a panel holds at a time; of elements, here and below; a multiple of `deep`
         Index width;     // lanes of a tile, of all units
+        bool nontemporal;  // outputs are written past the caches, if all rows begin in the same place of a line
         std::vector<std::vector<Index>> distances;  // of each set, all groups one after the other
         Lazy<std::vector<Unit>> located;            // of an image, if there are few
     };
@@ -332,7 +337,7 @@ class Pixels final : public Program<S> {
             if (channel + channels < depth_) continue;
             for (Index u = 0, lane = 0; u < count; ++u) {
                 const Unit::Tile& own = units[u]->tiles[static_cast<std::size_t>(t)];
-                store(call, (begin + u) / plan.panels.units(), bundle, c + lane, plan.width, own, own.strips[i]);
+                store(call, (begin + u) / plan.panels.units(), bundle, c + lane, plan, own, own.strips[i]);
                 lane += own.vectors * lanes;
             }
         }
@@ -358,15 +363,15 @@ class Pixels final : public Program<S> {
     }
 
     // Activated as long as they are sums, which are neighbours and not yet rounded.
-    void store(const Call& call, Index n, const Bundle& bundle, T* c, Index width, const Unit::Tile& tile,
+    void store(const Call& call, Index n, const Bundle& bundle, T* c, const Plan& plan, const Unit::Tile& tile,
                const std::vector<Strip>& strips) const {
         const Index step = woven_channels_ ? 1 : call.y.strides.back(), channel_step = call.y.strides[1];
-        const Index phases = needs_.phases * needs_.woven, channels = bundle.channels / needs_.woven;
+        const Index phases = needs_.phases * needs_.woven, channels = bundle.channels / needs_.woven, width = plan.width;
         if (strips.empty()) return;
         for (Index row = 0; row < phases * channels; ++row)
             activate(kernels_, call.layer, c + row * width, tile.vectors * kernels_.lanes, 1);
         S* to = call.y.at(n, call.g * layer_.out_channels + bundle.first);
-        kernels_.weave(to, channel_step, step, c, width, phases, channels, strips.data(), ssize(strips));
+        kernels_.weave(to, channel_step, step, c, width, phases, channels, strips.data(), ssize(strips), plan.nontemporal);
     }
 
     const Form layer_;

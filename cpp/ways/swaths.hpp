@@ -33,6 +33,8 @@ class SwathOutputs {
           step_(y.strides.back()), out_(out) {
         const Stretch &first = swath.stretches.front(), &last = swath.stretches.back();
         together_ = neighbours();
+        const Index bytes = swath.count * static_cast<Index>(sizeof(S));
+        nontemporal_ = together_ && bytes % line_bytes == 0 && exceeds(y, tuning::nontemporal_bytes);
         lowest_ = std::min(first.phase, last.phase);
         highest_ = last.phase;
         if (order == LaneOrder::channel_then_phase)
@@ -43,9 +45,13 @@ class SwathOutputs {
     // its row begins, `o` the index there of its first phase.
     S* in_place(Index y, Index o) const { return lies_inside(o) ? out_ + y + at(o) : nullptr; }
 
+    // Whether they are written past the caches, and not in place.
+    bool nontemporal() const { return nontemporal_; }
+
     // The sums of some rows of a tile of cells, `width` apart.
     void put(const Places& places, Index cell, Index rows, T* sums, Index width) const {
         if (layer_.activation != Activation::none) activate(kernels_, layer_, sums, rows * width, 1);
+        if (nontemporal_) return put_nontemporal(places, cell, rows, sums, width);
         if (!together_) {
             for (Index r = 0; r < rows; ++r) put_one(places, cell + r, sums + r * width);
             return;
@@ -76,6 +82,16 @@ class SwathOutputs {
     }
 
    private:
+    void put_nontemporal(const Places& places, Index cell, Index rows, const T* sums, Index width) const {
+        for (Index r = 0; r < rows; ++r) {
+            const auto c = static_cast<std::size_t>(cell + r);
+            if (S* const to = in_place(places.y[c], places.o[c]))
+                kernels_.put_nontemporal(to, sums + r * width, swath_.count);
+            else
+                put_one(places, cell + r, sums + r * width);
+        }
+    }
+
     // Whether all lanes are neighbours in memory.
     bool neighbours() const {
         const bool one = swath_.stretches.size() == 1;
@@ -96,7 +112,7 @@ class SwathOutputs {
     LaneOrder order_;
     Index size_, channel_step_, step_;
     S* out_;
-    bool together_;
+    bool nontemporal_, together_;
     Index lowest_, highest_;  // phases
 };
 

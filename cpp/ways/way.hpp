@@ -8,6 +8,7 @@
 #include "../lazy.hpp"
 #include "../packing.hpp"
 #include "../problem.hpp"
+#include "../tuning.hpp"
 
 namespace tconv {
 
@@ -36,6 +37,14 @@ template <class E, class S>
 bool lies_as_elements(const Form& layer, const View<const S>& x) {
     if (channels_of<E> == 1 && !std::is_same_v<E, S>) return false;  // numbers are widened
     return (x.strides[1] == 1 || x.shape[1] == 1) && layer.in_channels % channels_of<E> == 0;
+}
+
+constexpr Index line_bytes = 64;  // of a cache
+
+// Whether an array has more than so many bytes.
+template <class S>
+bool exceeds(const View<S>& array, Index bytes) {
+    return array.about_size() * sizeof(S) > static_cast<double>(bytes);
 }
 
 // Room of this thread for sums that are not in place yet.
