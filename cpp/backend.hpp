@@ -213,11 +213,11 @@ struct Kernels {
     Moments (*moments)(const S* x, Index count);
     // Those of each column of x[row*width + column].
     void (*column_moments)(double* mean, double* squares, const S* x, Index rows, Index width);
-    // y[j] = activation of (x[j] - centre)*scale + shift, rounded; the same bits wherever y[j] lies.
-    void (*scale_run)(Activation kind, T slope, S* y, const S* x, Index count, T centre, T scale, T shift);
+    // y[j] = activation of (x[j] - centre)*scale + shift, rounded; the same bits wherever y[j] lies. Perhaps past the caches.
+    void (*scale_run)(Activation kind, T slope, S* y, const S* x, Index count, T centre, T scale, T shift, bool nontemporal);
     // The same with constants of the columns.
     void (*scale_rows)(Activation kind, T slope, S* y, const S* x, Index rows, Index width, const T* centre, const T* scale,
-                       const T* shift);
+                       const T* shift, bool nontemporal);
     // One atom after the other, or those that are chosen, is given the value that is best while all others stay:
     // minimises sum over the canvas of rest^2/2 + alpha*|value|. The canvas holds the rest, as its cells count. How much
     // less the sum became.

@@ -21,7 +21,8 @@ class Call {
 
   public:
     Call(const Kernels<S>& kernels, const Norm<S>& norm, const Images& images, const S* x, S* y)
-        : kernels_(kernels), norm_(norm), images_(images), x_(x), y_(y), depth_(images.channels / norm.groups) {}
+        : kernels_(kernels), norm_(norm), images_(images), x_(x), y_(y), depth_(images.channels / norm.groups),
+          nontemporal_(x != y && images.size() * static_cast<Index>(sizeof(S)) > tuning::nontemporal_bytes) {}
 
     void run() { images_.last ? run_last() : run_first(); }
 
@@ -89,8 +90,9 @@ class Call {
             const Index c = begin / pixels, at = run * run_length() + begin;
             next = std::min(end, (c + 1) * pixels);
             kernels_.scale_run(norm_.activation, norm_.slope, y_ + at, x_ + at, next - begin, of[c], of[c + width_],
-                               of[c + 2 * width_]);
+                               of[c + 2 * width_], nontemporal_);
         }
+        if (nontemporal_) kernels_.fence();
     }
 
     void run_first() {
@@ -170,7 +172,8 @@ class Call {
         const Index at = place(image, block);
         const T* const of = constants(image);
         kernels_.scale_rows(norm_.activation, norm_.slope, y_ + at, x_ + at, block.rows, block.width, of, of + width_,
-                            of + 2 * width_);
+                            of + 2 * width_, nontemporal_);
+        if (nontemporal_) kernels_.fence();
     }
 
     void run_last() {
@@ -197,6 +200,7 @@ class Call {
     const S* const x_;
     S* const y_;
     const Index depth_;            // channels of a group
+    const bool nontemporal_;       // results are written past the caches
     Index width_ = 0, fold_ = 1;   // constants of one kind for an image
     std::vector<Block> blocks_;
     std::vector<double> counts_;   // numbers of a group in each chunk or block

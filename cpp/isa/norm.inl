@@ -134,22 +134,33 @@ INLINED V<T> scaled(V<T> x, V<T> centre, V<T> scale, V<T> shift, T slope) {
 }
 
 template <class S, Activation kind, class T = Sum<S>>
-void scale_run_as(T slope, S* y, const S* x, Index count, T centre, T scale, T shift) {
+void scale_run_as(T slope, S* y, const S* x, Index count, T centre, T scale, T shift, bool nontemporal) {
     constexpr Index lanes = Vec<T>::lanes;
     const V<T> c = centre - V<T>{}, by = scale - V<T>{}, plus = shift - V<T>{};
     for (Index left = count; left > 0; left -= lanes, x += lanes, y += lanes) {
         const V<T> out = scaled<T, kind>(load_up_to(x, left), c, by, plus, slope);
-        left >= lanes ? store_as(y, out) : store_some_as(y, out, 0, left);
+        if (left < lanes)
+            store_some_as(y, out, 0, left);
+        else if (nontemporal)
+            store_nontemporal<T, VECTOR_BYTES>(y, out);
+        else
+            store_as(y, out);
     }
 }
 
 template <class S, Activation kind, class T = Sum<S>>
-void scale_rows_as(T slope, S* y, const S* x, Index rows, Index width, const T* centre, const T* scale, const T* shift) {
+void scale_rows_as(T slope, S* y, const S* x, Index rows, Index width, const T* centre, const T* scale, const T* shift,
+                   bool nontemporal) {
     constexpr Index lanes = Vec<T>::lanes;
     for (Index row = 0; row < rows; ++row, x += width, y += width) {
         Index j = 0;
-        for (; j + lanes <= width; j += lanes)
-            store_as(y + j, scaled<T, kind>(load_as<T>(x + j), load(centre + j), load(scale + j), load(shift + j), slope));
+        for (; j + lanes <= width; j += lanes) {
+            const V<T> out = scaled<T, kind>(load_as<T>(x + j), load(centre + j), load(scale + j), load(shift + j), slope);
+            if (nontemporal)
+                store_nontemporal<T, VECTOR_BYTES>(y + j, out);
+            else
+                store_as(y + j, out);
+        }
         if (const Index left = width - j)
             store_some_as(y + j, scaled<T, kind>(load_some_as<T>(x + j, left), load_some(centre + j, left),
                                                  load_some(scale + j, left), load_some(shift + j, left), slope), 0, left);
@@ -168,14 +179,15 @@ void scale_rows_as(T slope, S* y, const S* x, Index rows, Index width, const T* 
     }
 
 template <class S>
-void scale_run(Activation kind, Sum<S> slope, S* y, const S* x, Index count, Sum<S> centre, Sum<S> scale, Sum<S> shift) {
-    OF_KIND(scale_run_as, slope, y, x, count, centre, scale, shift)
+void scale_run(Activation kind, Sum<S> slope, S* y, const S* x, Index count, Sum<S> centre, Sum<S> scale, Sum<S> shift,
+               bool nontemporal) {
+    OF_KIND(scale_run_as, slope, y, x, count, centre, scale, shift, nontemporal)
 }
 
 template <class S>
 void scale_rows(Activation kind, Sum<S> slope, S* y, const S* x, Index rows, Index width, const Sum<S>* centre,
-                const Sum<S>* scale, const Sum<S>* shift) {
-    OF_KIND(scale_rows_as, slope, y, x, rows, width, centre, scale, shift)
+                const Sum<S>* scale, const Sum<S>* shift, bool nontemporal) {
+    OF_KIND(scale_rows_as, slope, y, x, rows, width, centre, scale, shift, nontemporal)
 }
 
 #undef OF_KIND

@@ -70,3 +70,17 @@ def test_bits_do_not_depend_on_how_outputs_are_written(name: str, last: bool, dt
         layer(x, y)
         assert np.count_nonzero(room == 99) == room.size - y.size, "written beside the output"
         assert np.array_equal(y, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
+@pytest.mark.usefixtures("backend")
+def test_bits_of_a_norm_do_not_either(last: bool, dtype: Any) -> None:
+    images = 5 * 4 // np.dtype(dtype).itemsize + 1
+    x = np.random.default_rng(1).standard_normal((images, 36, 151, 153)).astype(dtype)
+    if last:
+        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    assert x.nbytes > min(BYTES)
+    y = native.group_norm(x, None, None, 6, 1e-5, "silu", 0.0)
+    for image in range(images):
+        assert np.array_equal(y[image], native.group_norm(x[image : image + 1], None, None, 6, 1e-5, "silu", 0.0)[0])
