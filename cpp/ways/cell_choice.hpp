@@ -13,9 +13,7 @@ class CellChoice {
     // Channels-last arrays; inputs of few pixels, whose lanes the pixels would not fill; and strides whose phases fill them.
     static bool fits(const Query<S>& query) {
         if (query.channels_last()) return in_place(query) || brings_little(query);
-        const Axis& last = query.form.axes.back();
-        const bool rows_of_phases = last.stride >= tuning::many_phases && last.dilation == 1;
-        return (few(query) || rows_of_phases) && brings_little(query);
+        return (few(query) || phases_fill_lanes(query)) && brings_little(query);
     }
 
     static int variant(const Query<S>& query) {
@@ -50,6 +48,19 @@ class CellChoice {
         const Index pixels = query.x.size() / query.x.shape[1];
         const bool streams_few = pixels < tuning::cells::few_for_streams && query.form.axes.back().stride < tuning::many_phases;
         return pixels < tuning::few_pixels || border_share(query) > tuning::most_border || (streams_few && streams(query));
+    }
+
+    // Whether all outputs of a cell are rows of phases that fill two vectors. Eight phases can be woven as well, which is faster
+    // where sums are short: the channels of pixels are brought together for them all the same.
+    static bool phases_fill_lanes(const Query<S>& query) {
+        const Form& form = query.form;
+        const Axis& last = form.axes.back();
+        if (last.stride < tuning::many_phases || last.dilation > 1) return false;
+        if (form.out_channels * last.stride < 2 * query.kernels.lanes) return false;
+        Index taps = 1;
+        for (const Axis& axis : form.axes) taps *= ceil_div(axis.kernel, axis.stride);
+        const Index pixels = query.x.size() / query.x.shape[1], sum = form.in_channels * taps * static_cast<Index>(sizeof(S));
+        return last.stride > tuning::many_phases || sum > tuning::cells::short_sum || pixels < tuning::cells::few_to_weave;
     }
 
     // Whether weights are more than a cache holds: each chunk of the cells, and each block of pixels, fetches them all.
