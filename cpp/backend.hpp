@@ -152,8 +152,8 @@ struct Kernels {
                                           const Index* taps, Index count, Index channels, const E* w, const T* bias);
     // Outputs of one cell in lanes. For every row r of the tile and the channels first..end
     //     sum = sum over tap and channel of x[tap*rows + r][channel] * w[number[tap]][channel][lane],
-    //     out[r][lane] = bias[lane] + sum, or += sum if bias is null; `last` lanes of the last vector. Behind `end` there are
-    // further weights, up to a multiple of `deep`, or zeros behind all of them.
+    //     out[r][lane] = bias[lane] + sum, or += sum if bias is null; `last` lanes of the last vector, or, if that is 0, all
+    // of them past the caches. Behind `end` there are further weights, up to a multiple of `deep`, or zeros behind all of them.
     void (*cells[max_rows][max_vectors])(T* const* out, Index last, const E* const* x, const Index* number, Index taps,
                                          Index channels, Index first, Index end, const E* w, const T* bias);
     // panel[channel*panel_step + lane] from the pieces, in the order of their lanes; writes up to a vector beyond. `channels`

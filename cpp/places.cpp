@@ -54,6 +54,9 @@ void Places::locate(const Walk& walk, const std::vector<Axis>& axes, const Phase
     const Index out = walk.out_size[last], out_step = walk.y_strides[last + 2];
     first.resize(walk.rounds ? static_cast<std::size_t>(total) : 0);
     partial.clear();
+    lowest = INT64_MAX;
+    highest = 0;
+    used.assign(static_cast<std::size_t>(ceil_div(total, tile_rows) * std::max<Index>(1, count)), 0);
     std::vector<Index> cell(last + 1);
     for (Index number = begin; number < end;) {
         const Index image = walk.images_first ? number % walk.images : number / cells.total;
@@ -77,10 +80,19 @@ void Places::locate(const Walk& walk, const std::vector<Axis>& axes, const Phase
         }
         for (Index t = 0; t < count; ++t) {
             const Reach reach = reach_of(taps[static_cast<std::size_t>(t)], walk, steps, image, cell);
+            const Index low = std::clamp<Index>(reach.low, 0, run), high = std::clamp<Index>(reach.high, low, run);
+            if (low < high) {
+                const auto ends = std::minmax({reach.from + low * step, reach.from + (high - 1) * step});
+                lowest = std::min(lowest, ends.first);
+                highest = std::max(highest, ends.second);
+            }
             for (Index k = 0, tile = at / tile_rows * tile_rows; k < run; tile += tile_rows) {
                 const Index rows = std::min(tile_rows, total - tile), until = std::min(run, tile + rows - at);
                 Index* to = inputs.data() + count * tile + t * rows + at + k - tile;
-                for (; k < until; ++k) *to++ = k >= reach.low && k < reach.high ? reach.from + k * step : nothing;
+                if (low < until && high > k) used[static_cast<std::size_t>(tile / tile_rows * count + t)] = 1;
+                for (; k < std::min(low, until); ++k) *to++ = nothing;
+                for (; k < std::min(high, until); ++k) *to++ = reach.from + k * step;
+                for (; k < until; ++k) *to++ = nothing;
             }
         }
         number += run;
@@ -88,30 +100,23 @@ void Places::locate(const Walk& walk, const std::vector<Axis>& axes, const Phase
     leave_out_unused(count, total, tile_rows);
 }
 
+// `used` says of each tile which taps some row has an input for, and then how many these are.
 void Places::leave_out_unused(Index taps, Index total, Index tile_rows) {
     number.clear();
-    used.clear();
-    lowest = INT64_MAX;
-    highest = 0;
     auto to = inputs.begin();
-    for (Index tile = 0; tile < total; tile += tile_rows) {
+    Index of_tile = 0;
+    for (Index tile = 0; tile < total; tile += tile_rows, ++of_tile) {
         const Index rows = std::min(tile_rows, total - tile);
-        used.push_back(0);
+        const auto before = number.size();
         for (Index t = 0; t < taps; ++t) {
-            const auto from = inputs.begin() + taps * tile + t * rows, until = from + rows;
-            bool any = false;
-            for (auto input = from; input != until; ++input) {
-                if (*input == nothing) continue;
-                any = true;
-                lowest = std::min(lowest, *input);
-                highest = std::max(highest, *input);
-            }
-            if (!any) continue;
+            if (!used[static_cast<std::size_t>(of_tile * taps + t)]) continue;
+            const auto from = inputs.begin() + taps * tile + t * rows;
             number.push_back(t);
-            ++used.back();
-            to = to == from ? until : std::copy(from, until, to);
+            to = to == from ? from + rows : std::copy(from, from + rows, to);
         }
+        used[static_cast<std::size_t>(of_tile)] = static_cast<Index>(number.size() - before);
     }
+    used.resize(static_cast<std::size_t>(of_tile));
     inputs.erase(to, inputs.end());
 }
 

@@ -27,7 +27,15 @@ void cells(Sum<E>* const* out, Index last, const E* const* x, const Index* numbe
                 for (int v = 0; v < vectors; ++v) add_product(sum[r][v], weights[v], in[r][channel]);
         }
     }
+    if (last == 0) {
 #pragma GCC unroll 8  // else all sums go through memory once more
+        for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; ++v)
+                store_nontemporal<T, VECTOR_BYTES>(out[r] + v * lanes, sum[r][v] + load(bias + v * lanes));
+        return;
+    }
+#pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) {
         T* to = out[r];
 #pragma GCC unroll 8

@@ -324,16 +324,16 @@ class CellLanes final : public Program<S> {
     }
 
     // All tiles, one swath. Long sums go over all of them in parts, so that the weights of a part stay in the cache; but
-    // those of a tile whose outputs are no neighbours are put in place at once.
+    // those of a tile whose outputs are no neighbours, or are activated and written past the caches, are put in place at once.
     void compute_swath(const Call& call, const Swath& swath, const Sources& sources, bool fetches) const {
         alignas(64) T scratch[max_rows * max_vectors * 16];
         const Places& places = sources.places;
         const Index width = swath.vectors * kernels_.lanes, tail = swath.count - (swath.vectors - 1) * kernels_.lanes;
         const E* const weight = weight_of(call, swath);
-        const bool activates = call.layer.activation != Activation::none;
         const SwathOutputs<S, E> outputs = outputs_of(call, swath);
         const Index at_once = channels_at_once(places), total = sources.total;
-        const bool waits = at_once < depth_, past = outputs.nontemporal() && (!waits || !is_own_sum<S>);
+        const bool activates = call.layer.activation != Activation::none, waits = at_once < depth_;
+        const bool past = is_own_sum<S> && outputs.nontemporal() && !waits;
         T* const sums = is_own_sum<S> ? nullptr : room_for_sums<T>((waits ? total : kernels_.rows) * width);
         T* out[max_rows];
         for (Index begin = 0; begin < depth_; begin += at_once) {
@@ -346,7 +346,7 @@ class CellLanes final : public Program<S> {
                 for (Index r = 0; r < rows; ++r) {
                     const auto c = static_cast<std::size_t>(cell + r);
                     if constexpr (is_own_sum<S>) {
-                        T* const direct = past ? nullptr : outputs.in_place(places.y[c], places.o[c]);
+                        T* const direct = past && activates ? nullptr : outputs.in_place(places.y[c], places.o[c]);
                         out[r] = direct ? direct : scratch + r * width;
                         all_direct = all_direct && direct;
                     } else {
@@ -357,13 +357,13 @@ class CellLanes final : public Program<S> {
                     fetch(in + used * rows, std::min(kernels_.rows, left) * places.used[static_cast<std::size_t>(tile) + 1], begin, end);
                 const Index until = all_direct ? end : begin == 0 ? depth_ : 0;
                 for (Index from = begin; from < until; from += at_once)
-                    kernels_.cells[rows - 1][swath.vectors - 1](out, tail, in, number, used, depth_, from,
-                                                                std::min(from + at_once, until), weight,
+                    kernels_.cells[rows - 1][swath.vectors - 1](out, past && all_direct ? 0 : tail, in, number, used, depth_,
+                                                                from, std::min(from + at_once, until), weight,
                                                                 from == 0 ? bias_of(call, swath) : nullptr);
                 number += used;
                 in += used * rows;
                 if (all_direct ? end < depth_ : begin > 0) continue;
-                if (past || !is_own_sum<S>) {
+                if ((past && activates) || !is_own_sum<S>) {
                     outputs.put(places, cell, rows, out[0], width);
                 } else if (!all_direct || activates) {
                     for (Index r = 0; r < rows; ++r) {
