@@ -14,6 +14,7 @@ constexpr Index many_phases = 8;
 constexpr Index few_pixels = 33;
 // How many times as many products the ways of pixels may compute as there are: beyond the border, inputs are zeros.
 constexpr double most_border = 1.6;
+constexpr double most_border_of_wide = 1.1;  // where outputs, which are no halves, fill four vectors of a cell
 // Rows so long lose little when all phases of a cell are computed at the border too.
 constexpr Index long_row = 32;
 // Inputs whose channels are brought together at a time, so that they need little memory; a chunk's own come on top.

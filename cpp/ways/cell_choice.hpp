@@ -47,7 +47,9 @@ class CellChoice {
         if (query.form.out_channels < query.kernels.lanes) return false;
         const Index pixels = query.x.size() / query.x.shape[1];
         const bool streams_few = pixels < tuning::cells::few_for_streams && query.form.axes.back().stride < tuning::many_phases;
-        return pixels < tuning::few_pixels || border_share(query) > tuning::most_border || (streams_few && streams(query));
+        const bool wide = is_own_sum<S> && query.form.out_channels >= 4 * query.kernels.lanes;
+        const double most_border = wide ? tuning::most_border_of_wide : tuning::most_border;
+        return pixels < tuning::few_pixels || border_share(query) > most_border || (streams_few && streams(query));
     }
 
     // Whether all outputs of a cell are rows of phases that fill two vectors. Eight phases can be woven as well, which is faster
