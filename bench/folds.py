@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from arguments import check
 from contenders import CONTENDERS, Run
 from patterns import FOLDS, IN_TURNS
 from race import Worker, measure
@@ -91,9 +92,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--out", type=Path, help="Markdown file to write")
     options = parser.parse_args()
-    for name, least in (("rounds", 1), ("threads", 1), ("in_turns", 0)):
-        if (given := getattr(options, name)) < least:
-            parser.error(f"--{name.replace('_', '-')} {given} must be at least {least}")
+    check(parser, options, rounds=1, threads=1, in_turns=0)
     about = machine.about(datetime.now(UTC), options.rounds, options.threads, None)
     path = options.out or Path(__file__).parent / "results" / f"folds-{machine.file_stem(about, None)}.md"
     facts = "\n".join(f"- {name}: {value}" for name, value in about.items())

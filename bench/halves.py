@@ -27,15 +27,17 @@ import openvino as ov
 import openvino.opset15 as ops
 import torch
 import torch.nn.functional as F
+from arguments import check, layers
 
 from tconv.benchmark import machine
 from tconv.benchmark.clock import seconds_of_calls
 from tconv.benchmark.contenders import openvino_layer
 from tconv.benchmark.floor import Floor
 from tconv.benchmark.process import PAUSE
-from tconv.benchmark.suite import Case, select
+from tconv.benchmark.suite import Case
 from tconv.nn.engines.cpu import ENGINE
 
+DTYPES = ("bfloat16", "float16")
 LAYOUTS = ("cf", "cl")
 FORMATS = {1: None, 2: torch.channels_last, 3: torch.channels_last_3d}
 
@@ -144,15 +146,17 @@ def table(results: dict[str, dict[str, float]], dtype: torch.dtype) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=(), help="parts of the names of layers")
-    parser.add_argument("--dtypes", nargs="*", default=("bfloat16", "float16"))
+    parser.add_argument("--dtypes", nargs="+", default=DTYPES, choices=DTYPES, metavar="DTYPE")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("-o", "--out", type=Path, help="Markdown file to write")
     options = parser.parse_args()
+    check(parser, options, rounds=1, threads=1)
+    cases = layers(parser, options.only)
     torch.set_num_threads(options.threads)
     now = datetime.now(UTC)
     about = machine.about(now, options.rounds, options.threads, None)
-    output = options.output or Path(__file__).parent / "results" / f"halves-{machine.file_stem(about, None)}.md"
+    output = options.out or Path(__file__).parent / "results" / f"halves-{machine.file_stem(about, None)}.md"
     output.parent.mkdir(parents=True, exist_ok=True)
     parts = ["# Layers in half precision\n", "\n".join(f"- {name}: {value}" for name, value in about.items()) + "\n"]
     for name in options.dtypes:
@@ -160,7 +164,7 @@ def main() -> None:
         results = {}
         floor = Floor(options.threads, name)
         with torch.inference_mode():
-            for case in select(options.only):
+            for case in cases:
                 results[case.name] = race(case, dtype, options.rounds, floor)
                 shares = " ".join(f"{share:.2f}" for share in ratios(results[case.name]).values())
                 print(f"{name} {case.name}: {shares}", file=sys.stderr)

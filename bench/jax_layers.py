@@ -22,11 +22,12 @@ from statistics import geometric_mean, median
 from typing import Any
 
 import numpy as np
+from arguments import check, layers
 
 from tconv.benchmark import machine
 from tconv.benchmark.clock import seconds_of_calls
 from tconv.benchmark.process import Contestant, Failed, serve
-from tconv.benchmark.suite import Case, select
+from tconv.benchmark.suite import Case
 
 HERE = Path(__file__).resolve().parent
 CONTENDERS = ("jax.lax", "tconv.jax")
@@ -190,21 +191,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", default="float32")
-    parser.add_argument("-o", "--out", type=Path)
+    parser.add_argument("-o", "--out", type=Path, help="Markdown file to write")
     options = parser.parse_args()
+    check(parser, options, rounds=1, threads=1)
+    cases = layers(parser, [options.only] if options.only else [])
     program = (str(Path(__file__).resolve()), "--contender", options.dtype)
-    layers, networks, failed = {}, {}, []
+    results, networks, failed = {}, {}, []
     with ExitStack() as stack:
         contestants = [stack.enter_context(Contestant(c, options.threads, program=program)) for c in CONTENDERS]
-        for case in select([options.only] if options.only else []):
+        for case in cases:
             try:
-                layers[case.name] = race("prepare", ("forward", "gradients"), contestants, options.rounds, case)
+                results[case.name] = race("prepare", ("forward", "gradients"), contestants, options.rounds, case)
             except Failed as error:
                 failed.append(f"{case.name}: {error}")
                 continue
             print(
                 case.name,
-                *(f"{kind} {ratio(layers[case.name], kind):.2f}" for kind in ("forward", "gradients")),
+                *(f"{kind} {ratio(results[case.name], kind):.2f}" for kind in ("forward", "gradients")),
                 flush=True,
             )
         if not options.only and options.dtype == "float32":
@@ -215,7 +218,7 @@ def main() -> None:
                 print(name, f"{ratio(networks[name], 'forward'):.2f}", flush=True)
     now = datetime.now(UTC)
     about = machine.about(now, options.rounds, options.threads, None) | {"dtype": options.dtype}
-    text = document(layers, networks, about, failed)
+    text = document(results, networks, about, failed)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text, encoding="utf-8")

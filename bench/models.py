@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from arguments import check
 from contenders import CONTENDERS
 from precision import PRECISIONS
 from race import LIMIT, Worker, measure
@@ -60,9 +61,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=LIMIT, help=f"seconds to get ready (default {LIMIT})")
     parser.add_argument("-o", "--out", type=Path, help="Markdown file to write")
     options = parser.parse_args()
-    for name in ("rounds", "threads", "limit"):
-        if (given := getattr(options, name)) < 1:
-            parser.error(f"--{name} {given} must be at least 1")
+    check(parser, options, rounds=1, threads=1, limit=1)
     without = () if options.dtype == "float32" else WITHOUT_HALF
     options.contenders = options.contenders or [name for name in DEFAULT if name not in without]
     return options

@@ -20,6 +20,7 @@ from math import exp, log
 from pathlib import Path
 from typing import Any
 
+from arguments import check
 from race import LIMIT, Worker, measure
 from tables import cell, known
 from zoo.exported import EXPORTED
@@ -73,9 +74,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--out", type=Path, help="Markdown file to write")
     options = parser.parse_args()
-    for name in ("rounds", "threads"):
-        if (given := getattr(options, name)) < 1:
-            parser.error(f"--{name} {given} must be at least 1")
+    check(parser, options, rounds=1, threads=1)
     return options
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from arguments import check
 
 import tconv
 import tconv.nn
@@ -49,15 +50,14 @@ def contenders() -> dict[str, Callable[[], Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=200, help="turns of each contender (default 200)")
-    rounds = parser.parse_args().rounds
-    if rounds < 1:
-        parser.error(f"--rounds {rounds} must be at least 1")
+    options = parser.parse_args()
+    check(parser, options, rounds=1)
     torch.set_grad_enabled(False)
     torch.set_num_threads(1)
     tconv.set_num_threads(1)
     timers = {name: Timer(run) for name, run in contenders().items()}
     turns: dict[str, list[float]] = {name: [] for name in timers}
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         for name, timer in timers.items():
             timer.timeit(CALLS // 10)
             turns[name].append(timer.timeit(CALLS) / CALLS * 1e6)

@@ -22,12 +22,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from arguments import check, layers
 
 import tconv.nn.functional as ours
 from tconv.benchmark import machine
 from tconv.benchmark.clock import seconds_of_calls
 from tconv.benchmark.process import PAUSE
-from tconv.benchmark.suite import Case, select
+from tconv.benchmark.suite import Case
 from tconv.nn.engine import Call, route
 from tconv.nn.engines.cpu import ENGINE
 
@@ -112,18 +113,19 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=(), help="parts of the names of layers")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("-o", "--out", type=Path, help="Markdown file to write")
     options = parser.parse_args()
+    check(parser, options, rounds=1, threads=1)
     torch.set_num_threads(options.threads)
     results = {}
-    for case in select(list(options.only)):
+    for case in layers(parser, options.only):
         results[case.name] = race(case, options.rounds)
         print(case.name, {name: f"{share:.2f}" for name, share in ratios(results[case.name][0]).items()}, flush=True)
     now = datetime.now(UTC)
     about = machine.about(now, options.rounds, options.threads, None)
     text = document(results, about)
     print(text)
-    path = options.output or Path(__file__).parent / "results" / f"training-{machine.file_stem(about, None)}.md"
+    path = options.out or Path(__file__).parent / "results" / f"training-{machine.file_stem(about, None)}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
