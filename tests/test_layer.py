@@ -160,6 +160,18 @@ def test_sizes_that_change_from_call_to_call_give_the_same_bits(case: Case) -> N
             assert y.shape == expected.shape and y.tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, bfloat16, np.complex64, np.int64])
+@pytest.mark.parametrize("last", [False, True])
+def test_large_results_begin_a_cache_line(dtype: Any, last: bool) -> None:
+    x = np.ones((1, 1, 800, 501, 2), dtype)
+    x = np.moveaxis(x, -1, 1) if last else x.reshape(1, 2, 1, 800, 501)
+    for _ in range(3):
+        y = tconv.prepare(np.ones((2, 3, 1, 1, 1), dtype))(x)
+        assert y.shape == (1, 3, 1, 800, 501) and y.dtype == dtype and y.nbytes > 2**20
+        assert (y == 2).all() and y.ctypes.data % 64 == 0
+        assert (y.strides[1] == y.itemsize) == last and y.flags.writeable
+
+
 def test_unaligned_weights_are_read_from_a_copy() -> None:
     """Contiguous, but at an odd address, as in a file that was mapped or read as bytes."""
     w, b = np.arange(12, dtype=np.float32).reshape(2, 3, 2), np.arange(3, dtype=np.float32)

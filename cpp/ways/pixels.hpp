@@ -142,7 +142,7 @@ class Pixels final : public Program<S> {
             width = units * panels.tile_vectors() * kernels.lanes;
             const auto whole_lines = [](Index step) { return step * static_cast<Index>(sizeof(S)) % line_bytes == 0; };
             nontemporal = exceeds(y, tuning::nontemporal_bytes) &&
-                          std::all_of(y.strides.begin() + 1, y.strides.end() - 1, whole_lines);
+                          std::all_of(y.strides.begin() + (pixels.woven_channels_ ? 2 : 1), y.strides.end() - 1, whole_lines);
             for (const Group& group : pixels.groups_)
                 for (const Set& set : group.sets) {
                     distances.emplace_back();

@@ -14,6 +14,9 @@ from tconv import errors, native
 from tconv.arrays import Array, Shape, layout
 from tconv.geometry import Geometry
 
+CACHE_LINE = 64
+LARGE = 1 << 20
+
 
 class Signature:
     """All of a layer but its numbers: judged once, and shared by the layers that have it in common. It keeps no array.
@@ -52,7 +55,7 @@ class Signature:
         if not fits:
             refuse(shape, self.dtype)
         if x.flags.c_contiguous:
-            return np.empty(shape, self.dtype)
+            return new(shape, self.dtype)
         return _new_like(x, shape, len(shape) - len(self.weight) + 1, self.dtype)
 
     def result_shape(self, input: Shape) -> Shape:
@@ -96,13 +99,23 @@ def _contiguous(array: Array, core_dtype: np.dtype[Any]) -> Array:
     return np.ascontiguousarray(readable(array, core_dtype))
 
 
+def new(shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """A new array. A large one begins a cache line, as NumPy's own do not: so the core can write it past the caches."""
+    size = prod(shape) * dtype.itemsize
+    if size < LARGE or dtype.hasobject:
+        return np.empty(shape, dtype)
+    memory = np.empty(size + CACHE_LINE, np.uint8)
+    begin = -memory.ctypes.data % CACHE_LINE
+    return memory[begin : begin + size].view(dtype).reshape(shape)
+
+
 def _new_like(x: Array, shape: Shape, channel: int, dtype: np.dtype[Any]) -> Array:
     """A new array, channels-last in memory if `x` is; `channel` is the axis of the channels."""
     front, back = range(channel), range(channel, x.ndim - 1)
     last = (*front, *(axis + 1 for axis in back), channel)
     if not x.transpose(last).flags.c_contiguous:
-        return np.empty(shape, dtype)
-    return np.empty([shape[axis] for axis in last], dtype).transpose(*front, x.ndim - 1, *back)
+        return new(shape, dtype)
+    return new(tuple(shape[axis] for axis in last), dtype).transpose(*front, x.ndim - 1, *back)
 
 
 def _check_out(out: Array, shape: Shape, dtype: np.dtype[Any], x: Array) -> None:

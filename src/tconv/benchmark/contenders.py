@@ -21,6 +21,7 @@ from tconv import native
 from tconv.arrays import Array
 from tconv.benchmark.suite import Case
 from tconv.layer import prepare
+from tconv.signature import new
 
 Bound: TypeAlias = tuple[Callable[[], Any], Callable[[Any], Array]]
 Bind: TypeAlias = Callable[[Array], Bound]
@@ -52,7 +53,7 @@ def _tconv(task: Task, place: Callable[[Array], Array]) -> Bind:
     layer = prepare(task.weight, task.bias, task.case.geometry, task.case.groups)
 
     def bind(x: Array) -> Bound:
-        x, out = place(x), place(np.empty(task.case.result_shape(x.shape[2:]), np.float32))
+        x, out = place(x), place(_result(task, x))
         return lambda: layer(x, out), lambda y: y
 
     return bind
@@ -104,7 +105,7 @@ def onnxruntime(task: Task) -> Bind:
     session = ort.InferenceSession(_onnx_model(task), options, providers=["CPUExecutionProvider"])
 
     def bind(x: Array) -> Bound:
-        binding, out = session.io_binding(), np.empty(task.case.result_shape(x.shape[2:]), np.float32)
+        binding, out = session.io_binding(), _result(task, x)
         ends = ort.OrtValue.ortvalue_from_numpy(x), ort.OrtValue.ortvalue_from_numpy(out)
         binding.bind_ortvalue_input("x", ends[0])
         binding.bind_ortvalue_output("y", ends[1])
@@ -150,7 +151,7 @@ def openvino(task: Task) -> Bind:
 
     def bind(x: Array) -> Bound:
         request = only or compiled.create_infer_request()  # one per caller; changing sizes go through one
-        out = np.empty(task.case.result_shape(x.shape[2:]), np.float32)
+        out = _result(task, x)
         ends = ov.Tensor(x, shared_memory=True), ov.Tensor(out, shared_memory=True)
         request.set_input_tensor(0, ends[0])
         request.set_output_tensor(0, ends[1])
@@ -222,9 +223,16 @@ def _turned(task: Task) -> Array:
     return np.moveaxis(turned, (1, 0, 2), (-3, -2, -1)).reshape(*kernel, -1, task.case.out_channels)
 
 
+def _result(task: Task, x: Array) -> Array:
+    """Memory for the result, which begins a cache line if it is large, as the memory that contenders allocate does."""
+    return new(task.case.result_shape(x.shape[2:]), np.dtype(np.float32))
+
+
 def _channels_last(array: Array) -> Array:
     """The same values, channels-last in memory."""
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
+    last = new((array.shape[0], *array.shape[2:], array.shape[1]), array.dtype)
+    last[:] = np.moveaxis(array, 1, -1)
+    return np.moveaxis(last, -1, 1)
 
 
 CONTENDERS = (tconv_cf, tconv_cl, torch, torch_cl, onnxruntime, openvino, jax)
