@@ -27,6 +27,7 @@ template <class S, class E>
 using TapWeight = std::conditional_t<channels_of<E> == 1, Sum<S>, S>;
 
 constexpr Index nowhere = INT64_MIN;  // instead of a place in an array
+constexpr Index past_caches = 0;      // instead of how many lanes of the last vector are wanted
 
 constexpr Index longest_sum = 1024;  // products added up one by one: rounding errors grow with it
 
@@ -152,8 +153,9 @@ struct Kernels {
                                           const Index* taps, Index count, Index channels, const E* w, const T* bias);
     // Outputs of one cell in lanes. For every row r of the tile and the channels first..end
     //     sum = sum over tap and channel of x[tap*rows + r][channel] * w[number[tap]][channel][lane],
-    //     out[r][lane] = bias[lane] + sum, or += sum if bias is null; `last` lanes of the last vector, or, if that is 0, all
-    // of them past the caches. Behind `end` there are further weights, up to a multiple of `deep`, or zeros behind all of them.
+    //     out[r][lane] = bias[lane] + sum, or += sum if bias is null; `last` lanes of the last vector, or, if that is
+    // `past_caches`, all of them, written past the caches. Behind `end` there are further weights, up to a multiple of `deep`,
+    // or zeros behind all of them.
     void (*cells[max_rows][max_vectors])(T* const* out, Index last, const E* const* x, const Index* number, Index taps,
                                          Index channels, Index first, Index end, const E* w, const T* bias);
     // panel[channel*panel_step + lane] from the pieces, in the order of their lanes; writes up to a vector beyond. `channels`
@@ -175,19 +177,16 @@ struct Kernels {
                   const Strip* strips, Index count, bool nontemporal);
     // After what was written past the caches: only then may another thread be told of it.
     void (*fence)();
-    // All outputs of a block, for one channel: bias + sum over its sources of w * x; as sums, rounded, and as sums that are
-    // written past the caches.
+    // All outputs of a block, for one channel: bias + sum over its sources of w * x; as sums, and as they are stored: rounded,
+    // or, where sums are not, past the caches.
     void (*stencil)(const Block<T>& block, T* y, const S* x, const T* w, T bias);
-    void (*stencil_rounded)(const Block<T>& block, S* y, const S* x, const T* w, T bias);
-    void (*stencil_nontemporal)(const Block<T>& block, T* y, const S* x, const T* w, T bias);
+    void (*stencil_stored)(const Block<T>& block, S* y, const S* x, const T* w, T bias);
     // y[pixel*y_step + j] = bias[j] + sum over s of w[s.weight + j] * x[s.input + pixel*x_step + j], no bias if null; as
-    // sums, rounded, and as sums that are written past the caches.
+    // sums, and as they are stored: rounded, or, where sums are not, past the caches.
     void (*blend)(T* y, Index y_step, const S* x, Index x_step, const TapWeight<S, E>* w, const T* bias, const Source* sources,
                   Index count, Index pixels, Index channels);
-    void (*blend_rounded)(S* y, Index y_step, const S* x, Index x_step, const TapWeight<S, E>* w, const T* bias,
-                          const Source* sources, Index count, Index pixels, Index channels);
-    void (*blend_nontemporal)(T* y, Index y_step, const S* x, Index x_step, const TapWeight<S, E>* w, const T* bias,
-                              const Source* sources, Index count, Index pixels, Index channels);
+    void (*blend_stored)(S* y, Index y_step, const S* x, Index x_step, const TapWeight<S, E>* w, const T* bias,
+                         const Source* sources, Index count, Index pixels, Index channels);
     // Winograd's; small tiles are for arrays of the type of the sums alone.
     TileKernels<S> small_tiles, large_tiles;
     // Weights of a large tile: to[point*point_step + lane] from 3x3 taps[tap*lanes + lane].

@@ -56,7 +56,7 @@ void Places::locate(const Walk& walk, const std::vector<Axis>& axes, const Phase
     partial.clear();
     lowest = INT64_MAX;
     highest = 0;
-    used.assign(static_cast<std::size_t>(ceil_div(total, tile_rows) * std::max<Index>(1, count)), 0);
+    met.assign(static_cast<std::size_t>(ceil_div(total, tile_rows) * count), false);
     std::vector<Index> cell(last + 1);
     for (Index number = begin; number < end;) {
         const Index image = walk.images_first ? number % walk.images : number / cells.total;
@@ -89,7 +89,7 @@ void Places::locate(const Walk& walk, const std::vector<Axis>& axes, const Phase
             for (Index k = 0, tile = at / tile_rows * tile_rows; k < run; tile += tile_rows) {
                 const Index rows = std::min(tile_rows, total - tile), until = std::min(run, tile + rows - at);
                 Index* to = inputs.data() + count * tile + t * rows + at + k - tile;
-                if (low < until && high > k) used[static_cast<std::size_t>(tile / tile_rows * count + t)] = 1;
+                if (low < until && high > k) met[static_cast<std::size_t>(tile / tile_rows * count + t)] = true;
                 for (; k < std::min(low, until); ++k) *to++ = nothing;
                 for (; k < std::min(high, until); ++k) *to++ = reach.from + k * step;
                 for (; k < until; ++k) *to++ = nothing;
@@ -100,23 +100,22 @@ void Places::locate(const Walk& walk, const std::vector<Axis>& axes, const Phase
     leave_out_unused(count, total, tile_rows);
 }
 
-// `used` says of each tile which taps some row has an input for, and then how many these are.
 void Places::leave_out_unused(Index taps, Index total, Index tile_rows) {
     number.clear();
+    used.clear();
     auto to = inputs.begin();
-    Index of_tile = 0;
-    for (Index tile = 0; tile < total; tile += tile_rows, ++of_tile) {
+    auto is_met = met.begin();
+    for (Index tile = 0; tile < total; tile += tile_rows) {
         const Index rows = std::min(tile_rows, total - tile);
-        const auto before = number.size();
-        for (Index t = 0; t < taps; ++t) {
-            if (!used[static_cast<std::size_t>(of_tile * taps + t)]) continue;
+        used.push_back(0);
+        for (Index t = 0; t < taps; ++t, ++is_met) {
+            if (!*is_met) continue;
             const auto from = inputs.begin() + taps * tile + t * rows;
             number.push_back(t);
+            ++used.back();
             to = to == from ? from + rows : std::copy(from, from + rows, to);
         }
-        used[static_cast<std::size_t>(of_tile)] = static_cast<Index>(number.size() - before);
     }
-    used.resize(static_cast<std::size_t>(of_tile));
     inputs.erase(to, inputs.end());
 }
 

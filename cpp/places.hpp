@@ -52,6 +52,8 @@ struct Places {
                 Index end, Index tile_rows);
 
    private:
+    std::vector<char> met;   // [tile][tap]: whether some row of the tile has an input for it
+
     void leave_out_unused(Index taps, Index total, Index tile_rows);
 };
 

@@ -27,7 +27,7 @@ void cells(Sum<E>* const* out, Index last, const E* const* x, const Index* numbe
                 for (int v = 0; v < vectors; ++v) add_product(sum[r][v], weights[v], in[r][channel]);
         }
     }
-    if (last == 0) {
+    if (last == tconv::past_caches) {
 #pragma GCC unroll 8  // else all sums go through memory once more
         for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8

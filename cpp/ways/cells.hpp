@@ -357,7 +357,7 @@ class CellLanes final : public Program<S> {
                     fetch(in + used * rows, std::min(kernels_.rows, left) * places.used[static_cast<std::size_t>(tile) + 1], begin, end);
                 const Index until = all_direct ? end : begin == 0 ? depth_ : 0;
                 for (Index from = begin; from < until; from += at_once)
-                    kernels_.cells[rows - 1][swath.vectors - 1](out, past && all_direct ? 0 : tail, in, number, used, depth_,
+                    kernels_.cells[rows - 1][swath.vectors - 1](out, past && all_direct ? past_caches : tail, in, number, used, depth_,
                                                                 from, std::min(from + at_once, until), weight,
                                                                 from == 0 ? bias_of(call, swath) : nullptr);
                 number += used;

@@ -192,11 +192,11 @@ class Depthwise final : public Program<S> {
         const S* const x = call.x.at(n, channel / layer_.out_channels);
         const T* const weight = call.weight + channel * layer_.taps();
         const T bias = call.layer.bias_of(channel);
-        if (!is_own_sum<S> && call.layer.activation == Activation::none)
-            return kernels_.stencil_rounded(located.block, y, x, weight, bias);
+        const bool activates = call.layer.activation != Activation::none;
+        if (is_own_sum<S> ? plan.nontemporal : !activates) return kernels_.stencil_stored(located.block, y, x, weight, bias);
         T* const to = sums_or(y, plan.sums);
-        (plan.nontemporal ? kernels_.stencil_nontemporal : kernels_.stencil)(located.block, to, x, weight, bias);
-        if (call.layer.activation == Activation::none) return;
+        kernels_.stencil(located.block, to, x, weight, bias);
+        if (!activates) return;
         for (Index row = 0; row < located.rows; ++row) {
             activate(kernels_, call.layer, to + row * plan.to_row, located.columns, plan.to_step);
             if (!is_own_sum<S>) put(y + row * plan.row.y_step, plan.column.y_step, to + row * plan.to_row, located.columns);

@@ -78,7 +78,7 @@ class DepthwisePixels final : public Program<S> {
                 pixels<S>(call, task / chunks / rows, task / chunks % rows, first, first + chunk);
             else
                 pixels<T>(call, task / chunks / rows, task / chunks % rows, first, first + chunk);
-            if (past_caches(call)) kernels_.fence();
+            if (nontemporal(call)) kernels_.fence();
         });
     }
 
@@ -143,17 +143,19 @@ class DepthwisePixels final : public Program<S> {
         }
     }
 
-    static bool past_caches(const Call& call) {
+    static bool nontemporal(const Call& call) {
         const bool in_place = is_own_sum<S> && call.layer.activation == Activation::none;
         return in_place && exceeds(call.y, tuning::depthwise::nontemporal_bytes);
     }
 
     template <class O>
     auto kernel_for(O*, const Call& call) const {
-        if constexpr (std::is_same_v<O, T>)
-            return past_caches(call) ? kernels_.blend_nontemporal : kernels_.blend;
+        if constexpr (!std::is_same_v<O, T>)
+            return kernels_.blend_stored;
+        else if constexpr (is_own_sum<S>)
+            return nontemporal(call) ? kernels_.blend_stored : kernels_.blend;
         else
-            return kernels_.blend_rounded;
+            return kernels_.blend;
     }
 
     const Form layer_;

@@ -357,3 +357,13 @@ def test_a_backward_that_is_differentiated() -> None:
 
     for mine, right in zip(second(functional.conv_transpose2d), second(F.conv_transpose2d), strict=True):
         close(mine, right)
+
+
+def test_training_with_a_backend_that_is_not_here_is_pytorchs_as_inference_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TCONV_BACKEND", "nonsense")
+    x, w = torch.randn(4, 64, 40, 40, requires_grad=True), torch.randn(64, 64, 2, 2, requires_grad=True)
+    gradients = [torch.autograd.grad(f(x, w, stride=2).square().sum(), (x, w)) for f in (OURS[2], THEIRS[2])]
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+    monkeypatch.setenv("TCONV_STRICT", "1")
+    with pytest.raises(StrictError, match="TCONV_BACKEND=nonsense is not available here"):
+        OURS[2](x, w, stride=2)

@@ -111,6 +111,14 @@ def _array(tensor: Tensor) -> Any:
     return np.from_dlpack(tensor)
 
 
+def _has_gradients() -> bool:
+    """Whether the active backend computes them. One that is not here is refused when a layer is prepared for it."""
+    try:
+        return active() != "reference"
+    except TconvError:
+        return False
+
+
 class Cpu:
     """See `tconv.nn.engine.Engine`."""
 
@@ -209,7 +217,7 @@ class Cpu:
             return False
         if groups > 1 and min(weight.shape[0] // groups, weight.shape[1]) < FEW_CHANNELS:
             return False
-        return (prod(stride) > 1 or pixels <= MANY_PIXELS) and active() != "reference"
+        return (prod(stride) > 1 or pixels <= MANY_PIXELS) and _has_gradients()
 
     def gradients(
         self, grad: Tensor, call: Call, wanted: Sequence[bool]
