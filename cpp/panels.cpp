@@ -1,13 +1,13 @@
 #include "panels.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "tuning.hpp"
 
 namespace tconv {
 namespace {
-
-Index floor_mod(Index a, Index b) { return a - floor_div(a, b) * b; }
 
 std::vector<std::vector<Index>> distinct(const std::vector<std::vector<Index>>& shifts, std::size_t dims) {
     std::vector<std::vector<Index>> found(dims);
@@ -52,77 +52,127 @@ Panels::Panels(const PanelNeeds& needs, Sizes x_shape, Sizes x_strides, Sizes y_
     }
     choose();
     const std::size_t flat = layout_.flat;
-    plane_ = cells(flat, last_ + 1);
-    outer_ = cells(0, flat);
-    pitch_ = cells(flat + 1, last_ + 1);
+    width_ = count_;
+    pitch_.assign(last_ + 1, 1);
+    for (std::size_t a = last_ + 1; a-- > flat;) {
+        if (a < last_) pitch_[a] = width_[a + 1] * pitch_[a + 1];
+        if (a > flat && layout_.halo == Halo::all) width_[a] += reach(a);
+    }
+    plane_ = 1;
+    between_ = 0;
+    outer_ = 1;
+    for (std::size_t a = 0; a <= last_; ++a) {
+        if (a < flat) {
+            outer_ *= steps(a);
+            continue;
+        }
+        plane_ += (count_[a] - 1) * pitch_[a];
+        if (is_distance(layout_, a)) between_ += reach(a) * pitch_[a];
+    }
     const Index vectors = ceil_div(plane_, needs.lanes), tiles = ceil_div(vectors, needs.vectors);
     tile_vectors_ = ceil_div(vectors, tiles);
     chunks_ = ceil_div(tiles, layout_.tiles);
-    plane_size_ = std::min(layout_.tiles * tile_vectors_ * needs.lanes, plane_) + (layout_.halo ? reach(flat) * pitch_ : 0);
+    plane_size_ = std::min(layout_.tiles * tile_vectors_ * needs.lanes, plane_) + between_;
+    rows_ = 1;
+    if (layout_.band) {
+        rows_ = layout_.rows + reach(flat - 1);
+        pitch_[flat - 1] = plane_size_;
+    }
     // An odd number of cache lines, so that channels do not compete for the same sets of the cache.
     const Index line = 64 / 4;
-    size_ = ceil_div(copies(layout_) * plane_size_ + needs.lanes, line) * line;
+    size_ = ceil_div(copies(layout_) * rows_ * plane_size_ + needs.lanes, line) * line;
     if (size_ / line % 2 == 0) size_ += line;
+}
+
+// Units along an axis before those of the lanes.
+Index Panels::steps(std::size_t axis) const {
+    return axis + 1 == layout_.flat ? ceil_div(count_[axis], layout_.rows) : count_[axis];
 }
 
 Index Panels::reach(std::size_t axis) const { return shifts_[axis].back() - shifts_[axis].front(); }
 
-Index Panels::cells(std::size_t from, std::size_t to) const {
-    Index product = 1;
-    for (std::size_t a = from; a < to; ++a) product *= count_[a];
-    return product;
+bool Panels::is_distance(const Layout& layout, std::size_t axis) const {
+    if (axis < layout.flat) return layout.band && axis + 1 == layout.flat;
+    return layout.halo == Halo::all || (layout.halo == Halo::first && axis == layout.flat);
 }
 
 Index Panels::copies(const Layout& layout) const {
     Index product = 1;
     for (std::size_t a = 0; a <= last_; ++a)
-        if (!layout.halo || a != layout.flat) product *= static_cast<Index>(shifts_[a].size());
+        if (!is_distance(layout, a)) product *= static_cast<Index>(shifts_[a].size());
     return product;
 }
 
 // In multiplications of a vector, by a rough model: an element copied costs a load and a store, and each row of them
 // some more. Several tiles share what lies between the shifts, as long as there is room and enough is left to share out.
-Panels::Layout Panels::measured(std::size_t flat, bool halo) const {
-    Layout layout{flat, halo, 1, 0};
-    const Index plane = cells(flat, last_ + 1), outer = cells(0, flat);
-    const Index vectors = ceil_div(plane, needs_.lanes), tiles = ceil_div(vectors, needs_.vectors);
-    // What is not chosen may be larger than 64 bits can count.
-    const double between = halo ? static_cast<double>(reach(flat)) * static_cast<double>(cells(flat + 1, last_ + 1)) : 0;
-    const Index lanes = ceil_div(vectors, tiles) * needs_.lanes;
-    const double fitting = (static_cast<double>(needs_.room / copies(layout)) - between) / static_cast<double>(lanes);
-    const Index enough = std::clamp<Index>(images_ * outer * tiles / tuning::pixels::least_units, 1, tiles);
-    layout.tiles = fitting < static_cast<double>(enough) ? std::max<Index>(1, static_cast<Index>(std::max(fitting, 1.0))) : enough;
-    const Index chunks = ceil_div(tiles, layout.tiles);
-    const double copied = static_cast<double>(outer) * static_cast<double>(copies(layout)) *
-                          (static_cast<double>(plane) + static_cast<double>(chunks) * between);
-    const double row = static_cast<double>(flat == last_ ? std::min(plane, layout.tiles * lanes) : count_[last_]);
-    layout.cost = static_cast<double>(outer * vectors) * needs_.work +
+// What is not chosen may be larger than 64 bits can count.
+Panels::Layout Panels::measured(std::size_t flat, Halo halo, bool band) const {
+    Layout layout{flat, halo, band, 1, 1, std::numeric_limits<double>::infinity()};
+    double plane = 1, between = 0, pitch = 1, outer = 1;
+    for (std::size_t a = last_ + 1; a-- > 0;) {
+        const auto count = static_cast<double>(count_[a]), reached = static_cast<double>(reach(a));
+        if (a < flat) {
+            outer *= count;
+            continue;
+        }
+        plane += (count - 1) * pitch;
+        if (is_distance(layout, a)) between += reached * pitch;
+        pitch *= halo == Halo::all ? count + reached : count;
+    }
+    if (constexpr double countable = 1e15; plane > countable || between > countable) return layout;
+    const Index vectors = ceil_div(static_cast<Index>(plane), needs_.lanes), tiles = ceil_div(vectors, needs_.vectors);
+    const auto lanes = static_cast<double>(ceil_div(vectors, tiles) * needs_.lanes);
+    const auto room = static_cast<double>((band || halo == Halo::all ? needs_.dense_room : needs_.room) / copies(layout));
+    const double units = static_cast<double>(images_) * outer * static_cast<double>(tiles) / tuning::pixels::least_units;
+    const auto as_many = [&](double fitting, Index all) {
+        return static_cast<Index>(std::clamp(std::min(fitting, units), 1.0, static_cast<double>(all)));
+    };
+    double rows = outer;  // that are copied
+    if (band) {
+        // A tile is of one row: a short one has too few sums for what it loads.
+        if (4 * ceil_div(vectors, tiles) < 3 * needs_.vectors) return layout;
+        const Index all = count_[flat - 1], reached = reach(flat - 1);
+        layout.rows = as_many(room / (lanes + between) - static_cast<double>(reached), all);
+        if (layout.rows == 1) return layout;
+        const Index bands = ceil_div(all, layout.rows);
+        layout.rows = ceil_div(all, bands);  // all alike
+        rows *= static_cast<double>(bands) * static_cast<double>(layout.rows + reached) / static_cast<double>(all);
+    } else {
+        layout.tiles = as_many((room - between) / lanes, tiles);
+    }
+    const auto chunks = static_cast<double>(ceil_div(tiles, layout.tiles));
+    const double copied = rows * static_cast<double>(copies(layout)) * (plane + chunks * between);
+    const double row = flat == last_ ? std::min(plane, static_cast<double>(layout.tiles) * lanes) : static_cast<double>(count_[last_]);
+    layout.cost = outer * static_cast<double>(vectors) * needs_.work +
                   copied * (tuning::pixels::copied_element / static_cast<double>(needs_.lanes) + tuning::pixels::copied_row / row);
     return layout;
 }
 
 void Panels::choose() {
-    layout_ = measured(last_, true);
+    layout_ = measured(last_, Halo::first, false);
     for (std::size_t flat = 0; flat <= last_; ++flat)
-        for (const bool halo : {true, false})
-            if (const Layout next = measured(flat, halo); next.cost < layout_.cost) layout_ = next;
+        for (const Halo halo : {Halo::first, Halo::none, Halo::all})
+            for (const bool band : {false, true}) {
+                if ((band && flat == 0) || (halo == Halo::all && flat == last_)) continue;
+                if (const Layout next = measured(flat, halo, band); next.cost < layout_.cost) layout_ = next;
+            }
 }
 
 Index Panels::distance(const std::vector<Index>& shift) const {
     Index copy = 0, along = 0;
     for (std::size_t a = 0; a <= last_; ++a) {
-        if (layout_.halo && a == layout_.flat) {
-            along = (shift[a] - shifts_[a].front()) * pitch_;
+        if (is_distance(layout_, a)) {
+            along += (shift[a] - shifts_[a].front()) * pitch_[a];
             continue;
         }
         const auto at = std::lower_bound(shifts_[a].begin(), shifts_[a].end(), shift[a]) - shifts_[a].begin();
         copy = copy * static_cast<Index>(shifts_[a].size()) + at;
     }
-    return copy * plane_size_ + along;
+    return copy * rows_ * plane_size_ + along;
 }
 
-// Call use(lane, count) for the runs along the last axis of the lanes begin..end, with `cell` set to the first of each;
-// on the first flat axis it may lie outside.
+// Call use(lane, count) for the runs along the last axis of the lanes begin..end, with `cell` set to the first of each; it
+// may lie outside, behind a row or behind all of them.
 template <class Use>
 void Panels::rows(std::vector<Index>& cell, Index begin, Index end, Use use) const {
     if (layout_.flat == last_) {
@@ -130,14 +180,14 @@ void Panels::rows(std::vector<Index>& cell, Index begin, Index end, Use use) con
         return use(Index{0}, end - begin);
     }
     for (Index lane = begin; lane < end;) {
-        cell[last_] = floor_mod(lane, count_[last_]);
-        Index rest = floor_div(lane, count_[last_]);
+        cell[last_] = lane % width_[last_];
+        Index rest = lane / width_[last_];
         for (std::size_t a = last_ - 1; a > layout_.flat; --a) {
-            cell[a] = floor_mod(rest, count_[a]);
-            rest = floor_div(rest, count_[a]);
+            cell[a] = rest % width_[a];
+            rest /= width_[a];
         }
         cell[layout_.flat] = rest;
-        const Index count = std::min(end - lane, count_[last_] - cell[last_]);
+        const Index count = std::min(end - lane, width_[last_] - cell[last_]);
         use(lane - begin, count);
         lane += count;
     }
@@ -145,51 +195,68 @@ void Panels::rows(std::vector<Index>& cell, Index begin, Index end, Use use) con
 
 void Panels::locate(Unit& unit, Index number) const {
     const Index width = tile_vectors_ * needs_.lanes, begin = number % chunks_ * layout_.tiles * width;
-    const Index end = std::min(begin + layout_.tiles * width, plane_);
+    const Index end = std::min(begin + layout_.tiles * width, plane_), tiles = ceil_div(end - begin, width);
     std::vector<Index> cell(last_ + 1);
-    Index rest = number / chunks_;
-    for (std::size_t a = layout_.flat; a-- > 0; rest /= count_[a]) cell[a] = rest % count_[a];
+    Index rest = number / chunks_, rows = 1;
+    for (std::size_t a = layout_.flat; a-- > 0; rest /= steps(a)) cell[a] = rest % steps(a);
+    if (layout_.band) {
+        Index& row = cell[layout_.flat - 1];
+        row *= layout_.rows;
+        rows = std::min(layout_.rows, count_[layout_.flat - 1] - row);
+    }
     locate_pieces(unit, cell, begin, end);
-    unit.tiles.resize(static_cast<std::size_t>(ceil_div(end - begin, width)));
-    for (std::size_t t = 0; t < unit.tiles.size(); ++t) {
-        const Index from = begin + static_cast<Index>(t) * width, until = std::min(from + width, end);
-        unit.tiles[t].vectors = ceil_div(until - from, needs_.lanes);
-        locate_strips(unit.tiles[t], cell, from, until);
+    unit.tiles.resize(static_cast<std::size_t>(rows * tiles));
+    for (Index row = 0; row < rows; ++row) {
+        for (Index t = 0; t < tiles; ++t) {
+            Unit::Tile& tile = unit.tiles[static_cast<std::size_t>(row * tiles + t)];
+            const Index from = begin + t * width, until = std::min(from + width, end);
+            tile.lane = row * plane_size_ + t * width;
+            tile.vectors = ceil_div(until - from, needs_.lanes);
+            locate_strips(tile, cell, from, until);
+        }
+        if (layout_.band) ++cell[layout_.flat - 1];
     }
 }
 
 void Panels::locate_pieces(Unit& unit, std::vector<Index>& cell, Index begin, Index end) const {
     unit.pieces.clear();
-    const std::size_t flat = layout_.flat;
-    const Index lowest = layout_.halo ? shifts_[flat].front() * pitch_ : 0;
-    const Index highest = layout_.halo ? shifts_[flat].back() * pitch_ : 0;
     std::vector<Index> shift(last_ + 1);
     const Index count = copies(layout_);
     for (Index copy = 0; copy < count; ++copy) {
         Index rest = copy;
         for (std::size_t a = last_ + 1; a-- > 0;) {
-            if (layout_.halo && a == flat) continue;
+            shift[a] = shifts_[a].front();
+            if (is_distance(layout_, a)) continue;
             const auto several = static_cast<Index>(shifts_[a].size());
             shift[a] = shifts_[a][static_cast<std::size_t>(rest % several)];
             rest /= several;
         }
-        rows(cell, begin + lowest, end + highest, [&](Index lane, Index run) {
-            const Index i = first_[last_] + cell[last_] + shift[last_];
-            const Index low = std::clamp<Index>(-i, 0, run), high = std::clamp(in_[last_] - i, low, run);
-            Index source = (i + low) * x_strides_[last_];
-            bool inside = low < high;
-            for (std::size_t a = 0; a < last_; ++a) {
-                const Index from = first_[a] + cell[a] + shift[a];
-                inside = inside && from >= 0 && from < in_[a];
-                source += from * x_strides_[a];
-            }
-            const Index at = copy * plane_size_ + lane;
-            if (!inside) return append(unit.pieces, {at, run, Piece::nothing}, 0);
-            append(unit.pieces, {at, low, Piece::nothing}, 0);
-            append(unit.pieces, {at + low, high - low, source}, x_strides_[last_]);
-            append(unit.pieces, {at + high, run - high, Piece::nothing}, 0);
-        });
+        const Index first_row = layout_.band ? cell[layout_.flat - 1] : 0;
+        for (Index row = 0; row < rows_; ++row) {
+            if (layout_.band) cell[layout_.flat - 1] = first_row + row;
+            locate_row(unit, cell, shift, (copy * rows_ + row) * plane_size_, begin, end + between_);
+        }
+        if (layout_.band) cell[layout_.flat - 1] = first_row;
     }
+}
+
+// The inputs of the lanes begin..end of a row, for one shift, from `lane` of the panel on.
+void Panels::locate_row(Unit& unit, std::vector<Index>& cell, const std::vector<Index>& shift, Index lane, Index begin, Index end) const {
+    rows(cell, begin, end, [&](Index behind, Index run) {
+        const Index i = first_[last_] + cell[last_] + shift[last_], at = lane + behind;
+        const Index low = std::clamp<Index>(-i, 0, run), high = std::clamp(in_[last_] - i, low, run);
+        Index source = (i + low) * x_strides_[last_];
+        bool inside = low < high;
+        for (std::size_t a = 0; a < last_; ++a) {
+            const Index from = first_[a] + cell[a] + shift[a];
+            inside = inside && from >= 0 && from < in_[a];
+            source += from * x_strides_[a];
+        }
+        if (!inside) return append(unit.pieces, {at, run, Piece::nothing}, 0);
+        append(unit.pieces, {at, low, Piece::nothing}, 0);
+        append(unit.pieces, {at + low, high - low, source}, x_strides_[last_]);
+        append(unit.pieces, {at + high, run - high, Piece::nothing}, 0);
+    });
 }
 
 void Panels::locate_strips(Unit::Tile& tile, std::vector<Index>& cell, Index begin, Index end) const {

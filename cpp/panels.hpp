@@ -1,6 +1,7 @@
 // Where the inputs of a block of cells lie in a panel, for arrays of one shape. Lanes run along the last axes of the cells;
 // a unit is neighbouring cells for a few tiles. Each unit has a panel of its own, in which the input of every cell for
-// every shift lies at a distance that depends on the shift alone.
+// every shift lies at a distance that depends on the shift alone: on some axes shifts are distances between lanes, on the
+// others each shift has a copy of the inputs.
 #pragma once
 #include "phases.hpp"
 #include "problem.hpp"
@@ -16,11 +17,12 @@ struct PanelNeeds {
     Index woven;                               // channels that are woven with the phases into an output row
     double work;                               // multiplications for each cell and input channel
     Index lanes, vectors;                      // of the tiles
-    Index room;                                // elements that a panel may have for one channel
+    Index room, dense_room;                    // elements that a panel may have for one channel; where it saves copies
 };
 
 struct Unit {
     struct Tile {
+        Index lane;  // of the panel, where it begins
         Index vectors;
         std::vector<std::vector<Strip>> strips;  // of each group of phases
     };
@@ -36,7 +38,7 @@ class Panels {
     Panels(const PanelNeeds& needs, Sizes x_shape, Sizes x_strides, Sizes y_shape, Sizes y_strides);
 
     Index units() const { return outer_ * chunks_; }  // of an image
-    Index tiles() const { return layout_.tiles; }      // of a unit; the last may have fewer
+    Index tiles() const { return layout_.rows * layout_.tiles; }  // of a unit; the last may have fewer
     Index tile_vectors() const { return tile_vectors_; }  // the last may have fewer
     Index size() const { return size_; }  // elements of a unit's panel for one channel
     Index distance(const std::vector<Index>& shift) const;
@@ -44,19 +46,27 @@ class Panels {
     void locate(Unit& unit, Index number) const;
 
    private:
+    // On which axes shifts are distances: on none, on the first along which lanes run, or on all of these. There, the rows
+    // of all but the first have lanes behind them for what the shifts reach, at which no outputs are.
+    enum class Halo { none, first, all };
+
     struct Layout {
         std::size_t flat;  // lanes run along the axes from this one on
-        bool halo;         // along it, shifts are distances in the panel; along the others, each has its copy
-        Index tiles;       // of a unit
+        Halo halo;
+        bool band;     // a unit has several rows of lanes, neighbours on the axis before, where shifts are distances, too
+        Index rows;    // of a unit,
+        Index tiles;   // and of each of them
         double cost;
     };
 
-    Layout measured(std::size_t flat, bool halo) const;
+    Layout measured(std::size_t flat, Halo halo, bool band) const;
     void choose();
-    Index cells(std::size_t from, std::size_t to) const;
+    bool is_distance(const Layout& layout, std::size_t axis) const;
+    Index steps(std::size_t axis) const;
     Index reach(std::size_t axis) const;
     Index copies(const Layout& layout) const;
     void locate_pieces(Unit& unit, std::vector<Index>& cell, Index begin, Index end) const;
+    void locate_row(Unit& unit, std::vector<Index>& cell, const std::vector<Index>& shift, Index lane, Index begin, Index end) const;
     void locate_strips(Unit::Tile& tile, std::vector<Index>& cell, Index begin, Index end) const;
 
     template <class Use>
@@ -68,7 +78,10 @@ class Panels {
     std::vector<Index> first_, count_;            // cells, per axis
     std::vector<std::vector<Index>> shifts_;      // distinct, per axis, ascending
     Layout layout_;
-    Index images_, pitch_, plane_size_, plane_, outer_, chunks_, tile_vectors_, size_;
+    std::vector<Index> width_, pitch_;            // per axis: lanes of a row; from a cell to the next
+    Index images_, plane_, plane_size_, rows_;    // lanes of all cells of a row; of a unit's row in a panel, and such rows
+    Index outer_, chunks_, tile_vectors_, size_;
+    Index between_;                               // lanes that the shifts reach behind those of a tile
 };
 
 }  // namespace tconv

@@ -2,8 +2,6 @@
 // axis are computed together and woven in the store, so that rows of the output are written as they lie in memory.
 #pragma once
 #include <algorithm>
-#include <map>
-#include <numeric>
 
 #include "../activation.hpp"
 #include "../lazy.hpp"
@@ -13,6 +11,7 @@
 #include "../problem.hpp"
 #include "../threads.hpp"
 #include "../tuning.hpp"
+#include "pixel_sets.hpp"
 #include "way.hpp"
 
 namespace tconv {
@@ -30,13 +29,14 @@ class Pixels final : public Program<S> {
         for (const PhaseGroup& group : group_phases(layer.axes, Grouping::all, origin))
             groups_.push_back({{group.residue.begin(), group.residue.end() - 1},
                                origin == Origin::canvas ? shared_sets(group) : whole_sets(group)});
-        needs_ = {counted_from(origin, layer.axes), {}, {}, layer.axes.back().stride, 1, 0, kernels.lanes, 1, 0};
-        needs_.room = tuning::pixels::shared_bytes / (depth_ * static_cast<Index>(sizeof(E)));
+        const auto room = [&](Index bytes) { return bytes / (depth_ * static_cast<Index>(sizeof(E))); };
+        needs_ = {counted_from(origin, layer.axes), {}, {}, layer.axes.back().stride, 1, 0, kernels.lanes, 1,
+                  room(tuning::pixels::shared_bytes), room(tuning::pixels::dense_bytes)};
         if (woven_channels) needs_.woven = layer.out_channels;
         lay_out();
         for (const Group& group : groups_) {
             needs_.residues.push_back(group.residue);
-            for (const Set& set : group.sets) {
+            for (const PixelSet& set : group.sets) {
                 needs_.shifts.insert(needs_.shifts.end(), set.shifts.begin(), set.shifts.end());
                 needs_.work += static_cast<double>(set.shifts.size() * set.phases.size()) *
                                static_cast<double>(layer.out_channels);
@@ -96,16 +96,9 @@ class Pixels final : public Program<S> {
     }
 
    private:
-    struct Set {  // phases of the last axis and some of their taps, which read the same inputs
-        std::vector<Index> phases;
-        std::vector<std::vector<Index>> shifts;   // of the taps
-        std::vector<std::vector<Index>> weights;  // of each phase: the taps' flat indices in the kernel
-        bool begins;                              // no set before it has these phases: its sums begin with the bias
-    };
-
     struct Group {
         std::vector<Index> residue;  // on all axes but the last
-        std::vector<Set> sets;
+        std::vector<PixelSet> sets;
     };
 
     struct Tile {
@@ -144,7 +137,7 @@ class Pixels final : public Program<S> {
             nontemporal = exceeds(y, tuning::nontemporal_bytes) &&
                           std::all_of(y.strides.begin() + (pixels.woven_channels_ ? 2 : 1), y.strides.end() - 1, whole_lines);
             for (const Group& group : pixels.groups_)
-                for (const Set& set : group.sets) {
+                for (const PixelSet& set : group.sets) {
                     distances.emplace_back();
                     for (const auto& shift : set.shifts) distances.back().push_back(panels.distance(shift));
                 }
@@ -187,60 +180,6 @@ class Pixels final : public Program<S> {
         return (whole ? 1 : std::min(bundles, bundles_at_once(plan)) * plan.panels.tiles()) * bundle_size(plan) + kernels_.lanes;
     }
 
-    // All taps of phases that read the same inputs.
-    static std::vector<Set> whole_sets(const PhaseGroup& group) {
-        std::vector<Set> sets;
-        for (Index phase = 0; phase < group.phases(); ++phase) {
-            Set own{{phase}, {}, {{}}, true};
-            for (const Tap& tap : group.taps[static_cast<std::size_t>(phase)]) {
-                own.shifts.push_back(shift_of(tap));
-                own.weights.front().push_back(tap.weight);
-            }
-            const auto alike = [&](const Set& set) { return set.shifts == own.shifts; };
-            const auto set = std::find_if(sets.begin(), sets.end(), alike);
-            if (set == sets.end()) {
-                sets.push_back(std::move(own));
-            } else {
-                set->phases.push_back(phase);
-                set->weights.push_back(std::move(own.weights.front()));
-            }
-        }
-        return sets;
-    }
-
-    // The taps at which just the same phases read: more of them share tiles, which is worth while where they are small,
-    // and some get their sums from several sets.
-    static std::vector<Set> shared_sets(const PhaseGroup& group) {
-        std::map<std::vector<Index>, std::map<Index, Index>> readers;  // of each shift: phases and their weights
-        for (Index phase = 0; phase < group.phases(); ++phase)
-            for (const Tap& tap : group.taps[static_cast<std::size_t>(phase)]) readers[shift_of(tap)][phase] = tap.weight;
-        std::vector<Set> sets;
-        for (const auto& [shift, weights] : readers) {
-            std::vector<Index> phases;
-            for (const auto& [phase, weight] : weights) phases.push_back(phase);
-            auto set = std::find_if(sets.begin(), sets.end(), [&](const Set& known) { return known.phases == phases; });
-            if (set == sets.end())
-                set = sets.insert(set, {phases, {}, std::vector<std::vector<Index>>(phases.size()), false});
-            set->shifts.push_back(shift);
-            for (std::size_t i = 0; i < phases.size(); ++i) set->weights[i].push_back(weights.at(phases[i]));
-        }
-        const auto more = [](const Set& a, const Set& b) { return a.phases.size() > b.phases.size(); };
-        std::stable_sort(sets.begin(), sets.end(), more);
-        if (sets.empty() || static_cast<Index>(sets.front().phases.size()) < group.phases()) {
-            std::vector<Index> all(static_cast<std::size_t>(group.phases()));  // they begin with the bias alone
-            std::iota(all.begin(), all.end(), Index{0});
-            sets.insert(sets.begin(), {all, {}, std::vector<std::vector<Index>>(all.size()), true});
-        }
-        sets.front().begins = true;
-        return sets;
-    }
-
-    static std::vector<Index> shift_of(const Tap& tap) {
-        std::vector<Index> shift;
-        for (const Index offset : tap.offset) shift.push_back(-offset);
-        return shift;
-    }
-
     // Which channels and phases make a tile, and where its weights and sums lie.
     void lay_out() {
         // As many channels as fill the largest tile twice, if phases do not.
@@ -264,7 +203,7 @@ class Pixels final : public Program<S> {
     }
 
     // Rows begin..end of the set: its phases of the bundle's first channel, of the second, and so on.
-    Tile tile_of(const Bundle& bundle, const Set& set, std::size_t number, Index begin, Index end) {
+    Tile tile_of(const Bundle& bundle, const PixelSet& set, std::size_t number, Index begin, Index end) {
         const auto together = static_cast<Index>(set.phases.size()), taps = static_cast<Index>(set.shifts.size());
         Tile tile{number, end - begin, {}, order_.weights, static_cast<Index>(order_.biases.size())};
         Column column{order_.weights, taps * tile.rows, taps * tile.rows, {}};
@@ -326,9 +265,10 @@ class Pixels final : public Program<S> {
         const Index groups = ssize(groups_), group_size = plan.channels < depth_ ? bundle_size(plan) / groups : 0;
         const E* in[max_vectors];
         Index vectors = 0;
-        for (Index u = 0; u < count; ++u)
-            for (Index v = 0; v < units[u]->tiles[static_cast<std::size_t>(t)].vectors; ++v)
-                in[vectors++] = panel + u * size + (t * plan.panels.tile_vectors() + v) * lanes;
+        for (Index u = 0; u < count; ++u) {
+            const Unit::Tile& tile = units[u]->tiles[static_cast<std::size_t>(t)];
+            for (Index v = 0; v < tile.vectors; ++v) in[vectors++] = panel + u * size + tile.lane + v * lanes;
+        }
         const std::vector<Index>* distances = plan.distances.data();
         for (std::size_t i = 0; i < groups_.size(); distances += groups_[i++].sets.size(), c += group_size) {
             for (const Tile& tile : bundle.tiles[i])

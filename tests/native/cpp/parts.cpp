@@ -101,7 +101,9 @@ void try_panels(unsigned seed) {
     const Origin origin = seed % 2 ? Origin::canvas : Origin::output;
     const std::size_t last = layer.axes.size() - 1;
     const Index rooms[] = {1, 40, 1000};
-    PanelNeeds needs{counted_from(origin, layer.axes), {}, {}, layer.axes[last].stride, 1, 1, 4, 2, rooms[seed % 3]};
+    const Index vectors = 1 + seed / 9 % 2;
+    PanelNeeds needs{counted_from(origin, layer.axes), {}, {}, layer.axes[last].stride, 1, 1, 4, vectors, rooms[seed % 3],
+                     rooms[seed / 3 % 3]};
     for (const PhaseGroup& group : group_phases(layer.axes, Grouping::all, origin)) {
         needs.residues.push_back({group.residue.begin(), group.residue.end() - 1});
         for (const auto& taps : group.taps)
@@ -125,7 +127,7 @@ void try_panels(unsigned seed) {
                     for (Index j = strip.low; j < strip.high; ++j) {
                         ++outputs[strip.y + j];
                         const Size o = unflattened(strip.y + j, layer.out);
-                        const Index lane = static_cast<Index>(t) * panels.tile_vectors() * needs.lanes + strip.lane + j / needs.phases;
+                        const Index lane = unit.tiles[t].lane + strip.lane + j / needs.phases;
                         for (const auto& shift : needs.shifts) {
                             Index expected = 0;
                             for (std::size_t a = 0; a <= last; ++a) {

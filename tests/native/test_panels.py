@@ -1,0 +1,63 @@
+"""Few outputs: panels where shifts are distances, along rows, in images with room around, in bands of rows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tconv import native
+
+TESTS = Path(__file__).parent.parent
+
+EXERCISE = """
+import sys
+import ml_dtypes
+import numpy as np
+import tconv
+from tconv import native
+from tconv.forms import FORMS
+from tconv.geometry import Geometry
+
+LAYERS = [  # input (images, channels, *size), outputs, kernel, stride, padding
+    ((1, 5, 60, 250), 1, 9, 2, 4),
+    ((1, 19, 71, 230), 2, 3, 1, 1),
+    ((2, 3, 33, 401), 1, (5, 2), (1, 3), (2, 0)),
+    ((3, 40, 30, 31), 3, 4, 2, 1),
+    ((1, 130, 64, 50), 2, 5, 1, 2),
+    ((1, 9, 18, 20, 22), 1, 3, 2, 1),
+    ((1, 7, 21, 9, 130), 2, (3, 1, 4), (2, 1, 2), (1, 0, 1)),
+    ((1, 6, 5000), 1, 5, 2, 2),
+]
+assert native.active() == sys.argv[1], native.active()
+rng = np.random.default_rng(0)
+for shape, outputs, kernel, stride, padding in LAYERS:
+    ndim = len(shape) - 2
+    spread = lambda n: (n,) * ndim if isinstance(n, int) else n
+    geometry = Geometry(spread(kernel), stride, 1, tuple((p, p) for p in spread(padding)))
+    x = rng.integers(-3, 4, shape).astype(float)  # whole numbers, so that float32 has no error
+    w = rng.integers(-3, 4, (shape[1], outputs, *spread(kernel))).astype(float)
+    b = rng.integers(-3, 4, outputs).astype(float)
+    expected = FORMS["taps"](geometry, x, w, b, 1)
+    for dtype in (np.float32, np.float64, np.float16, ml_dtypes.bfloat16):
+        exact = expected.astype(dtype)
+        for last in (False, True):
+            given = x.astype(dtype)
+            if last:
+                given = np.moveaxis(np.ascontiguousarray(np.moveaxis(given, 1, -1)), -1, 1)
+            y = tconv.prepare(w.astype(dtype), b.astype(dtype), geometry)(given)
+            assert (y == exact).all(), (shape, kernel, stride, np.dtype(dtype), last)
+print("ran", len(LAYERS))
+"""
+
+
+@pytest.mark.parametrize("name", native.backends())
+def test_few_outputs_of_wide_rows_and_of_images(name: str) -> None:
+    environment = {**os.environ, "TCONV_BACKEND": name, "PYTHONPATH": str(TESTS)}
+    command = [sys.executable, "-c", EXERCISE, name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("ran ")
