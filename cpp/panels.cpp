@@ -205,6 +205,7 @@ void Panels::locate(Unit& unit, Index number) const {
         rows = std::min(layout_.rows, count_[layout_.flat - 1] - row);
     }
     locate_pieces(unit, cell, begin, end);
+    unit.source = lies_as_panel(unit) ? unit.pieces.front().source : Piece::nothing;
     unit.tiles.resize(static_cast<std::size_t>(rows * tiles));
     for (Index row = 0; row < rows; ++row) {
         for (Index t = 0; t < tiles; ++t) {
@@ -216,6 +217,14 @@ void Panels::locate(Unit& unit, Index number) const {
         }
         if (layout_.band) ++cell[layout_.flat - 1];
     }
+}
+
+// Whole vectors are read, so that what lies behind the inputs must be the array's, too.
+bool Panels::lies_as_panel(const Unit& unit) const {
+    if (x_strides_[last_] != 1 || unit.pieces.size() != 1 || unit.pieces.front().source == Piece::nothing) return false;
+    Index highest = 0;
+    for (std::size_t a = 0; a <= last_; ++a) highest += std::max<Index>(0, (in_[a] - 1) * x_strides_[a]);
+    return unit.pieces.front().source + unit.pieces.front().count + needs_.lanes <= highest + 1;
 }
 
 void Panels::locate_pieces(Unit& unit, std::vector<Index>& cell, Index begin, Index end) const {

@@ -29,6 +29,7 @@ struct Unit {
 
     std::vector<Piece> pieces;
     std::vector<Tile> tiles;
+    Index source;  // where the array itself is such a panel, so that none is needed; or Piece::nothing
 };
 
 class Panels {
@@ -65,6 +66,7 @@ class Panels {
     Index steps(std::size_t axis) const;
     Index reach(std::size_t axis) const;
     Index copies(const Layout& layout) const;
+    bool lies_as_panel(const Unit& unit) const;
     void locate_pieces(Unit& unit, std::vector<Index>& cell, Index begin, Index end) const;
     void locate_row(Unit& unit, std::vector<Index>& cell, const std::vector<Index>& shift, Index lane, Index begin, Index end) const;
     void locate_strips(Unit::Tile& tile, std::vector<Index>& cell, Index begin, Index end) const;

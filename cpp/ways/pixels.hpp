@@ -42,11 +42,15 @@ class Pixels final : public Program<S> {
                                static_cast<double>(layer.out_channels);
             }
         }
-        Index rows = 1;
+        Index rows = 1, times = 0;  // that inputs are read
         for (const Bundle& bundle : bundles_)
             for (const auto& tiles : bundle.tiles)
-                for (const Tile& tile : tiles) rows = std::max(rows, tile.rows);
+                for (const Tile& tile : tiles) {
+                    rows = std::max(rows, tile.rows);
+                    ++times;
+                }
         needs_.vectors = kernels.vectors[rows - 1];
+        in_place_ = std::is_same_v<S, E> && times <= tuning::pixels::times_in_place;
         order_.deep = kernels.deep;
         if (kernels.deep > 1) order_.behind = kernels.rows * kernels.deep;
     }
@@ -111,6 +115,11 @@ class Pixels final : public Program<S> {
     struct Bundle {  // neighbouring output channels
         Index first, channels;
         std::vector<std::vector<Tile>> tiles;  // of each group
+    };
+
+    struct Inputs {  // of some units, for some channels: their panels, or the array where it is one
+        const E* at[max_vectors];
+        Index step;  // from a channel to the next
     };
 
     struct Call {
@@ -226,7 +235,7 @@ class Pixels final : public Program<S> {
         thread_local Buffer<E> panel;
         thread_local Buffer<T> sums;
         thread_local std::vector<Unit> fresh;
-        const Index size = plan.panels.size() * plan.channels, count = end - begin;
+        const Index count = end - begin;
         panel.grow(panel_size(plan));
         sums.grow(sums_size(plan, call.last - call.first));
         fresh.resize(static_cast<std::size_t>(count));
@@ -238,42 +247,59 @@ class Pixels final : public Program<S> {
             units[u] = call.located ? &(*call.located)[number] : &own;
         }
         for (Index channel = 0; channel < depth_; channel += plan.channels) {
-            const Index channels = std::min(plan.channels, depth_ - channel), first = channel * channels_of<E>;
-            const Index read = std::min(channels * channels_of<E>, layer_.in_channels - first);
-            for (Index u = 0; u < count; ++u) {
-                kernels_.gather(panel.data() + u * size, plan.panels.size(),
-                                call.x.at((begin + u) / plan.panels.units(), call.g * layer_.in_channels + first),
-                                call.x.strides[1], call.x.strides.back(), read, units[u]->pieces.data(),
-                                ssize(units[u]->pieces));
-                const Index filled = channels * plan.panels.size(), all = kernels_.whole(channels) * plan.panels.size();
-                std::fill(panel.data() + u * size + filled, panel.data() + u * size + all, E{});
-            }
+            const Index channels = std::min(plan.channels, depth_ - channel);
+            const Inputs inputs = inputs_of(call, plan, units, begin, count, panel.data(), channel, channels);
             T* c = sums.data();
             for (Index b = call.first; b < call.last; ++b)
                 for (Index t = 0; t < ssize(units[0]->tiles); ++t) {
-                    compute_tile(call, plan, bundles_[static_cast<std::size_t>(b)], units, begin, count, t, panel.data(), c,
-                                 channel, channels);
+                    compute_tile(call, plan, bundles_[static_cast<std::size_t>(b)], units, begin, count, t, inputs, c, channel,
+                                 channels);
                     if (plan.channels < depth_) c += bundle_size(plan);
                 }
         }
     }
 
+    // Of the units begin..begin + count, for some input channels.
+    Inputs inputs_of(const Call& call, const Plan& plan, const Unit* const* units, Index begin, Index count, E* panel,
+                     Index channel, Index channels) const {
+        const Index first = channel * channels_of<E>, read = std::min(channels * channels_of<E>, layer_.in_channels - first);
+        const Index size = plan.panels.size() * plan.channels;
+        const auto image = [&](Index u) { return call.x.at((begin + u) / plan.panels.units(), call.g * layer_.in_channels + first); };
+        Inputs inputs{{}, plan.panels.size()};
+        if constexpr (std::is_same_v<S, E>) {
+            const auto lies = [](const Unit* unit) { return unit->source != Piece::nothing; };
+            if (in_place_ && std::all_of(units, units + count, lies)) {
+                inputs.step = call.x.strides[1];
+                for (Index u = 0; u < count; ++u) inputs.at[u] = image(u) + units[u]->source;
+                return inputs;
+            }
+        }
+        for (Index u = 0; u < count; ++u) {
+            E* const to = panel + u * size;
+            kernels_.gather(to, plan.panels.size(), image(u), call.x.strides[1], call.x.strides.back(), read,
+                            units[u]->pieces.data(), ssize(units[u]->pieces));
+            std::fill(to + channels * plan.panels.size(), to + kernels_.whole(channels) * plan.panels.size(), E{});
+            inputs.at[u] = to;
+        }
+        return inputs;
+    }
+
     // One bundle of output channels for the t-th tile. Sums stay in `c` until all input channels are added.
     void compute_tile(const Call& call, const Plan& plan, const Bundle& bundle, const Unit* const* units, Index begin,
-                      Index count, Index t, const E* panel, T* c, Index channel, Index channels) const {
-        const Index lanes = kernels_.lanes, size = plan.panels.size() * plan.channels;
+                      Index count, Index t, const Inputs& inputs, T* c, Index channel, Index channels) const {
+        const Index lanes = kernels_.lanes;
         const Index groups = ssize(groups_), group_size = plan.channels < depth_ ? bundle_size(plan) / groups : 0;
         const E* in[max_vectors];
         Index vectors = 0;
         for (Index u = 0; u < count; ++u) {
             const Unit::Tile& tile = units[u]->tiles[static_cast<std::size_t>(t)];
-            for (Index v = 0; v < tile.vectors; ++v) in[vectors++] = panel + u * size + tile.lane + v * lanes;
+            for (Index v = 0; v < tile.vectors; ++v) in[vectors++] = inputs.at[u] + tile.lane + v * lanes;
         }
         const std::vector<Index>* distances = plan.distances.data();
         for (std::size_t i = 0; i < groups_.size(); distances += groups_[i++].sets.size(), c += group_size) {
             for (const Tile& tile : bundle.tiles[i])
-                add(call, plan, tile, groups_[i].sets[tile.set].begins && channel == 0, distances[tile.set], c, in, vectors,
-                    channel, channels);
+                add(call, plan, tile, groups_[i].sets[tile.set].begins && channel == 0, distances[tile.set], c, in,
+                    inputs.step, vectors, channel, channels);
             if (channel + channels < depth_) continue;
             for (Index u = 0, lane = 0; u < count; ++u) {
                 const Unit::Tile& own = units[u]->tiles[static_cast<std::size_t>(t)];
@@ -289,15 +315,15 @@ class Pixels final : public Program<S> {
     }
 
     void add(const Call& call, const Plan& plan, const Tile& tile, bool begins, const std::vector<Index>& distances, T* c,
-             const E* const* panels, Index vectors, Index channel, Index channels) const {
+             const E* const* inputs, Index step, Index vectors, Index channel, Index channels) const {
         const Index taps = ssize(distances), at_once = tconv::at_once<E>(taps, kernels_.deep);
         const E* w = call.packed.template weight<E>() + call.g * order_.weights + tile.weight + channel * taps * tile.rows;
         const T* bias = begins ? call.packed.template bias<T>() + call.g * ssize(order_.biases) + tile.bias : nullptr;
         const E* in[max_vectors];
         for (Index begin = 0; begin < channels; begin += at_once, bias = nullptr) {
             const Index count = std::min(at_once, channels - begin);
-            for (Index v = 0; v < vectors; ++v) in[v] = panels[v] + begin * plan.panels.size();
-            kernels_.pixels[tile.rows - 1][vectors - 1](c, tile.row, plan.width, in, plan.panels.size(), distances.data(),
+            for (Index v = 0; v < vectors; ++v) in[v] = inputs[v] + begin * step;
+            kernels_.pixels[tile.rows - 1][vectors - 1](c, tile.row, plan.width, in, step, distances.data(),
                                                         taps, count, w + begin * taps * tile.rows, bias);
         }
     }
@@ -321,6 +347,7 @@ class Pixels final : public Program<S> {
     PanelNeeds needs_;
     std::vector<Group> groups_;
     std::vector<Bundle> bundles_;
+    bool in_place_;  // inputs are read where they lie, if they lie as in a panel
     PackOrder order_;
     Recent<Plan> plans_;
 };

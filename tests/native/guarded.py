@@ -30,6 +30,8 @@ LARGER = [
     Case("kernel 3 stride 1", Geometry.from_torch((3, 3), 1, 1), (18, 41), 1, 9, 35),
     Case("kernel 3 stride 2", Geometry.from_torch((3, 3), 2, 1, 1), (5, 6), 1, 67, 69),
     Case("one output", Geometry.from_torch((9, 9), 3, 4, 2), (11, 43), 1, 7, 1),
+    Case("one output of a row", Geometry(2, 1), (701,), 2, 7, 1),
+    Case("one output, kernel 2 stride 2", Geometry((2, 2), 2), (17, 35), 2, 6, 1),
     Case("long kernel", Geometry.from_torch(16, 8, 4), (201,), 1, 13, 11),
     Case("big stride", Geometry(64, 32), (37,), 1, 6, 3),
     Case("depthwise", Geometry.from_torch((4, 4), 2, 1), (17, 35), 1, 37, 37, 37),

@@ -1,4 +1,4 @@
-"""Few outputs: panels where shifts are distances, along rows, in images with room around, in bands of rows."""
+"""Few outputs: inputs read where they lie, or from panels where shifts are distances on one axis or on several."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ LAYERS = [  # input (images, channels, *size), outputs, kernel, stride, padding
     ((1, 9, 18, 20, 22), 1, 3, 2, 1),
     ((1, 7, 21, 9, 130), 2, (3, 1, 4), (2, 1, 2), (1, 0, 1)),
     ((1, 6, 5000), 1, 5, 2, 2),
+    ((2, 6, 5003), 1, 2, 1, 0),  # these two are read where they lie
+    ((3, 9, 40, 50), 1, 2, 2, 0),
 ]
 assert native.active() == sys.argv[1], native.active()
 rng = np.random.default_rng(0)
