@@ -158,6 +158,8 @@ struct Kernels {
     // or zeros behind all of them.
     void (*cells[max_rows][max_vectors])(T* const* out, Index last, const E* const* x, const Index* number, Index taps,
                                          Index channels, Index first, Index end, const E* w, const T* bias);
+    // y[j] = sum over rows of x[row][j], in whole vectors.
+    void (*join)(T* y, const T* const* x, Index rows, Index count);
     // panel[channel*panel_step + lane] from the pieces, in the order of their lanes; writes up to a vector beyond. `channels`
     // and `channel_step` are the array's.
     void (*gather)(E* panel, Index panel_step, const S* x, Index channel_step, Index step, Index channels,

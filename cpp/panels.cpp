@@ -69,10 +69,11 @@ Panels::Panels(const PanelNeeds& needs, Sizes x_shape, Sizes x_strides, Sizes y_
         plane_ += (count_[a] - 1) * pitch_[a];
         if (is_distance(layout_, a)) between_ += reach(a) * pitch_[a];
     }
-    const Index vectors = ceil_div(plane_, needs.lanes), tiles = ceil_div(vectors, needs.vectors);
-    tile_vectors_ = ceil_div(vectors, tiles);
-    chunks_ = ceil_div(tiles, layout_.tiles);
-    plane_size_ = std::min(layout_.tiles * tile_vectors_ * needs.lanes, plane_) + between_;
+    const Tiling all = tiled(plane_);
+    tile_vectors_ = all.vectors;
+    tile_cells_ = all.cells;
+    chunks_ = ceil_div(all.tiles, layout_.tiles);
+    plane_size_ = std::min(layout_.tiles * tile_cells_, plane_) + between_;
     rows_ = 1;
     if (layout_.band) {
         rows_ = layout_.rows + reach(flat - 1);
@@ -91,6 +92,16 @@ Index Panels::steps(std::size_t axis) const {
 
 Index Panels::reach(std::size_t axis) const { return shifts_[axis].back() - shifts_[axis].front(); }
 
+// Lanes of a tile that only its other lanes are added up with.
+Index Panels::overlap() const { return needs_.joined ? reach(last_) : 0; }
+
+// As many tiles as needed, all alike.
+Panels::Tiling Panels::tiled(Index cells) const {
+    const Index tiles = ceil_div(cells, needs_.vectors * needs_.lanes - overlap());
+    const Index vectors = ceil_div(ceil_div(cells, tiles) + overlap(), needs_.lanes);
+    return {tiles, vectors, vectors * needs_.lanes - overlap()};
+}
+
 bool Panels::is_distance(const Layout& layout, std::size_t axis) const {
     if (axis < layout.flat) return layout.band && axis + 1 == layout.flat;
     return layout.halo == Halo::all || (layout.halo == Halo::first && axis == layout.flat);
@@ -108,6 +119,7 @@ Index Panels::copies(const Layout& layout) const {
 // What is not chosen may be larger than 64 bits can count.
 Panels::Layout Panels::measured(std::size_t flat, Halo halo, bool band) const {
     Layout layout{flat, halo, band, 1, 1, std::numeric_limits<double>::infinity()};
+    if (needs_.joined && !is_distance(layout, last_)) return layout;
     double plane = 1, between = 0, pitch = 1, outer = 1;
     for (std::size_t a = last_ + 1; a-- > 0;) {
         const auto count = static_cast<double>(count_[a]), reached = static_cast<double>(reach(a));
@@ -120,8 +132,8 @@ Panels::Layout Panels::measured(std::size_t flat, Halo halo, bool band) const {
         pitch *= halo == Halo::all ? count + reached : count;
     }
     if (constexpr double countable = 1e15; plane > countable || between > countable) return layout;
-    const Index vectors = ceil_div(static_cast<Index>(plane), needs_.lanes), tiles = ceil_div(vectors, needs_.vectors);
-    const auto lanes = static_cast<double>(ceil_div(vectors, tiles) * needs_.lanes);
+    const auto [tiles, vectors, cells] = tiled(static_cast<Index>(plane));
+    const auto lanes = static_cast<double>(cells);
     const auto room = static_cast<double>((band || halo == Halo::all ? needs_.dense_room : needs_.room) / copies(layout));
     const double units = static_cast<double>(images_) * outer * static_cast<double>(tiles) / tuning::pixels::least_units;
     const auto as_many = [&](double fitting, Index all) {
@@ -130,7 +142,7 @@ Panels::Layout Panels::measured(std::size_t flat, Halo halo, bool band) const {
     double rows = outer;  // that are copied
     if (band) {
         // A tile is of one row: a short one has too few sums for what it loads.
-        if (4 * ceil_div(vectors, tiles) < 3 * needs_.vectors) return layout;
+        if (4 * vectors < 3 * needs_.vectors) return layout;
         const Index all = count_[flat - 1], reached = reach(flat - 1);
         layout.rows = as_many(room / (lanes + between) - static_cast<double>(reached), all);
         if (layout.rows == 1) return layout;
@@ -143,7 +155,7 @@ Panels::Layout Panels::measured(std::size_t flat, Halo halo, bool band) const {
     const auto chunks = static_cast<double>(ceil_div(tiles, layout.tiles));
     const double copied = rows * static_cast<double>(copies(layout)) * (plane + chunks * between);
     const double row = flat == last_ ? std::min(plane, static_cast<double>(layout.tiles) * lanes) : static_cast<double>(count_[last_]);
-    layout.cost = outer * static_cast<double>(vectors) * needs_.work +
+    layout.cost = outer * static_cast<double>(tiles * vectors) * needs_.work +
                   copied * (tuning::pixels::copied_element / static_cast<double>(needs_.lanes) + tuning::pixels::copied_row / row);
     return layout;
 }
@@ -194,8 +206,8 @@ void Panels::rows(std::vector<Index>& cell, Index begin, Index end, Use use) con
 }
 
 void Panels::locate(Unit& unit, Index number) const {
-    const Index width = tile_vectors_ * needs_.lanes, begin = number % chunks_ * layout_.tiles * width;
-    const Index end = std::min(begin + layout_.tiles * width, plane_), tiles = ceil_div(end - begin, width);
+    const Index begin = number % chunks_ * layout_.tiles * tile_cells_;
+    const Index end = std::min(begin + layout_.tiles * tile_cells_, plane_), tiles = ceil_div(end - begin, tile_cells_);
     std::vector<Index> cell(last_ + 1);
     Index rest = number / chunks_, rows = 1;
     for (std::size_t a = layout_.flat; a-- > 0; rest /= steps(a)) cell[a] = rest % steps(a);
@@ -210,9 +222,9 @@ void Panels::locate(Unit& unit, Index number) const {
     for (Index row = 0; row < rows; ++row) {
         for (Index t = 0; t < tiles; ++t) {
             Unit::Tile& tile = unit.tiles[static_cast<std::size_t>(row * tiles + t)];
-            const Index from = begin + t * width, until = std::min(from + width, end);
-            tile.lane = row * plane_size_ + t * width;
-            tile.vectors = ceil_div(until - from, needs_.lanes);
+            const Index from = begin + t * tile_cells_, until = std::min(from + tile_cells_, end);
+            tile.lane = row * plane_size_ + t * tile_cells_;
+            tile.vectors = ceil_div(until - from + overlap(), needs_.lanes);
             locate_strips(tile, cell, from, until);
         }
         if (layout_.band) ++cell[layout_.flat - 1];

@@ -18,6 +18,7 @@ struct PanelNeeds {
     double work;                               // multiplications for each cell and input channel
     Index lanes, vectors;                      // of the tiles
     Index room, dense_room;                    // elements that a panel may have for one channel; where it saves copies
+    bool joined;                               // lanes are added up with those that shifts along the last axis reach
 };
 
 struct Unit {
@@ -60,11 +61,17 @@ class Panels {
         double cost;
     };
 
+    struct Tiling {  // of cells that lie one behind the other
+        Index tiles, vectors, cells;  // vectors and cells of each
+    };
+
+    Tiling tiled(Index cells) const;
     Layout measured(std::size_t flat, Halo halo, bool band) const;
     void choose();
     bool is_distance(const Layout& layout, std::size_t axis) const;
     Index steps(std::size_t axis) const;
     Index reach(std::size_t axis) const;
+    Index overlap() const;
     Index copies(const Layout& layout) const;
     bool lies_as_panel(const Unit& unit) const;
     void locate_pieces(Unit& unit, std::vector<Index>& cell, Index begin, Index end) const;
@@ -82,7 +89,7 @@ class Panels {
     Layout layout_;
     std::vector<Index> width_, pitch_;            // per axis: lanes of a row; from a cell to the next
     Index images_, plane_, plane_size_, rows_;    // lanes of all cells of a row; of a unit's row in a panel, and such rows
-    Index outer_, chunks_, tile_vectors_, size_;
+    Index outer_, chunks_, tile_vectors_, tile_cells_, size_;
     Index between_;                               // lanes that the shifts reach behind those of a tile
 };
 

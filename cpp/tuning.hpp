@@ -28,6 +28,7 @@ constexpr Index bundle_channels = 8;          // output channels of a bundle
 constexpr Index panels_bytes = 512 * 1024;    // of all panels of a task: stay in the second-level cache
 constexpr Index shared_bytes = 192 * 1024;    // of one panel that several tiles share
 constexpr Index dense_bytes = 448 * 1024;     // the same, where shifts of several axes need no copies
+constexpr Index most_apart = 2;                // outputs of a cell in a row: each tap has sums of its own, to fill tiles
 constexpr Index times_in_place = 2;           // that an input is read, for which copying it takes longer
 constexpr Index sums_bytes = 1024 * 1024;     // waiting for further input channels
 constexpr Index most_located = 64;            // units of an image that are remembered

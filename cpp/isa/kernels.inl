@@ -84,6 +84,7 @@ constexpr tconv::Kernels<S, E> kernels() {
              vectors_of(8)},
             ALL_TILES(pixels_tile, E),
             ALL_TILES(cells_tile, E),
+            join<Sum<S>>,
             gather<S, E>,
             bring<S, E>,
             put<S>,

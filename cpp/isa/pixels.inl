@@ -25,6 +25,15 @@ void pixels(Sum<E>* c, const Index* row, Index width, const E* const* x, Index x
     }
 }
 
+template <class T>
+void join(T* y, const T* const* x, Index rows, Index count) {
+    for (Index j = 0; j < count; j += Vec<T>::lanes) {
+        auto sum = load(x[0] + j);
+        for (Index row = 1; row < rows; ++row) sum += load(x[row] + j);
+        store(y + j, sum);
+    }
+}
+
 // Vectors are written whole, so that short pieces cost no more: what lies behind a piece is written after it.
 template <class S, class E>
 void gather_rows(E* panel, Index panel_step, const S* x, Index channel_step, Index channels, const Piece* pieces,

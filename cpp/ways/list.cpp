@@ -3,7 +3,7 @@
 #include "cell_choice.hpp"
 #include "col2im.hpp"
 #include "depthwise.hpp"
-#include "pixels.hpp"
+#include "pixel_choice.hpp"
 #include "point.hpp"
 #include "way.hpp"
 #include "winograd.hpp"

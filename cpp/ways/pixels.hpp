@@ -25,20 +25,28 @@ class Pixels final : public Program<S> {
     Pixels(const Form& layer, const Kernels<S, E>& kernels, bool woven_channels)
         : layer_(layer), kernels_(kernels), woven_channels_(woven_channels), depth_(ceil_div(layer.in_channels, channels_of<E>)) {
         // Few channels: phases that read the same inputs share tiles. Else no cell is computed before the window.
-        const Origin origin = layer.out_channels < tuning::pixels::bundle_channels ? Origin::canvas : Origin::output;
-        for (const PhaseGroup& group : group_phases(layer.axes, Grouping::all, origin))
+        const bool few = layer.out_channels < tuning::pixels::bundle_channels, apart = fills_tiles_apart(layer, kernels.lanes);
+        const Origin origin = few ? Origin::canvas : Origin::output;
+        for (const PhaseGroup& group : group_phases(layer.axes, Grouping::all, origin)) {
+            if (apart) joins_ = joins(group);  // the same for all
             groups_.push_back({{group.residue.begin(), group.residue.end() - 1},
-                               origin == Origin::canvas ? shared_sets(group) : whole_sets(group)});
+                               apart ? std::vector{apart_set(group)} : few ? shared_sets(group) : whole_sets(group)});
+        }
         const auto room = [&](Index bytes) { return bytes / (depth_ * static_cast<Index>(sizeof(E))); };
         needs_ = {counted_from(origin, layer.axes), {}, {}, layer.axes.back().stride, 1, 0, kernels.lanes, 1,
-                  room(tuning::pixels::shared_bytes), room(tuning::pixels::dense_bytes)};
+                  room(tuning::pixels::shared_bytes), room(tuning::pixels::dense_bytes), apart};
         if (woven_channels) needs_.woven = layer.out_channels;
+        sums_ = apart ? ssize(joins_) : needs_.phases;
         lay_out();
         for (const Group& group : groups_) {
             needs_.residues.push_back(group.residue);
             for (const PixelSet& set : group.sets) {
                 needs_.shifts.insert(needs_.shifts.end(), set.shifts.begin(), set.shifts.end());
-                needs_.work += static_cast<double>(set.shifts.size() * set.phases.size()) *
+                for (const Join& join : joins_) {
+                    needs_.shifts.push_back(set.shifts.front());
+                    needs_.shifts.back().back() += join.distance;
+                }
+                needs_.work += static_cast<double>(set.shifts.size() * set.sums.size()) *
                                static_cast<double>(layer.out_channels);
             }
         }
@@ -55,25 +63,13 @@ class Pixels final : public Program<S> {
         if (kernels.deep > 1) order_.behind = kernels.rows * kernels.deep;
     }
 
-    // Whether so few outputs of a cell are neighbours that they do not fill a vector, and all of them lie in one row. Those
-    // that fill one are faster in the way of the cells if each is a single product for every channel.
-    static bool weaves_channels(const Query<S>& query) {
-        const Index channels = query.form.out_channels, lanes = query.kernels.lanes;
-        const Index outputs = channels * query.form.axes.back().stride;
-        const auto one_tap = [](const Axis& axis) { return axis.kernel <= axis.stride && axis.dilation == 1; };
-        const bool single = std::all_of(query.form.axes.begin(), query.form.axes.end(), one_tap);
-        const bool few = 2 * outputs < lanes || (outputs < 2 * lanes && 2 * channels < lanes) ||
-                         (outputs <= lanes && 2 * channels == lanes && !(is_own_sum<S> && single));
-        return query.channels_last() && few && query.form.groups == 1 && query.y.strides.back() == channels;
-    }
-
     Index packed_bytes() const override { return order_.weights * layer_.groups * static_cast<Index>(sizeof(E)); }
     Packed pack(const Constants<T>& layer, const S* weights) const override { return tconv::pack<E>(order_, layer, weights); }
 
     Index workspace_bytes(const View<const S>& x, const View<S>& y) const override {
         const auto plan = plan_of(x, y);
         const Index sums = sums_size(*plan, ssize(bundles_)) * static_cast<Index>(sizeof(T));
-        return panel_size(*plan) * static_cast<Index>(sizeof(E)) + sums;
+        return panel_size(*plan) * static_cast<Index>(sizeof(E)) + sums + joined_size(*plan) * static_cast<Index>(sizeof(T));
     }
 
     bool run(const Constants<T>& layer, const Packed& packed, const View<const S>& x, const View<S>& y,
@@ -177,10 +173,15 @@ class Pixels final : public Program<S> {
 
     Index panel_size(const Plan& plan) const { return plan.units * plan.panels.size() * plan.channels + kernels_.lanes; }
 
+    // What the sums of a tile are joined to, for one group of phases.
+    Index joined_size(const Plan& plan) const {
+        return joins_.empty() ? 0 : bundles_.front().channels * needs_.phases * plan.width + kernels_.lanes;
+    }
+
     // Sums of one bundle of output channels; of one group of phases, if a panel holds all input channels.
     Index bundle_size(const Plan& plan) const {
         const Index groups = plan.channels >= depth_ ? 1 : ssize(groups_);
-        return groups * bundles_.front().channels * needs_.phases * plan.width;
+        return groups * bundles_.front().channels * sums_ * plan.width;
     }
 
     Index bundles_at_once(const Plan& plan) const {
@@ -197,14 +198,14 @@ class Pixels final : public Program<S> {
     void lay_out() {
         // As many channels as fill the largest tile twice, if phases do not.
         using tuning::pixels::bundle_channels;
-        const Index wide = std::clamp(2 * kernels_.rows / needs_.phases, bundle_channels, std::max(bundle_channels, kernels_.rows));
+        const Index wide = std::clamp(2 * kernels_.rows / sums_, bundle_channels, std::max(bundle_channels, kernels_.rows));
         const Index step = woven_channels_ ? layer_.out_channels : wide;
         for (Index first = 0; first < layer_.out_channels; first += step) {
             Bundle bundle{first, std::min(step, layer_.out_channels - first), {}};
             for (const Group& group : groups_) {
                 bundle.tiles.emplace_back();
                 for (std::size_t set = 0; set < group.sets.size(); ++set) {
-                    const Index all = bundle.channels * static_cast<Index>(group.sets[set].phases.size());
+                    const Index all = bundle.channels * static_cast<Index>(group.sets[set].sums.size());
                     const Index tiles = ceil_div(all, kernels_.rows);
                     for (Index t = 0; t < tiles; ++t)
                         bundle.tiles.back().push_back(
@@ -217,13 +218,15 @@ class Pixels final : public Program<S> {
 
     // Rows begin..end of the set: its phases of the bundle's first channel, of the second, and so on.
     Tile tile_of(const Bundle& bundle, const PixelSet& set, std::size_t number, Index begin, Index end) {
-        const auto together = static_cast<Index>(set.phases.size()), taps = static_cast<Index>(set.shifts.size());
+        const auto together = static_cast<Index>(set.sums.size()), taps = static_cast<Index>(set.shifts.size());
         Tile tile{number, end - begin, {}, order_.weights, static_cast<Index>(order_.biases.size())};
         Column column{order_.weights, taps * tile.rows, taps * tile.rows, {}};
         for (Index r = 0; r < tile.rows; ++r) {
-            const Index channel = (begin + r) / together, phase = set.phases[static_cast<std::size_t>((begin + r) % together)];
-            tile.row[r] = woven_channels_ ? phase * bundle.channels + channel : channel * needs_.phases + phase;
-            order_.biases.push_back(bundle.first + channel);
+            const Index channel = (begin + r) / together, sum = set.sums[static_cast<std::size_t>((begin + r) % together)];
+            tile.row[r] = row_of(bundle, channel, sum, sums_);
+            const auto join = static_cast<std::size_t>(sum);
+            const bool added = !joins_.empty() && join > 0 && joins_[join - 1].phase == joins_[join].phase;
+            order_.biases.push_back(added ? PackOrder::none : bundle.first + channel);
         }
         for (std::size_t s = 0; s < set.shifts.size(); ++s)
             for (Index r = begin; r < end; ++r)
@@ -232,6 +235,11 @@ class Pixels final : public Program<S> {
         order_.weights += column.width * kernels_.whole(depth_);
         order_.columns.push_back(std::move(column));
         return tile;
+    }
+
+    // Where the sums of a channel are: of a phase as `weave` reads them.
+    Index row_of(const Bundle& bundle, Index channel, Index sum, Index sums) const {
+        return woven_channels_ ? sum * bundle.channels + channel : channel * sums + sum;
     }
 
     // The units begin..end of all images: one for several tiles, or several for one.
@@ -338,11 +346,28 @@ class Pixels final : public Program<S> {
         const Index step = woven_channels_ ? 1 : call.y.strides.back(), channel_step = call.y.strides[1];
         const Index phases = needs_.phases * needs_.woven, channels = bundle.channels / needs_.woven, width = plan.width;
         if (strips.empty()) return;
+        if (!joins_.empty()) c = joined(bundle, c, plan, tile);
         for (Index row = 0; row < phases * channels; ++row)
             activate(kernels_, call.layer, c + row * width, tile.vectors * kernels_.lanes, 1);
         S* to = call.y.at(n, call.g * layer_.out_channels + bundle.first);
         kernels_.weave(to, channel_step, step, c, width, phases, channels, strips.data(), ssize(strips), plan.nontemporal);
     }
+
+    T* joined(const Bundle& bundle, const T* c, const Plan& plan, const Unit::Tile& tile) const {
+        thread_local Buffer<T> buffer;
+        T* const sums = buffer.grow(joined_size(plan));
+        for (Index channel = 0; channel < bundle.channels; ++channel)
+            for (std::size_t first = 0, end; first < joins_.size(); first = end) {
+                const T* from[max_joined];
+                for (end = first; end < joins_.size() && joins_[end].phase == joins_[first].phase; ++end)
+                    from[end - first] = c + row_of(bundle, channel, joins_[end].sum, sums_) * plan.width + joins_[end].distance;
+                kernels_.join(sums + row_of(bundle, channel, joins_[first].phase, needs_.phases) * plan.width, from,
+                              static_cast<Index>(end - first), tile.vectors * kernels_.lanes);
+            }
+        return sums;
+    }
+
+    static constexpr std::size_t max_joined = 16;  // taps of a phase: no more than there are lanes
 
     const Form layer_;
     const Kernels<S, E>& kernels_;
@@ -350,21 +375,12 @@ class Pixels final : public Program<S> {
     const Index depth_;  // elements that hold the channels of a group
     PanelNeeds needs_;
     std::vector<Group> groups_;
+    std::vector<Join> joins_;  // by phase; none if there are no sums but those of phases
+    Index sums_;               // of a cell's output channel
     std::vector<Bundle> bundles_;
     bool in_place_;  // inputs are read where they lie, if they lie as in a panel
     PackOrder order_;
     Recent<Plan> plans_;
 };
-
-template <class S>
-constexpr Way<S> pixels_way{
-    "pixels", false, false, [](const Query<S>&) { return true; }, [](const Query<S>&) { return 0; },
-    [](const Query<S>& query, int) { return shared_program_of_elements<Pixels>(query, false); }};
-
-// The same for channels-last arrays of few channels, which are woven with the phases.
-template <class S>
-constexpr Way<S> woven_pixels_way{
-    "pixels", false, false, Pixels<S, Sum<S>>::weaves_channels, [](const Query<S>&) { return 0; },
-    [](const Query<S>& query, int) { return shared_program_of_elements<Pixels>(query, true); }};
 
 }  // namespace tconv
