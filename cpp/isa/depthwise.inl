@@ -3,15 +3,6 @@ namespace {
 
 // --- channels first: cells of a row are the lanes; phases of a cell are interleaved in registers ---
 
-// out[part] holds the outputs part*lanes.. of neighbouring cells, in the order of memory.
-template <class T, int phases, int part = 0>
-INLINED void interleave(V<T> (&out)[phases], const V<T> (&sum)[phases]) {
-    if constexpr (part < phases) {
-        out[part] = merged<T, phases, part, phases - 1>(sum);
-        interleave<T, phases, part + 1>(out, sum);
-    }
-}
-
 // Add the products of the sources whose inputs feed the phases low..high-1.
 template <class T, int low, int high, int phases, int vectors>
 INLINED void feed(V<T> (&sum)[vectors][phases], const Source*& source, const Source* end, const T* x, Index x_step,

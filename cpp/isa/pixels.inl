@@ -166,20 +166,22 @@ void bring(E* to, Index elements, const S* x, Index channel_step, Index step, In
     }
 }
 
-template <class S, int phases, int k = 0>
-inline void store_woven(S* out, const V<Sum<S>>* in, Index low, Index high, bool nontemporal) {
-    if constexpr (k < phases) {
-        constexpr Index lanes = Vec<Sum<S>>::lanes;
-        const V<Sum<S>> value = merged<Sum<S>, phases, k, phases - 1>(in);
+// Interleaved phases, in vectors that are `step` apart; of those between low and high.
+template <class S, int phases>
+INLINED void store_woven(S* out, Index step, const V<Sum<S>> (&in)[phases], Index low, Index high, bool nontemporal) {
+    constexpr Index lanes = Vec<Sum<S>>::lanes;
+    V<Sum<S>> woven[phases];
+    interleave<Sum<S>, phases>(woven, in);
+#pragma GCC unroll 16
+    for (int k = 0; k < phases; ++k, out += step, low -= step, high -= step) {
         if (low <= 0 && high >= lanes) {
             if (tconv::is_own_sum<S> && nontemporal)
-                store_nontemporal<Sum<S>, VECTOR_BYTES>(out, value);
+                store_nontemporal<Sum<S>, VECTOR_BYTES>(out, woven[k]);
             else
-                store_as(out, value);
+                store_as(out, woven[k]);
         } else if (high > 0 && low < lanes) {
-            store_some_as(out, value, low > 0 ? low : 0, high < lanes ? high : lanes);
+            store_some_as(out, woven[k], low > 0 ? low : 0, high < lanes ? high : lanes);
         }
-        store_woven<S, phases, k + 1>(out + lanes, in, low - lanes, high - lanes, nontemporal);
     }
 }
 
@@ -193,8 +195,24 @@ void weave_packed(S* y, Index channel_step, const Sum<S>* c, Index width, Index 
                 V<Sum<S>> in[phases];
                 for (int phase = 0; phase < phases; ++phase) in[phase] = load(c + phase * width + strip->lane + cell);
                 const Index at = cell * phases;
-                store_woven<S, phases>(y + strip->y + at, in, strip->low - at, strip->high - at, nontemporal);
+                store_woven<S, phases>(y + strip->y + at, lanes, in, strip->low - at, strip->high - at, nontemporal);
             }
+}
+
+// Phases of which so many as there are lanes fill a vector of a cell.
+template <class S>
+void weave_blocks(S* y, Index channel_step, const Sum<S>* c, Index width, Index phases, Index channels, const Strip* strips,
+                  Index count, bool nontemporal) {
+    constexpr int lanes = Vec<Sum<S>>::lanes;
+    for (Index channel = 0; channel < channels; ++channel, y += channel_step, c += phases * width)
+        for (const Strip* strip = strips; strip < strips + count; ++strip)
+            for (Index cell = strip->low / phases; cell * phases < strip->high; cell += lanes)
+                for (Index first = 0; first < phases; first += lanes) {
+                    V<Sum<S>> in[lanes];
+                    for (int phase = 0; phase < lanes; ++phase) in[phase] = load(c + (first + phase) * width + strip->lane + cell);
+                    const Index at = cell * phases + first;
+                    store_woven<S, lanes>(y + strip->y + at, phases, in, strip->low - at, strip->high - at, nontemporal);
+                }
 }
 
 // Half precision of an even number of phases: two neighbouring phases of a cell make a word, and words are woven.
@@ -247,6 +265,8 @@ void weave(S* y, Index channel_step, Index step, const Sum<S>* c, Index width, I
             case 16: return woven(weave_packed<S, 16>);
             default: break;
         }
+    if (step == 1 && phases % Vec<Sum<S>>::lanes == 0)
+        return weave_blocks(y, channel_step, c, width, phases, channels, strips, count, nontemporal);
     for (Index channel = 0; channel < channels; ++channel, y += channel_step, c += phases * width)
         for (const Strip* strip = strips; strip < strips + count; ++strip)
             for (Index phase = 0; phase < phases; ++phase) {

@@ -85,8 +85,15 @@ inline void store_some(T* to, typename Vec<T>::type value, Index low, Index high
 }
 #endif
 
-// Lane l of the k-th vector of woven outputs is output m = k*lanes + l: cell m / phases of phase m % phases. The phases
-// are merged one after the other; `phase` is the one that joins (the first two join at once).
+// Of two vectors, one number of each in turn; beginning with those in the middle, if `half` is 1.
+template <class T, int half, int... l>
+INLINED V<T> zip(V<T> a, V<T> b, std::integer_sequence<int, l...>) {
+    constexpr int lanes = Vec<T>::lanes;
+    return __builtin_shufflevector(a, b, (l % 2 * lanes + (half * lanes + l) / 2)...);
+}
+
+// Lane l of the k-th vector of an odd number of interleaved phases is output m = k*lanes + l: cell m / phases of phase
+// m % phases. The phases are merged one after the other; `phase` is the one that joins (the first two join at once).
 template <int lanes, int phases>
 constexpr int woven(int k, int phase, int l) {
     const int m = k * lanes + l, cell = m / phases;
@@ -95,18 +102,45 @@ constexpr int woven(int k, int phase, int l) {
 }
 
 template <class T, int phases, int k, int phase, int... l>
-inline typename Vec<T>::type join(typename Vec<T>::type so_far, typename Vec<T>::type next,
-                                  std::integer_sequence<int, l...>) {
+INLINED V<T> join(V<T> so_far, V<T> next, std::integer_sequence<int, l...>) {
     return __builtin_shufflevector(so_far, next, woven<Vec<T>::lanes, phases>(k, phase, l)...);
 }
 
 template <class T, int phases, int k, int phase>
-inline typename Vec<T>::type merged(const typename Vec<T>::type* in) {
+INLINED V<T> merged(const V<T>* in) {
     if constexpr (phase == 0)
         return in[0];
     else
         return join<T, phases, k, phase>(merged<T, phases, k, phase - 1>(in), in[phase],
                                          std::make_integer_sequence<int, Vec<T>::lanes>());
+}
+
+template <class T, int phases, int k = 0>
+INLINED void merge(V<T> (&out)[phases], const V<T> (&in)[phases]) {
+    if constexpr (k < phases) {
+        out[k] = merged<T, phases, k, phases - 1>(in);
+        merge<T, phases, k + 1>(out, in);
+    }
+}
+
+// The phases of neighbouring cells, in the order of memory: out[k] holds the outputs k*lanes and on. Those of even and of odd
+// number are interleaved first, then both with one another.
+template <class T, int phases>
+INLINED void interleave(V<T> (&out)[phases], const V<T> (&in)[phases]) {
+    if constexpr (phases % 2 != 0) {
+        merge<T, phases>(out, in);
+    } else {
+        constexpr int half = phases / 2;
+        constexpr std::make_integer_sequence<int, Vec<T>::lanes> all;
+        V<T> even[half], odd[half], evens[half], odds[half];
+        for (int k = 0; k < half; ++k) even[k] = in[2 * k], odd[k] = in[2 * k + 1];
+        interleave<T, half>(evens, even);
+        interleave<T, half>(odds, odd);
+        for (int k = 0; k < half; ++k) {
+            out[2 * k] = zip<T, 0>(evens[k], odds[k], all);
+            out[2 * k + 1] = zip<T, 1>(evens[k], odds[k], all);
+        }
+    }
 }
 
 }  // namespace

@@ -6,17 +6,21 @@
 
 namespace tconv {
 
-// Whether so few outputs of a cell are neighbours that they do not fill a vector, and all of them lie in one row. Those
-// that fill one are faster in the way of the cells if each is a single product for every channel.
+// Whether channels-last outputs are so few that the way of the cells does not gain by having them in lanes: those of a row
+// that belong to a cell fill less than a vector; or some fill one, but are many products of short sums, as of kernels that
+// the stride does not divide.
 template <class S>
 bool weaves_channels(const Query<S>& query) {
-    const Index channels = query.form.out_channels, lanes = query.kernels.lanes;
-    const Index outputs = channels * query.form.axes.back().stride;
-    const auto one_tap = [](const Axis& axis) { return axis.kernel <= axis.stride && axis.dilation == 1; };
-    const bool single = std::all_of(query.form.axes.begin(), query.form.axes.end(), one_tap);
-    const bool few = 2 * outputs < lanes || (outputs < 2 * lanes && 2 * channels < lanes) ||
-                     (outputs <= lanes && 2 * channels == lanes && !(is_own_sum<S> && single));
-    return query.channels_last() && few && query.form.groups == 1 && query.y.strides.back() == channels;
+    const Form& form = query.form;
+    if (!query.channels_last() || form.groups > 1 || query.y.strides.back() != form.out_channels) return false;
+    const Index channels = form.out_channels, lanes = query.kernels.lanes, outputs = channels * form.axes.back().stride;
+    const auto all = [&](auto is) { return std::all_of(form.axes.begin(), form.axes.end(), is); };
+    const bool single = all([](const Axis& axis) { return axis.kernel <= axis.stride && axis.dilation == 1; });
+    const bool even = all([](const Axis& axis) { return axis.stride > 1 && axis.kernel % axis.stride == 0; });
+    const Index elements = takes_pairs(query) ? ceil_div(form.in_channels, 2) : form.in_channels;
+    if (channels == lanes) return elements <= (!even ? 2 * lanes : is_own_sum<S> ? 0 : lanes);
+    return 2 * outputs < lanes || (outputs < 2 * lanes && 2 * channels < lanes) ||
+           (outputs <= lanes && 2 * channels == lanes && !(is_own_sum<S> && single));
 }
 
 template <class S>

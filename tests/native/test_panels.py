@@ -1,4 +1,4 @@
-"""Few outputs: inputs read where they lie, or from panels where shifts are distances on one axis or on several."""
+"""Few outputs: inputs where they lie, or in panels where shifts are distances on one axis or on several; joins."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ LAYERS = [  # input (images, channels, *size), outputs, kernel, stride, padding,
     ((1, 6, 5000), 1, 5, 2, 2, 1),
     ((2, 6, 5003), 1, 2, 1, 0, 1),  # these two are read where they lie
     ((3, 9, 40, 50), 1, 2, 2, 0, 1),
+    ((1, 10, 40, 50), 16, 3, 2, 1, 1),  # channels-last, outputs of a pixel that fill a vector, or half of one
+    ((2, 6, 30, 41), 16, 3, 1, 1, 1),
+    ((1, 9, 40, 50), 8, 5, 2, 2, 1),
     ((1, 4, 70, 300), 1, 3, 1, 2, 2),  # taps of a row have sums of their own
     ((2, 5, 40, 41), 2, (2, 4), 1, 0, (1, 3)),
     ((1, 3, 12, 13, 30), 1, 3, (1, 2, 2), 1, 1),
