@@ -175,13 +175,13 @@ class Pixels final : public Program<S> {
 
     // What the sums of a tile are joined to, for one group of phases.
     Index joined_size(const Plan& plan) const {
-        return joins_.empty() ? 0 : bundles_.front().channels * needs_.phases * plan.width + kernels_.lanes;
+        return joins_.empty() ? 0 : bundles_.back().channels * needs_.phases * plan.width + kernels_.lanes;
     }
 
     // Sums of one bundle of output channels; of one group of phases, if a panel holds all input channels.
     Index bundle_size(const Plan& plan) const {
         const Index groups = plan.channels >= depth_ ? 1 : ssize(groups_);
-        return groups * bundles_.front().channels * sums_ * plan.width;
+        return groups * bundles_.back().channels * sums_ * plan.width;
     }
 
     Index bundles_at_once(const Plan& plan) const {
@@ -196,12 +196,13 @@ class Pixels final : public Program<S> {
 
     // Which channels and phases make a tile, and where its weights and sums lie.
     void lay_out() {
-        // As many channels as fill the largest tile twice, if phases do not.
+        // As many channels as fill the largest tile twice, if phases do not; about as many in each bundle.
         using tuning::pixels::bundle_channels;
         const Index wide = std::clamp(2 * kernels_.rows / sums_, bundle_channels, std::max(bundle_channels, kernels_.rows));
-        const Index step = woven_channels_ ? layer_.out_channels : wide;
-        for (Index first = 0; first < layer_.out_channels; first += step) {
-            Bundle bundle{first, std::min(step, layer_.out_channels - first), {}};
+        const Index count = woven_channels_ ? 1 : ceil_div(layer_.out_channels, wide);
+        for (Index b = 0; b < count; ++b) {
+            const Index first = part(layer_.out_channels, b, count);
+            Bundle bundle{first, part(layer_.out_channels, b + 1, count) - first, {}};
             for (const Group& group : groups_) {
                 bundle.tiles.emplace_back();
                 for (std::size_t set = 0; set < group.sets.size(); ++set) {
