@@ -70,7 +70,7 @@ def test_a_plan_says_what_would_run_and_how_little_memory_it_needs() -> None:
         (32, 16, 1, (16, 16), 8, (4, 9000), "pixels", "cells"),
         (256, 128, 1, (16,), 8, (100_000,), "cells", "cells"),
         (64, 1, 1, (4, 4), 2, (64, 64), "pixels", "pixels"),
-        (3, 8, 1, (40, 40), 1, (300, 300), "pixels", "cells"),
+        (3, 12, 1, (40, 40), 1, (300, 300), "pixels", "cells"),
         (2, 1, 1, (9, 9, 9), 1, (12, 12, 12), "pixels", "pixels"),
         (64, 64, 64, (4, 4), 2, (64, 64), "depthwise", "depthwise"),
         (100, 64, 1, (4, 4), 1, (1, 1), "cells", "cells"),
