@@ -1,8 +1,8 @@
 // Every number that was chosen by measuring, in one place. They were measured on an AMD EPYC of the Zen 4 family with two
 // cores (32 KB and 1 MB of cache each, 512-bit vectors at half rate), compiled by GCC 12, over the layers of
-// benchmark/suite.py and drawn ones; those of gradients, and of weights that no cache holds, on one of the Zen 5 family (48
-// KB and 1 MB, at full rate). On another machine they may be worth measuring again. What keeps memory or rounding errors
-// within a promise is not here, but beside the promise.
+// benchmark/suite.py and drawn ones; those of gradients, of weights that no cache holds, and of the pixels' dense panels and
+// sums apart, on one of the Zen 5 family (48 KB and 1 MB, at full rate). On another machine they may be worth measuring
+// again. What keeps memory or rounding errors within a promise is not here, but beside the promise.
 #pragma once
 #include "backend.hpp"
 

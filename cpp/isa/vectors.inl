@@ -93,7 +93,7 @@ INLINED V<T> zip(V<T> a, V<T> b, std::integer_sequence<int, l...>) {
 }
 
 // Lane l of the k-th vector of an odd number of interleaved phases is output m = k*lanes + l: cell m / phases of phase
-// m % phases. The phases are merged one after the other; `phase` is the one that joins (the first two join at once).
+// m % phases. The phases are merged one after the other; `phase` is the next one (the first two are merged at once).
 template <int lanes, int phases>
 constexpr int woven(int k, int phase, int l) {
     const int m = k * lanes + l, cell = m / phases;
@@ -102,7 +102,7 @@ constexpr int woven(int k, int phase, int l) {
 }
 
 template <class T, int phases, int k, int phase, int... l>
-INLINED V<T> join(V<T> so_far, V<T> next, std::integer_sequence<int, l...>) {
+INLINED V<T> merged_with(V<T> so_far, V<T> next, std::integer_sequence<int, l...>) {
     return __builtin_shufflevector(so_far, next, woven<Vec<T>::lanes, phases>(k, phase, l)...);
 }
 
@@ -111,8 +111,8 @@ INLINED V<T> merged(const V<T>* in) {
     if constexpr (phase == 0)
         return in[0];
     else
-        return join<T, phases, k, phase>(merged<T, phases, k, phase - 1>(in), in[phase],
-                                         std::make_integer_sequence<int, Vec<T>::lanes>());
+        return merged_with<T, phases, k, phase>(merged<T, phases, k, phase - 1>(in), in[phase],
+                                                std::make_integer_sequence<int, Vec<T>::lanes>());
 }
 
 template <class T, int phases, int k = 0>

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from native.exercise import exercise
 
 from tconv import errors, native
-
-TESTS = Path(__file__).parent.parent
 
 EXERCISE = """
 import sys
@@ -42,11 +40,7 @@ print("ran", len(CASES))
 
 @pytest.mark.parametrize("name", native.backends())
 def test_forced_backend(name: str) -> None:
-    environment = {**os.environ, "TCONV_BACKEND": name, "PYTHONPATH": str(TESTS)}
-    command = [sys.executable, "-c", EXERCISE, name]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("ran ")
+    exercise(EXERCISE, name)
 
 
 def test_the_list_is_ordered_and_ends_with_what_runs_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:

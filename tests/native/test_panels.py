@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from native.exercise import exercise
 
 from tconv import native
-
-TESTS = Path(__file__).parent.parent
 
 EXERCISE = """
 import sys
@@ -65,8 +59,4 @@ print("ran", len(LAYERS))
 
 @pytest.mark.parametrize("name", native.backends())
 def test_few_outputs_of_wide_rows_and_of_images(name: str) -> None:
-    environment = {**os.environ, "TCONV_BACKEND": name, "PYTHONPATH": str(TESTS)}
-    command = [sys.executable, "-c", EXERCISE, name]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("ran ")
+    exercise(EXERCISE, name)
