@@ -11,7 +11,7 @@
 #include "../problem.hpp"
 #include "../threads.hpp"
 #include "../tuning.hpp"
-#include "pixel_sets.hpp"
+#include "pixel_tiles.hpp"
 #include "way.hpp"
 
 namespace tconv {
@@ -23,26 +23,19 @@ class Pixels final : public Program<S> {
    public:
     // With `woven_channels`, the channels of a pixel are neighbours in the output and are woven together with the phases.
     Pixels(const Form& layer, const Kernels<S, E>& kernels, bool woven_channels)
-        : layer_(layer), kernels_(kernels), woven_channels_(woven_channels), depth_(ceil_div(layer.in_channels, channels_of<E>)) {
-        // Few channels: phases that read the same inputs share tiles. Else no cell is computed before the window.
-        const bool few = layer.out_channels < tuning::pixels::bundle_channels, apart = fills_tiles_apart(layer, kernels.lanes);
-        const Origin origin = few ? Origin::canvas : Origin::output;
-        for (const PhaseGroup& group : group_phases(layer.axes, Grouping::all, origin)) {
-            if (apart) joins_ = joins(group);  // the same for all
-            groups_.push_back({{group.residue.begin(), group.residue.end() - 1},
-                               apart ? std::vector{apart_set(group)} : few ? shared_sets(group) : whole_sets(group)});
-        }
-        const auto room = [&](Index bytes) { return bytes / (depth_ * static_cast<Index>(sizeof(E))); };
-        needs_ = {counted_from(origin, layer.axes), {}, {}, layer.axes.back().stride, 1, 0, kernels.lanes, 1,
-                  room(tuning::pixels::shared_bytes), room(tuning::pixels::dense_bytes), apart};
-        if (woven_channels) needs_.woven = layer.out_channels;
-        sums_ = apart ? ssize(joins_) : needs_.phases;
-        lay_out();
-        for (const Group& group : groups_) {
+        : layer_(layer),
+          kernels_(kernels),
+          woven_channels_(woven_channels),
+          depth_(ceil_div(layer.in_channels, channels_of<E>)),
+          tiles_(layer, kernels.lanes, kernels.rows, kernels.whole(depth_), woven_channels),
+          in_place_(std::is_same_v<S, E> && tiles_.count() <= tuning::pixels::times_in_place) {
+        needs_ = {counted_from(tiles_.origin, layer.axes), {}, {}, tiles_.phases, woven_channels ? layer.out_channels : 1, 0,
+                  kernels.lanes, kernels.vectors[tiles_.rows() - 1], 0, 0, !tiles_.joins.empty()};
+        for (const PixelTiles::Group& group : tiles_.groups) {
             needs_.residues.push_back(group.residue);
             for (const PixelSet& set : group.sets) {
                 needs_.shifts.insert(needs_.shifts.end(), set.shifts.begin(), set.shifts.end());
-                for (const Join& join : joins_) {
+                for (const Join& join : tiles_.joins) {
                     needs_.shifts.push_back(set.shifts.front());
                     needs_.shifts.back().back() += join.distance;
                 }
@@ -50,33 +43,27 @@ class Pixels final : public Program<S> {
                                static_cast<double>(layer.out_channels);
             }
         }
-        Index rows = 1, times = 0;  // that inputs are read
-        for (const Bundle& bundle : bundles_)
-            for (const auto& tiles : bundle.tiles)
-                for (const Tile& tile : tiles) {
-                    rows = std::max(rows, tile.rows);
-                    ++times;
-                }
-        needs_.vectors = kernels.vectors[rows - 1];
-        in_place_ = std::is_same_v<S, E> && times <= tuning::pixels::times_in_place;
-        order_.deep = kernels.deep;
-        if (kernels.deep > 1) order_.behind = kernels.rows * kernels.deep;
+        make_room(needs_, depth_);
+        parted_needs_ = needs_;
+        make_room(parted_needs_, part_of_depth());
+        tiles_.order.deep = kernels.deep;
+        if (kernels.deep > 1) tiles_.order.behind = kernels.rows * kernels.deep;
     }
 
-    Index packed_bytes() const override { return order_.weights * layer_.groups * static_cast<Index>(sizeof(E)); }
-    Packed pack(const Constants<T>& layer, const S* weights) const override { return tconv::pack<E>(order_, layer, weights); }
+    Index packed_bytes() const override { return tiles_.order.weights * layer_.groups * static_cast<Index>(sizeof(E)); }
+    Packed pack(const Constants<T>& layer, const S* weights) const override { return tconv::pack<E>(tiles_.order, layer, weights); }
 
     Index workspace_bytes(const View<const S>& x, const View<S>& y) const override {
         const auto plan = plan_of(x, y);
-        const Index sums = sums_size(*plan, ssize(bundles_)) * static_cast<Index>(sizeof(T));
+        const Index sums = sums_size(*plan, ssize(tiles_.bundles)) * static_cast<Index>(sizeof(T));
         return panel_size(*plan) * static_cast<Index>(sizeof(E)) + sums + joined_size(*plan) * static_cast<Index>(sizeof(T));
     }
 
     bool run(const Constants<T>& layer, const Packed& packed, const View<const S>& x, const View<S>& y,
              double multiplications) const override {
         const auto plan = plan_of(x, y);
-        const Index images = x.shape[0], units = plan->panels.units() * images;
-        const Index blocks = ceil_div(units, plan->units), count = static_cast<Index>(bundles_.size());
+        const Index images = x.shape[0], units = plan->panels.units() * images, block_units = plan->clusters * plan->units;
+        const Index blocks = ceil_div(units, block_units), count = static_cast<Index>(tiles_.bundles.size());
         // Few blocks of pixels: share the bundles of channels as well.
         const Index threads = threads_for(multiplications), wanted = threads > 1 ? 4 * threads : 1;
         const Index shares = std::clamp<Index>(ceil_div(wanted, blocks * layer_.groups), 1, count);
@@ -92,34 +79,26 @@ class Pixels final : public Program<S> {
             const Multiplying multiplying(kernels_);
             for (Index block = begin; block < end; ++block)
                 for (Index first = part(count, share, shares); first < last; first += at_once)
-                    compute({layer, packed, x, y, located, g, first, std::min(first + at_once, last)}, *plan, block * plan->units,
-                            std::min((block + 1) * plan->units, units));
+                    compute({layer, packed, x, y, located, g, first, std::min(first + at_once, last)}, *plan, block * block_units,
+                            std::min((block + 1) * block_units, units));
             if (plan->nontemporal) kernels_.fence();
         });
         return true;
     }
 
    private:
-    struct Group {
-        std::vector<Index> residue;  // on all axes but the last
-        std::vector<PixelSet> sets;
-    };
-
-    struct Tile {
-        std::size_t set;
-        Index rows;
-        Index row[max_rows];  // where their sums go
-        Index weight, bias;   // where they begin, for channel group 0
-    };
-
-    struct Bundle {  // neighbouring output channels
-        Index first, channels;
-        std::vector<std::vector<Tile>> tiles;  // of each group
-    };
+    using Tile = PixelTiles::Tile;
+    using Bundle = PixelTiles::Bundle;
 
     struct Inputs {  // of some units, for some channels: their panels, or the array where it is one
         const E* at[max_vectors];
         Index step;  // from a channel to the next
+    };
+
+    struct Cluster {  // units that make one tile together, or one unit of several tiles
+        const Unit* const* units;
+        Index first, count;  // among the units of all images
+        Inputs inputs;
     };
 
     struct Call {
@@ -135,25 +114,31 @@ class Pixels final : public Program<S> {
     // What is the same for all calls with arrays of one shape.
     struct Plan {
         Plan(const Pixels& pixels, const View<const S>& x, const View<S>& y)
-            : panels(pixels.needs_, x.shape, x.strides, y.shape, y.strides) {
+            : needs(pixels.needs_for(x, y)), panels(needs, x.shape, x.strides, y.shape, y.strides) {
             const Kernels<S, E>& kernels = pixels.kernels_;
-            units = panels.tiles() > 1 ? 1 : std::max<Index>(1, pixels.needs_.vectors / panels.tile_vectors());
+            units = units_together(panels, needs);
+            const bool parted = &needs == &pixels.parted_needs_;
             const Index bytes = units * panels.size() * static_cast<Index>(sizeof(E)), all = pixels.depth_;
-            const Index chunks = ceil_div(all, std::clamp<Index>(tuning::pixels::panels_bytes / bytes, 1, all));
+            const Index most = parted ? pixels.part_of_depth() : all;
+            const Index chunks = ceil_div(all, std::clamp<Index>(tuning::pixels::panels_bytes / bytes, 1, most));
             channels = kernels.whole(ceil_div(all, chunks));
+            const Index wanted = parted ? tuning::pixels::block_bytes / (bytes * channels) : 1;
+            clusters = std::clamp<Index>(wanted, 1, ceil_div(panels.units() * x.shape[0], units));
             width = units * panels.tile_vectors() * kernels.lanes;
             const auto whole_lines = [](Index step) { return step * static_cast<Index>(sizeof(S)) % line_bytes == 0; };
             nontemporal = exceeds(y, tuning::nontemporal_bytes) &&
                           std::all_of(y.strides.begin() + (pixels.woven_channels_ ? 2 : 1), y.strides.end() - 1, whole_lines);
-            for (const Group& group : pixels.groups_)
+            for (const PixelTiles::Group& group : pixels.tiles_.groups)
                 for (const PixelSet& set : group.sets) {
                     distances.emplace_back();
                     for (const auto& shift : set.shifts) distances.back().push_back(panels.distance(shift));
                 }
         }
 
+        const PanelNeeds& needs;
         Panels panels;
-        Index units;     // of a block
+        Index units;     // of a cluster
+        Index clusters;  // of a block, which fetches weights once
         Index channels;  // that a panel holds at a time; of elements, here and below; a multiple of `deep`
         Index width;     // lanes of a tile, of all units
         bool nontemporal;  // outputs are written past the caches, if all rows begin in the same place of a line
@@ -171,126 +156,116 @@ class Pixels final : public Program<S> {
         return units;
     }
 
-    Index panel_size(const Plan& plan) const { return plan.units * plan.panels.size() * plan.channels + kernels_.lanes; }
+    static Index units_together(const Panels& panels, const PanelNeeds& needs) {
+        return panels.tiles() > 1 ? 1 : std::max<Index>(1, needs.vectors / panels.tile_vectors());
+    }
+
+    // So many elements may a panel have for each of so many channels that it holds.
+    static void make_room(PanelNeeds& needs, Index channels) {
+        const auto room = [&](Index bytes) { return bytes / (channels * static_cast<Index>(sizeof(E))); };
+        needs.room = room(tuning::pixels::shared_bytes);
+        needs.dense_room = room(tuning::pixels::dense_bytes);
+    }
+
+    // How many channels panels hold where weights would be fetched for few lanes otherwise; all of them if they are few.
+    Index part_of_depth() const {
+        const Index least = std::max<Index>(1, tuning::pixels::part_products / (tiles_.most_taps() * channels_of<E>));
+        return kernels_.whole(ceil_div(depth_, std::max<Index>(1, depth_ / least)));
+    }
+
+    // Panels of all channels, unless there is room for so few lanes of them that fetching weights takes too long.
+    const PanelNeeds& needs_for(const View<const S>& x, const View<S>& y) const {
+        if (kernels_.deep > 1 || tiles_.order.weights * static_cast<Index>(sizeof(E)) < tuning::pixels::heavy_bytes) return needs_;
+        const Panels panels(needs_, x.shape, x.strides, y.shape, y.strides);
+        const Index lanes = units_together(panels, needs_) * panels.tiles() * panels.tile_vectors() * kernels_.lanes;
+        return lanes < tuning::pixels::few_lanes ? parted_needs_ : needs_;
+    }
+
+    Index panel_size(const Plan& plan) const { return plan.clusters * cluster_size(plan) + kernels_.lanes; }
+    Index cluster_size(const Plan& plan) const { return plan.units * plan.panels.size() * plan.channels; }
 
     // What the sums of a tile are joined to, for one group of phases.
     Index joined_size(const Plan& plan) const {
-        return joins_.empty() ? 0 : bundles_.back().channels * needs_.phases * plan.width + kernels_.lanes;
+        return tiles_.joins.empty() ? 0 : tiles_.bundles.back().channels * needs_.phases * plan.width + kernels_.lanes;
     }
 
     // Sums of one bundle of output channels; of one group of phases, if a panel holds all input channels.
     Index bundle_size(const Plan& plan) const {
-        const Index groups = plan.channels >= depth_ ? 1 : ssize(groups_);
-        return groups * bundles_.back().channels * sums_ * plan.width;
+        const Index groups = plan.channels >= depth_ ? 1 : ssize(tiles_.groups);
+        return groups * tiles_.bundles.back().channels * tiles_.sums * plan.width;
     }
 
+    // Of all tiles of a block, while they wait for further channels.
+    Index waiting_size(const Plan& plan) const { return bundle_size(plan) * plan.panels.tiles() * plan.clusters; }
+
     Index bundles_at_once(const Plan& plan) const {
-        if (plan.channels >= depth_) return ssize(bundles_);
-        return std::max<Index>(1, tuning::pixels::sums_bytes / (bundle_size(plan) * plan.panels.tiles() * static_cast<Index>(sizeof(T))));
+        if (plan.channels >= depth_) return ssize(tiles_.bundles);
+        return std::max<Index>(1, tuning::pixels::sums_bytes / (waiting_size(plan) * static_cast<Index>(sizeof(T))));
     }
 
     Index sums_size(const Plan& plan, Index bundles) const {
         const bool whole = plan.channels >= depth_;
-        return (whole ? 1 : std::min(bundles, bundles_at_once(plan)) * plan.panels.tiles()) * bundle_size(plan) + kernels_.lanes;
+        return (whole ? bundle_size(plan) : std::min(bundles, bundles_at_once(plan)) * waiting_size(plan)) + kernels_.lanes;
     }
 
-    // Which channels and phases make a tile, and where its weights and sums lie.
-    void lay_out() {
-        // As many channels as fill the largest tile twice, if phases do not; about as many in each bundle.
-        using tuning::pixels::bundle_channels;
-        const Index wide = std::clamp(2 * kernels_.rows / sums_, bundle_channels, std::max(bundle_channels, kernels_.rows));
-        const Index count = woven_channels_ ? 1 : ceil_div(layer_.out_channels, wide);
-        for (Index b = 0; b < count; ++b) {
-            const Index first = part(layer_.out_channels, b, count);
-            Bundle bundle{first, part(layer_.out_channels, b + 1, count) - first, {}};
-            for (const Group& group : groups_) {
-                bundle.tiles.emplace_back();
-                for (std::size_t set = 0; set < group.sets.size(); ++set) {
-                    const Index all = bundle.channels * static_cast<Index>(group.sets[set].sums.size());
-                    const Index tiles = ceil_div(all, kernels_.rows);
-                    for (Index t = 0; t < tiles; ++t)
-                        bundle.tiles.back().push_back(
-                            tile_of(bundle, group.sets[set], set, part(all, t, tiles), part(all, t + 1, tiles)));
-                }
-            }
-            bundles_.push_back(std::move(bundle));
-        }
-    }
-
-    // Rows begin..end of the set: its phases of the bundle's first channel, of the second, and so on.
-    Tile tile_of(const Bundle& bundle, const PixelSet& set, std::size_t number, Index begin, Index end) {
-        const auto together = static_cast<Index>(set.sums.size()), taps = static_cast<Index>(set.shifts.size());
-        Tile tile{number, end - begin, {}, order_.weights, static_cast<Index>(order_.biases.size())};
-        Column column{order_.weights, taps * tile.rows, taps * tile.rows, {}};
-        for (Index r = 0; r < tile.rows; ++r) {
-            const Index channel = (begin + r) / together, sum = set.sums[static_cast<std::size_t>((begin + r) % together)];
-            tile.row[r] = row_of(bundle, channel, sum, sums_);
-            const auto join = static_cast<std::size_t>(sum);
-            const bool added = !joins_.empty() && join > 0 && joins_[join - 1].phase == joins_[join].phase;
-            order_.biases.push_back(added ? PackOrder::none : bundle.first + channel);
-        }
-        for (std::size_t s = 0; s < set.shifts.size(); ++s)
-            for (Index r = begin; r < end; ++r)
-                column.from.push_back((bundle.first + r / together) * layer_.taps() +
-                                      set.weights[static_cast<std::size_t>(r % together)][s]);
-        order_.weights += column.width * kernels_.whole(depth_);
-        order_.columns.push_back(std::move(column));
-        return tile;
-    }
-
-    // Where the sums of a channel are: of a phase as `weave` reads them.
-    Index row_of(const Bundle& bundle, Index channel, Index sum, Index sums) const {
-        return woven_channels_ ? sum * bundle.channels + channel : channel * sums + sum;
-    }
-
-    // The units begin..end of all images: one for several tiles, or several for one.
+    // The units begin..end of all images: those of a block.
     void compute(const Call& call, const Plan& plan, Index begin, Index end) const {
         thread_local Buffer<E> panel;
         thread_local Buffer<T> sums;
         thread_local std::vector<Unit> fresh;
-        const Index count = end - begin;
+        thread_local std::vector<const Unit*> units;
+        thread_local std::vector<Cluster> clusters;
         panel.grow(panel_size(plan));
         sums.grow(sums_size(plan, call.last - call.first));
-        fresh.resize(static_cast<std::size_t>(count));
-        const Unit* units[max_vectors];
-        for (Index u = 0; u < count; ++u) {
-            const auto number = static_cast<std::size_t>((begin + u) % plan.panels.units());
-            Unit& own = fresh[static_cast<std::size_t>(u)];
-            if (!call.located) plan.panels.locate(own, static_cast<Index>(number));
-            units[u] = call.located ? &(*call.located)[number] : &own;
+        if (!call.located) fresh.resize(static_cast<std::size_t>(end - begin));
+        units.clear();
+        for (Index u = begin; u < end; ++u) {
+            const Index number = u % plan.panels.units();
+            Unit* const own = call.located ? nullptr : &fresh[static_cast<std::size_t>(u - begin)];
+            if (own) plan.panels.locate(*own, number);
+            units.push_back(own ? own : &(*call.located)[static_cast<std::size_t>(number)]);
         }
+        clusters.clear();
+        for (Index u = begin; u < end; u += plan.units)
+            clusters.push_back({units.data() + (u - begin), u, std::min(plan.units, end - u), {}});
         for (Index channel = 0; channel < depth_; channel += plan.channels) {
             const Index channels = std::min(plan.channels, depth_ - channel);
-            const Inputs inputs = inputs_of(call, plan, units, begin, count, panel.data(), channel, channels);
+            E* to = panel.data();
+            for (Cluster& cluster : clusters) {
+                cluster.inputs = inputs_of(call, plan, cluster, to, channel, channels);
+                to += cluster_size(plan);
+            }
             T* c = sums.data();
             for (Index b = call.first; b < call.last; ++b)
-                for (Index t = 0; t < ssize(units[0]->tiles); ++t) {
-                    compute_tile(call, plan, bundles_[static_cast<std::size_t>(b)], units, begin, count, t, inputs, c, channel,
-                                 channels);
-                    if (plan.channels < depth_) c += bundle_size(plan);
-                }
+                for (const Cluster& cluster : clusters)
+                    for (Index t = 0; t < ssize(cluster.units[0]->tiles); ++t) {
+                        compute_tile(call, plan, tiles_.bundles[static_cast<std::size_t>(b)], cluster, t, c, channel, channels);
+                        if (plan.channels < depth_) c += bundle_size(plan);
+                    }
         }
     }
 
-    // Of the units begin..begin + count, for some input channels.
-    Inputs inputs_of(const Call& call, const Plan& plan, const Unit* const* units, Index begin, Index count, E* panel,
-                     Index channel, Index channels) const {
+    // For some input channels.
+    Inputs inputs_of(const Call& call, const Plan& plan, const Cluster& cluster, E* panel, Index channel, Index channels) const {
         const Index first = channel * channels_of<E>, read = std::min(channels * channels_of<E>, layer_.in_channels - first);
         const Index size = plan.panels.size() * plan.channels;
-        const auto image = [&](Index u) { return call.x.at((begin + u) / plan.panels.units(), call.g * layer_.in_channels + first); };
+        const auto image = [&](Index u) {
+            return call.x.at((cluster.first + u) / plan.panels.units(), call.g * layer_.in_channels + first);
+        };
         Inputs inputs{{}, plan.panels.size()};
         if constexpr (std::is_same_v<S, E>) {
             const auto lies = [](const Unit* unit) { return unit->source != Piece::nothing; };
-            if (in_place_ && std::all_of(units, units + count, lies)) {
+            if (in_place_ && std::all_of(cluster.units, cluster.units + cluster.count, lies)) {
                 inputs.step = call.x.strides[1];
-                for (Index u = 0; u < count; ++u) inputs.at[u] = image(u) + units[u]->source;
+                for (Index u = 0; u < cluster.count; ++u) inputs.at[u] = image(u) + cluster.units[u]->source;
                 return inputs;
             }
         }
-        for (Index u = 0; u < count; ++u) {
+        for (Index u = 0; u < cluster.count; ++u) {
             E* const to = panel + u * size;
-            kernels_.gather(to, plan.panels.size(), image(u), call.x.strides[1], call.x.strides.back(), read,
-                            units[u]->pieces.data(), ssize(units[u]->pieces));
+            const std::vector<Piece>& pieces = cluster.units[u]->pieces;
+            kernels_.gather(to, plan.panels.size(), image(u), call.x.strides[1], call.x.strides.back(), read, pieces.data(),
+                            ssize(pieces));
             std::fill(to + channels * plan.panels.size(), to + kernels_.whole(channels) * plan.panels.size(), E{});
             inputs.at[u] = to;
         }
@@ -298,25 +273,25 @@ class Pixels final : public Program<S> {
     }
 
     // One bundle of output channels for the t-th tile. Sums stay in `c` until all input channels are added.
-    void compute_tile(const Call& call, const Plan& plan, const Bundle& bundle, const Unit* const* units, Index begin,
-                      Index count, Index t, const Inputs& inputs, T* c, Index channel, Index channels) const {
+    void compute_tile(const Call& call, const Plan& plan, const Bundle& bundle, const Cluster& cluster, Index t, T* c,
+                      Index channel, Index channels) const {
         const Index lanes = kernels_.lanes;
-        const Index groups = ssize(groups_), group_size = plan.channels < depth_ ? bundle_size(plan) / groups : 0;
+        const Index groups = ssize(tiles_.groups), group_size = plan.channels < depth_ ? bundle_size(plan) / groups : 0;
         const E* in[max_vectors];
         Index vectors = 0;
-        for (Index u = 0; u < count; ++u) {
-            const Unit::Tile& tile = units[u]->tiles[static_cast<std::size_t>(t)];
-            for (Index v = 0; v < tile.vectors; ++v) in[vectors++] = inputs.at[u] + tile.lane + v * lanes;
+        for (Index u = 0; u < cluster.count; ++u) {
+            const Unit::Tile& tile = cluster.units[u]->tiles[static_cast<std::size_t>(t)];
+            for (Index v = 0; v < tile.vectors; ++v) in[vectors++] = cluster.inputs.at[u] + tile.lane + v * lanes;
         }
         const std::vector<Index>* distances = plan.distances.data();
-        for (std::size_t i = 0; i < groups_.size(); distances += groups_[i++].sets.size(), c += group_size) {
+        for (std::size_t i = 0; i < tiles_.groups.size(); distances += tiles_.groups[i++].sets.size(), c += group_size) {
             for (const Tile& tile : bundle.tiles[i])
-                add(call, plan, tile, groups_[i].sets[tile.set].begins && channel == 0, distances[tile.set], c, in,
-                    inputs.step, vectors, channel, channels);
+                add(call, plan, tile, tiles_.groups[i].sets[tile.set].begins && channel == 0, distances[tile.set], c, in,
+                    cluster.inputs.step, vectors, channel, channels);
             if (channel + channels < depth_) continue;
-            for (Index u = 0, lane = 0; u < count; ++u) {
-                const Unit::Tile& own = units[u]->tiles[static_cast<std::size_t>(t)];
-                store(call, (begin + u) / plan.panels.units(), bundle, c + lane, plan, own, own.strips[i]);
+            for (Index u = 0, lane = 0; u < cluster.count; ++u) {
+                const Unit::Tile& own = cluster.units[u]->tiles[static_cast<std::size_t>(t)];
+                store(call, (cluster.first + u) / plan.panels.units(), bundle, c + lane, plan, own, own.strips[i]);
                 lane += own.vectors * lanes;
             }
         }
@@ -330,8 +305,8 @@ class Pixels final : public Program<S> {
     void add(const Call& call, const Plan& plan, const Tile& tile, bool begins, const std::vector<Index>& distances, T* c,
              const E* const* inputs, Index step, Index vectors, Index channel, Index channels) const {
         const Index taps = ssize(distances), at_once = tconv::at_once<E>(taps, kernels_.deep);
-        const E* w = call.packed.template weight<E>() + call.g * order_.weights + tile.weight + channel * taps * tile.rows;
-        const T* bias = begins ? call.packed.template bias<T>() + call.g * ssize(order_.biases) + tile.bias : nullptr;
+        const E* w = call.packed.template weight<E>() + call.g * tiles_.order.weights + tile.weight + channel * taps * tile.rows;
+        const T* bias = begins ? call.packed.template bias<T>() + call.g * ssize(tiles_.order.biases) + tile.bias : nullptr;
         const E* in[max_vectors];
         for (Index begin = 0; begin < channels; begin += at_once, bias = nullptr) {
             const Index count = std::min(at_once, channels - begin);
@@ -347,7 +322,7 @@ class Pixels final : public Program<S> {
         const Index step = woven_channels_ ? 1 : call.y.strides.back(), channel_step = call.y.strides[1];
         const Index phases = needs_.phases * needs_.woven, channels = bundle.channels / needs_.woven, width = plan.width;
         if (strips.empty()) return;
-        if (!joins_.empty()) c = joined(bundle, c, plan, tile);
+        if (!tiles_.joins.empty()) c = joined(bundle, c, plan, tile);
         for (Index row = 0; row < phases * channels; ++row)
             activate(kernels_, call.layer, c + row * width, tile.vectors * kernels_.lanes, 1);
         S* to = call.y.at(n, call.g * layer_.out_channels + bundle.first);
@@ -357,12 +332,13 @@ class Pixels final : public Program<S> {
     T* joined(const Bundle& bundle, const T* c, const Plan& plan, const Unit::Tile& tile) const {
         thread_local Buffer<T> buffer;
         T* const sums = buffer.grow(joined_size(plan));
+        const std::vector<Join>& joins = tiles_.joins;
         for (Index channel = 0; channel < bundle.channels; ++channel)
-            for (std::size_t first = 0, end; first < joins_.size(); first = end) {
+            for (std::size_t first = 0, end; first < joins.size(); first = end) {
                 const T* from[max_joined];
-                for (end = first; end < joins_.size() && joins_[end].phase == joins_[first].phase; ++end)
-                    from[end - first] = c + row_of(bundle, channel, joins_[end].sum, sums_) * plan.width + joins_[end].distance;
-                kernels_.join(sums + row_of(bundle, channel, joins_[first].phase, needs_.phases) * plan.width, from,
+                for (end = first; end < joins.size() && joins[end].phase == joins[first].phase; ++end)
+                    from[end - first] = c + tiles_.row_of(bundle, channel, joins[end].sum, tiles_.sums) * plan.width + joins[end].distance;
+                kernels_.join(sums + tiles_.row_of(bundle, channel, joins[first].phase, tiles_.phases) * plan.width, from,
                               static_cast<Index>(end - first), tile.vectors * kernels_.lanes);
             }
         return sums;
@@ -374,13 +350,9 @@ class Pixels final : public Program<S> {
     const Kernels<S, E>& kernels_;
     const bool woven_channels_;
     const Index depth_;  // elements that hold the channels of a group
-    PanelNeeds needs_;
-    std::vector<Group> groups_;
-    std::vector<Join> joins_;  // by phase; none if there are no sums but those of phases
-    Index sums_;               // of a cell's output channel
-    std::vector<Bundle> bundles_;
-    bool in_place_;  // inputs are read where they lie, if they lie as in a panel
-    PackOrder order_;
+    PixelTiles tiles_;
+    PanelNeeds needs_, parted_needs_;
+    const bool in_place_;  // inputs are read where they lie, if they lie as in a panel
     Recent<Plan> plans_;
 };
 
