@@ -31,10 +31,12 @@ constexpr Index dense_bytes = 448 * 1024;     // the same, where shifts of sever
 constexpr Index most_apart = 2;                // outputs of a cell in a row: each tap has sums of its own, to fill tiles
 constexpr Index times_in_place = 2;           // that an input is read, for which copying it takes longer
 constexpr Index sums_bytes = 1024 * 1024;     // waiting for further input channels
-constexpr Index heavy_bytes = 512 * 1024;     // of weights: more are fetched from the third-level cache, or memory, for each block
-constexpr Index few_lanes = 96;               // of a block, for which that takes too long,
-constexpr Index part_products = 256;          // so that sums of so many products wait for further channels
-constexpr Index block_bytes = 192 * 1024;     // of the panels of a block then
+// Measured on Zen 3, with 512 KB of second-level cache and vectors of 32 bytes; with longer ones it gains nothing.
+constexpr Index heavy_bytes = 2 << 20;        // of weights: more are fetched from the third-level cache for each block
+constexpr Index few_lanes = 48;               // of a block, for which that takes long if there are several taps
+constexpr Index part_products = 256;          // of a sum, which then waits for further channels
+constexpr Index block_bytes = 192 * 1024;     // of the panels of a block, which hold so many channels
+constexpr Index longest_vector = 32;          // bytes
 constexpr Index most_located = 64;            // units of an image that are remembered
 constexpr Index least_units = 16;             // of all images, so that threads can share them
 constexpr double copied_element = 2;          // a load and a store, in products of a vector, for all its lanes

@@ -173,9 +173,10 @@ class Pixels final : public Program<S> {
         return kernels_.whole(ceil_div(depth_, std::max<Index>(1, depth_ / least)));
     }
 
-    // Panels of all channels, unless there is room for so few lanes of them that fetching weights takes too long.
+    // Panels of all channels, unless those have room for so few lanes that weights are fetched too often.
     const PanelNeeds& needs_for(const View<const S>& x, const View<S>& y) const {
-        if (kernels_.deep > 1 || tiles_.order.weights * static_cast<Index>(sizeof(E)) < tuning::pixels::heavy_bytes) return needs_;
+        const Index bytes = tiles_.order.weights * static_cast<Index>(sizeof(E)), vector = kernels_.lanes * static_cast<Index>(sizeof(T));
+        if (vector > tuning::pixels::longest_vector || tiles_.most_taps() == 1 || bytes < tuning::pixels::heavy_bytes) return needs_;
         const Panels panels(needs_, x.shape, x.strides, y.shape, y.strides);
         const Index lanes = units_together(panels, needs_) * panels.tiles() * panels.tile_vectors() * kernels_.lanes;
         return lanes < tuning::pixels::few_lanes ? parted_needs_ : needs_;

@@ -76,6 +76,11 @@ def plans(backend: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    lines = [line for backend in BACKENDS if backend in native.backends() for line in plans(backend)]
-    EXPECTED.parent.mkdir(exist_ok=True)
+    known = EXPECTED.read_text().splitlines()  # of backends that this processor does not have, they stay
+    lines = [
+        line
+        for backend in BACKENDS
+        for line in (plans(backend) if backend in native.backends() else known)
+        if line.startswith(f"{backend}:")
+    ]
     EXPECTED.write_text("\n".join(lines) + "\n")
