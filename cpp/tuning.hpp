@@ -1,8 +1,8 @@
 // Every number that was chosen by measuring, in one place. They were measured on an AMD EPYC of the Zen 4 family with two
 // cores (32 KB and 1 MB of cache each, 512-bit vectors at half rate), compiled by GCC 12, over the layers of
 // benchmark/suite.py and drawn ones; those of gradients, of weights that no cache holds, and of the pixels' dense panels and
-// sums apart, on one of the Zen 5 family (48 KB and 1 MB, at full rate). On another machine they may be worth measuring
-// again. What keeps memory or rounding errors within a promise is not here, but beside the promise.
+// sums apart, on one of the Zen 5 family (48 KB and 1 MB, at full rate), and what says so on others. They may be worth measuring
+// again elsewhere. What keeps memory or rounding errors within a promise is not here, but beside the promise.
 #pragma once
 #include "backend.hpp"
 
@@ -31,12 +31,12 @@ constexpr Index dense_bytes = 448 * 1024;     // the same, where shifts of sever
 constexpr Index most_apart = 2;                // outputs of a cell in a row: each tap has sums of its own, to fill tiles
 constexpr Index times_in_place = 2;           // that an input is read, for which copying it takes longer
 constexpr Index sums_bytes = 1024 * 1024;     // waiting for further input channels
-// Measured on Zen 3, with 512 KB of second-level cache and vectors of 32 bytes; with longer ones it gains nothing.
-constexpr Index heavy_bytes = 2 << 20;        // of weights: more are fetched from the third-level cache for each block
-constexpr Index few_lanes = 48;               // of a block, for which that takes long if there are several taps
+// These were measured on Zen 3, with 512 KB of second-level cache and vectors of 32 bytes.
+constexpr Index longest_vector = 32;          // bytes: with longer ones nothing is gained
+constexpr Index heavy_bytes = 2 << 20;        // of weights: more are fetched from the third-level cache for each cluster,
+constexpr Index few_lanes = 48;               // which takes long where it has few lanes, and there are several taps
 constexpr Index part_products = 256;          // of a sum, which then waits for further channels
-constexpr Index block_bytes = 192 * 1024;     // of the panels of a block, which hold so many channels
-constexpr Index longest_vector = 32;          // bytes
+constexpr Index clusters_bytes = 192 * 1024;  // of the panels, for so many channels, of clusters that fetch weights once
 constexpr Index most_located = 64;            // units of an image that are remembered
 constexpr Index least_units = 16;             // of all images, so that threads can share them
 constexpr double copied_element = 2;          // a load and a store, in products of a vector, for all its lanes

@@ -122,7 +122,7 @@ class Pixels final : public Program<S> {
             const Index most = parted ? pixels.part_of_depth() : all;
             const Index chunks = ceil_div(all, std::clamp<Index>(tuning::pixels::panels_bytes / bytes, 1, most));
             channels = kernels.whole(ceil_div(all, chunks));
-            const Index wanted = parted ? tuning::pixels::block_bytes / (bytes * channels) : 1;
+            const Index wanted = parted ? tuning::pixels::clusters_bytes / (bytes * channels) : 1;
             clusters = std::clamp<Index>(wanted, 1, ceil_div(panels.units() * x.shape[0], units));
             width = units * panels.tile_vectors() * kernels.lanes;
             const auto whole_lines = [](Index step) { return step * static_cast<Index>(sizeof(S)) % line_bytes == 0; };
@@ -138,7 +138,7 @@ class Pixels final : public Program<S> {
         const PanelNeeds& needs;
         Panels panels;
         Index units;     // of a cluster
-        Index clusters;  // of a block, which fetches weights once
+        Index clusters;  // for all of which weights are fetched once
         Index channels;  // that a panel holds at a time; of elements, here and below; a multiple of `deep`
         Index width;     // lanes of a tile, of all units
         bool nontemporal;  // outputs are written past the caches, if all rows begin in the same place of a line
@@ -196,7 +196,7 @@ class Pixels final : public Program<S> {
         return groups * tiles_.bundles.back().channels * tiles_.sums * plan.width;
     }
 
-    // Of all tiles of a block, while they wait for further channels.
+    // Of all tiles of all clusters, while they wait for further channels.
     Index waiting_size(const Plan& plan) const { return bundle_size(plan) * plan.panels.tiles() * plan.clusters; }
 
     Index bundles_at_once(const Plan& plan) const {
@@ -209,7 +209,7 @@ class Pixels final : public Program<S> {
         return (whole ? bundle_size(plan) : std::min(bundles, bundles_at_once(plan)) * waiting_size(plan)) + kernels_.lanes;
     }
 
-    // The units begin..end of all images: those of a block.
+    // The units begin..end of all images: some clusters.
     void compute(const Call& call, const Plan& plan, Index begin, Index end) const {
         thread_local Buffer<E> panel;
         thread_local Buffer<T> sums;

@@ -23,7 +23,9 @@ def test_rates(half: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert copied == [case.bytes // (4 if half else 2)]  # as much is read as written
 
 
-def test_products_of_half_precision_are_of_half_precision() -> None:
+def test_products_of_half_precision_or_of_widened_numbers() -> None:
+    """A processor without products of halves multiplies faster what was widened."""
     works: list[Any] = list(floor._half_products("bfloat16", 32))
-    assert len(works) == 2 and all(amount == 2 * 32**3 for _, amount in works)
-    assert all(str(run().dtype) == "torch.bfloat16" for run, _ in works)
+    assert all(amount == 2 * 32**3 for _, amount in works)
+    kinds = [str(run().dtype).removeprefix("torch.") for run, _ in works]
+    assert kinds == ["bfloat16"] * 2 + ["float32"] * 3

@@ -78,9 +78,11 @@ def _products(n: int) -> Iterator[Work]:
 
 
 def _half_products(half: str, n: int) -> Iterator[Work]:
+    """Those of float32, too: numbers can be widened first, and a processor may have no products of halves."""
     torch = import_module("torch")
     a, b, c = (torch.randn(n, n).to(getattr(torch, half)) for _ in "abc")
     yield from _by_pytorch(a, b, c)
+    yield from _products(n)
 
 
 def _by_pytorch(a: Any, b: Any, c: Any) -> Iterator[Work]:
