@@ -7,8 +7,8 @@ All contenders sit in one process and take turns, with pauses in which the threa
 is the median of the calls of a turn, of each contender's and the floor's fastest turn: where a core is shared with
 somebody else, products in tiles (AMX) take up to four times as long for seconds, and whom that meets is chance.
 OpenVINO computes in bfloat16 alone, from such inputs to such outputs. The floor is the larger of the useful products at
-the rate of the fastest product of matrices in that dtype or in float32 (numbers can be widened first), and input, weight
-and output at the rate of the fastest copy, both measured in the same turns.
+the rate of the fastest product of matrices in that dtype or in float32, as numbers can be widened first, and input,
+weight and output at the rate of the fastest copy, both measured in the same turns.
 """
 
 from __future__ import annotations
