@@ -1,4 +1,4 @@
-"""A program on a backend that is forced by name, in a process of its own."""
+"""Backends: how wide their vectors are, and a program on one that is forced by name, in a process of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tconv import native
+
 TESTS = Path(__file__).parent.parent
+
+
+def lanes() -> int:
+    """Numbers of float32 in a vector of the active backend."""
+    return {"portable": 4, "avx2": 8}.get(native.active(), 16)
 
 
 def exercise(program: str, backend: str) -> None:
