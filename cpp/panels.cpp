@@ -36,8 +36,9 @@ void append(std::vector<Piece>& pieces, Piece next, Index step) {
 
 }  // namespace
 
-Panels::Panels(const PanelNeeds& needs, Sizes x_shape, Sizes x_strides, Sizes y_shape, Sizes y_strides)
+Panels::Panels(const PanelNeeds& needs, PanelRoom room, Sizes x_shape, Sizes x_strides, Sizes y_shape, Sizes y_strides)
     : needs_(needs),
+      room_(room),
       last_(needs.axes.size() - 1),
       in_(x_shape.begin() + 2, x_shape.end()),
       x_strides_(x_strides.begin() + 2, x_strides.end()),
@@ -134,7 +135,7 @@ Panels::Layout Panels::measured(std::size_t flat, Halo halo, bool band) const {
     if (constexpr double countable = 1e15; plane > countable || between > countable) return layout;
     const auto [tiles, vectors, cells] = tiled(static_cast<Index>(plane));
     const auto lanes = static_cast<double>(cells);
-    const auto room = static_cast<double>((band || halo == Halo::all ? needs_.dense_room : needs_.room) / copies(layout));
+    const auto room = static_cast<double>((band || halo == Halo::all ? room_.dense : room_.shared) / copies(layout));
     const double units = static_cast<double>(images_) * outer * static_cast<double>(tiles) / tuning::pixels::least_units;
     const auto as_many = [&](double fitting, Index all) {
         return static_cast<Index>(std::clamp(std::min(fitting, units), 1.0, static_cast<double>(all)));

@@ -17,8 +17,12 @@ struct PanelNeeds {
     Index woven;                               // channels that are woven with the phases into an output row
     double work;                               // multiplications for each cell and input channel
     Index lanes, vectors;                      // of the tiles
-    Index room, dense_room;                    // elements that a panel may have for one channel; where it saves copies
     bool joined;                               // lanes are added up with those that shifts along the last axis reach
+};
+
+struct PanelRoom {  // elements that a panel may have for one channel,
+    Index shared;  // of which several tiles share what lies between the shifts,
+    Index dense;   // and where that saves copies
 };
 
 struct Unit {
@@ -37,7 +41,7 @@ class Panels {
    public:
     using Sizes = std::span<const Index>;
 
-    Panels(const PanelNeeds& needs, Sizes x_shape, Sizes x_strides, Sizes y_shape, Sizes y_strides);
+    Panels(const PanelNeeds& needs, PanelRoom room, Sizes x_shape, Sizes x_strides, Sizes y_shape, Sizes y_strides);
 
     Index units() const { return outer_ * chunks_; }  // of an image
     Index tiles() const { return layout_.rows * layout_.tiles; }  // of a unit; the last may have fewer
@@ -82,6 +86,7 @@ class Panels {
     void rows(std::vector<Index>& cell, Index begin, Index end, Use use) const;
 
     const PanelNeeds& needs_;
+    const PanelRoom room_;
     std::size_t last_;
     std::vector<Index> in_, x_strides_, out_, y_strides_;
     std::vector<Index> first_, count_;            // cells, per axis

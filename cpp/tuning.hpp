@@ -1,8 +1,8 @@
 // Every number that was chosen by measuring, in one place. They were measured on an AMD EPYC of the Zen 4 family with two
 // cores (32 KB and 1 MB of cache each, 512-bit vectors at half rate), compiled by GCC 12, over the layers of
 // benchmark/suite.py and drawn ones; those of gradients, of weights that no cache holds, and of the pixels' dense panels and
-// sums apart, on one of the Zen 5 family (48 KB and 1 MB, at full rate), and what says so on others. They may be worth measuring
-// again elsewhere. What keeps memory or rounding errors within a promise is not here, but beside the promise.
+// sums apart, on one of the Zen 5 family (48 KB and 1 MB, at full rate); what says so, on others. Elsewhere they may be
+// worth measuring again. What keeps memory or rounding errors within a promise is not here, but beside the promise.
 #pragma once
 #include "backend.hpp"
 
@@ -32,7 +32,7 @@ constexpr Index most_apart = 2;                // outputs of a cell in a row: ea
 constexpr Index times_in_place = 2;           // that an input is read, for which copying it takes longer
 constexpr Index sums_bytes = 1024 * 1024;     // waiting for further input channels
 // These were measured on Zen 3, with 512 KB of second-level cache and vectors of 32 bytes.
-constexpr Index longest_vector = 32;          // bytes: with longer ones nothing is gained
+constexpr Index longest_vector = 32;          // bytes: with longer ones this was not measured
 constexpr Index heavy_bytes = 2 << 20;        // of weights: more are fetched from the third-level cache for each cluster,
 constexpr Index few_lanes = 48;               // which takes long where it has few lanes, and there are several taps
 constexpr Index part_products = 256;          // of a sum, which then waits for further channels

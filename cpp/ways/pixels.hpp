@@ -30,7 +30,7 @@ class Pixels final : public Program<S> {
           tiles_(layer, kernels.lanes, kernels.rows, kernels.whole(depth_), woven_channels),
           in_place_(std::is_same_v<S, E> && tiles_.count() <= tuning::pixels::times_in_place) {
         needs_ = {counted_from(tiles_.origin, layer.axes), {}, {}, tiles_.phases, woven_channels ? layer.out_channels : 1, 0,
-                  kernels.lanes, kernels.vectors[tiles_.rows() - 1], 0, 0, !tiles_.joins.empty()};
+                  kernels.lanes, kernels.vectors[tiles_.rows() - 1], !tiles_.joins.empty()};
         for (const PixelTiles::Group& group : tiles_.groups) {
             needs_.residues.push_back(group.residue);
             for (const PixelSet& set : group.sets) {
@@ -43,9 +43,6 @@ class Pixels final : public Program<S> {
                                static_cast<double>(layer.out_channels);
             }
         }
-        make_room(needs_, depth_);
-        parted_needs_ = needs_;
-        make_room(parted_needs_, part_of_depth());
         tiles_.order.deep = kernels.deep;
         if (kernels.deep > 1) tiles_.order.behind = kernels.rows * kernels.deep;
     }
@@ -114,15 +111,13 @@ class Pixels final : public Program<S> {
     // What is the same for all calls with arrays of one shape.
     struct Plan {
         Plan(const Pixels& pixels, const View<const S>& x, const View<S>& y)
-            : needs(pixels.needs_for(x, y)), panels(needs, x.shape, x.strides, y.shape, y.strides) {
+            : most(pixels.channels_at_once(x, y)), panels(pixels.panels_of(most, x, y)) {
             const Kernels<S, E>& kernels = pixels.kernels_;
-            units = units_together(panels, needs);
-            const bool parted = &needs == &pixels.parted_needs_;
+            units = pixels.units_together(panels);
             const Index bytes = units * panels.size() * static_cast<Index>(sizeof(E)), all = pixels.depth_;
-            const Index most = parted ? pixels.part_of_depth() : all;
             const Index chunks = ceil_div(all, std::clamp<Index>(tuning::pixels::panels_bytes / bytes, 1, most));
             channels = kernels.whole(ceil_div(all, chunks));
-            const Index wanted = parted ? tuning::pixels::clusters_bytes / (bytes * channels) : 1;
+            const Index wanted = most < all ? tuning::pixels::clusters_bytes / (bytes * channels) : 1;
             clusters = std::clamp<Index>(wanted, 1, ceil_div(panels.units() * x.shape[0], units));
             width = units * panels.tile_vectors() * kernels.lanes;
             const auto whole_lines = [](Index step) { return step * static_cast<Index>(sizeof(S)) % line_bytes == 0; };
@@ -135,7 +130,7 @@ class Pixels final : public Program<S> {
                 }
         }
 
-        const PanelNeeds& needs;
+        const Index most;  // channels for which panels have room
         Panels panels;
         Index units;     // of a cluster
         Index clusters;  // for all of which weights are fetched once
@@ -156,30 +151,25 @@ class Pixels final : public Program<S> {
         return units;
     }
 
-    static Index units_together(const Panels& panels, const PanelNeeds& needs) {
-        return panels.tiles() > 1 ? 1 : std::max<Index>(1, needs.vectors / panels.tile_vectors());
-    }
-
-    // So many elements may a panel have for each of so many channels that it holds.
-    static void make_room(PanelNeeds& needs, Index channels) {
+    Panels panels_of(Index channels, const View<const S>& x, const View<S>& y) const {
         const auto room = [&](Index bytes) { return bytes / (channels * static_cast<Index>(sizeof(E))); };
-        needs.room = room(tuning::pixels::shared_bytes);
-        needs.dense_room = room(tuning::pixels::dense_bytes);
+        return {needs_, {room(tuning::pixels::shared_bytes), room(tuning::pixels::dense_bytes)}, x.shape, x.strides, y.shape, y.strides};
     }
 
-    // How many channels panels hold where weights would be fetched for few lanes otherwise; all of them if they are few.
-    Index part_of_depth() const {
-        const Index least = std::max<Index>(1, tuning::pixels::part_products / (tiles_.most_taps() * channels_of<E>));
-        return kernels_.whole(ceil_div(depth_, std::max<Index>(1, depth_ / least)));
+    Index units_together(const Panels& panels) const {
+        return panels.tiles() > 1 ? 1 : std::max<Index>(1, needs_.vectors / panels.tile_vectors());
     }
 
-    // Panels of all channels, unless those have room for so few lanes that weights are fetched too often.
-    const PanelNeeds& needs_for(const View<const S>& x, const View<S>& y) const {
+    // For how many channels panels have room: for all, unless that is for so few lanes that weights are fetched too often.
+    Index channels_at_once(const View<const S>& x, const View<S>& y) const {
         const Index bytes = tiles_.order.weights * static_cast<Index>(sizeof(E)), vector = kernels_.lanes * static_cast<Index>(sizeof(T));
-        if (vector > tuning::pixels::longest_vector || tiles_.most_taps() == 1 || bytes < tuning::pixels::heavy_bytes) return needs_;
-        const Panels panels(needs_, x.shape, x.strides, y.shape, y.strides);
-        const Index lanes = units_together(panels, needs_) * panels.tiles() * panels.tile_vectors() * kernels_.lanes;
-        return lanes < tuning::pixels::few_lanes ? parted_needs_ : needs_;
+        const Index taps = tiles_.most_taps();
+        if (vector > tuning::pixels::longest_vector || taps == 1 || bytes < tuning::pixels::heavy_bytes) return depth_;
+        const Panels panels = panels_of(depth_, x, y);
+        const Index lanes = units_together(panels) * panels.tiles() * panels.tile_vectors() * kernels_.lanes;
+        if (lanes >= tuning::pixels::few_lanes) return depth_;
+        const Index least = std::max<Index>(1, tuning::pixels::part_products / (taps * channels_of<E>));
+        return kernels_.whole(ceil_div(depth_, std::max<Index>(1, depth_ / least)));
     }
 
     Index panel_size(const Plan& plan) const { return plan.clusters * cluster_size(plan) + kernels_.lanes; }
@@ -352,7 +342,7 @@ class Pixels final : public Program<S> {
     const bool woven_channels_;
     const Index depth_;  // elements that hold the channels of a group
     PixelTiles tiles_;
-    PanelNeeds needs_, parted_needs_;
+    PanelNeeds needs_;
     const bool in_place_;  // inputs are read where they lie, if they lie as in a panel
     Recent<Plan> plans_;
 };

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from native.exercise import exercise
+from native.exercise import exercise_layers
 
 from tconv import native
 
-EXERCISE = """
-import sys
-import ml_dtypes
-import numpy as np
-import tconv
-from tconv import native
-from tconv.forms import FORMS
-from tconv.geometry import Geometry
-
-LAYERS = [  # input (images, channels, *size), outputs, kernel, stride, padding, dilation
+LAYERS: list[tuple[Any, ...]] = [
     ((1, 5, 60, 250), 1, 9, 2, 4, 1),
     ((1, 19, 71, 230), 2, 3, 1, 1, 1),
     ((2, 3, 33, 401), 1, (5, 2), (1, 3), (2, 0), 1),
@@ -35,28 +28,8 @@ LAYERS = [  # input (images, channels, *size), outputs, kernel, stride, padding,
     ((1, 3, 12, 13, 30), 1, 3, (1, 2, 2), 1, 1),
     ((1, 3, 50, 50), 1, (2, 8), (3, 2), 0, 1),  # as the rows between hold the bias, they do not have here
 ]
-assert native.active() == sys.argv[1], native.active()
-rng = np.random.default_rng(0)
-for shape, outputs, kernel, stride, padding, dilation in LAYERS:
-    ndim = len(shape) - 2
-    spread = lambda n: (n,) * ndim if isinstance(n, int) else n
-    geometry = Geometry(spread(kernel), stride, dilation, tuple((p, p) for p in spread(padding)))
-    x = rng.integers(-3, 4, shape).astype(float)  # whole numbers, so that float32 has no error
-    w = rng.integers(-3, 4, (shape[1], outputs, *spread(kernel))).astype(float)
-    b = rng.integers(-3, 4, outputs).astype(float)
-    expected = FORMS["taps"](geometry, x, w, b, 1)
-    for dtype in (np.float32, np.float64, np.float16, ml_dtypes.bfloat16):
-        exact = expected.astype(dtype)
-        for last in (False, True):
-            given = x.astype(dtype)
-            if last:
-                given = np.moveaxis(np.ascontiguousarray(np.moveaxis(given, 1, -1)), -1, 1)
-            y = tconv.prepare(w.astype(dtype), b.astype(dtype), geometry)(given)
-            assert (y == exact).all(), (shape, kernel, stride, dilation, np.dtype(dtype), last)
-print("ran", len(LAYERS))
-"""
 
 
 @pytest.mark.parametrize("name", native.backends())
 def test_few_outputs_of_wide_rows_and_of_images(name: str) -> None:
-    exercise(EXERCISE, name)
+    exercise_layers(LAYERS, name)

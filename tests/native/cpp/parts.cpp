@@ -104,8 +104,8 @@ void try_panels(unsigned seed) {
     const Index vectors = 1 + seed / 9 % 2;
     const Index reach = (layer.axes[last].kernel - 1) * layer.axes[last].dilation / layer.axes[last].stride;
     const bool joined = seed / 18 % 2 && reach < 4;
-    PanelNeeds needs{counted_from(origin, layer.axes), {}, {}, layer.axes[last].stride, 1, 1, 4, vectors, rooms[seed % 3],
-                     rooms[seed / 3 % 3], joined};
+    PanelNeeds needs{counted_from(origin, layer.axes), {}, {}, layer.axes[last].stride, 1, 1, 4, vectors, joined};
+    const PanelRoom room{rooms[seed % 3], rooms[seed / 3 % 3]};
     for (const PhaseGroup& group : group_phases(layer.axes, Grouping::all, origin)) {
         needs.residues.push_back({group.residue.begin(), group.residue.end() - 1});
         for (const auto& taps : group.taps)
@@ -114,7 +114,7 @@ void try_panels(unsigned seed) {
                 for (const Index offset : tap.offset) needs.shifts.back().push_back(-offset);
             }
     }
-    const Panels panels(needs, layer.x_shape, layer.x_strides, layer.y_shape, layer.y_strides);
+    const Panels panels(needs, room, layer.x_shape, layer.x_strides, layer.y_shape, layer.y_strides);
     std::map<Index, int> outputs;  // by place, how often
     Unit unit;
     for (Index number = 0; number < panels.units(); ++number) {
