@@ -31,14 +31,17 @@ bool multiplies(const Kernels<Bf16, Bf16Pair>& kernels) {
     const auto both = [](Bf16Pair a, Bf16Pair b) {
         return widened(a.first) * widened(b.first) + widened(a.second) * widened(b.second);
     };
-    std::vector<Bf16Pair> x(rows * padded), deep(rows * padded), weight(padded * width);  // zeros behind the channels
+    std::vector<Bf16Pair> x(rows * padded), deep(rows * padded), weight(padded * width), split(padded * width);  // zeros behind
     std::vector<float> bias(width), cells(rows * width), pixels(rows * width), wanted(rows * width);
     for (Index c = 0; c < channels; ++c) {
         for (Index r = 0; r < rows; ++r) {
             x[r * padded + c] = {number(7 * r + 3 * c), number(5 * r + c + 3)};
             deep[(c / kernels.deep * rows + r) * kernels.deep + c % kernels.deep] = x[r * padded + c];
         }
-        for (Index l = 0; l < width; ++l) weight[c * width + l] = {number(11 * c + l + 1), number(3 * c + 2 * l)};
+        for (Index l = 0; l < width; ++l) {
+            weight[c * width + l] = {number(11 * c + l + 1), number(3 * c + 2 * l)};
+            split[(l / 16 * channels + c) * 16 + l % 16] = weight[c * width + l];
+        }
     }
     Index row[rows];
     float* out[rows];
@@ -51,7 +54,7 @@ bool multiplies(const Kernels<Bf16, Bf16Pair>& kernels) {
     const Index tap = 0;
     const Bf16Pair* const panels[] = {weight.data(), weight.data() + 16};
     const Multiplying multiplying(kernels);
-    kernels.cells[rows - 1][1](out, 16, in, &tap, 1, channels, 0, channels, weight.data(), bias.data());
+    kernels.cells[rows - 1][1](out, 16, in, &tap, 1, channels, 0, channels, split.data(), bias.data());
     kernels.pixels[rows - 1][1](pixels.data(), row, width, panels, width, &tap, 1, channels, deep.data(), bias.data());
     return cells == wanted && pixels == wanted;
 }

@@ -153,6 +153,7 @@ struct Kernels {
                                           const Index* taps, Index count, Index channels, const E* w, const T* bias);
     // Outputs of one cell in lanes. For every row r of the tile and the channels first..end
     //     sum = sum over tap and channel of x[tap*rows + r][channel] * w[number[tap]][channel][lane],
+    // (w[number[tap]][lane/lanes][channel][lane%lanes] where `deep` elements lie together),
     //     out[r][lane] = bias[lane] + sum, or += sum if bias is null; `last` lanes of the last vector, or, if that is
     // `past_caches`, all of them, written past the caches. Behind `end` there are further weights, up to a multiple of `deep`,
     // or zeros behind all of them.
@@ -164,6 +165,8 @@ struct Kernels {
     // and `channel_step` are the array's.
     void (*gather)(E* panel, Index panel_step, const S* x, Index channel_step, Index step, Index channels,
                    const Piece* pieces, Index count);
+    // to[k] = x + (at[k] - first), where elements begin; `zeros` where at[k] is `nowhere`.
+    void (*address)(const E** to, const Index* at, Index count, const S* x, Index first, const E* zeros);
     // to[pixel*elements + element] from x[pixel*step + channel*channel_step]: the channels of neighbouring pixels, and zeros
     // behind them.
     void (*bring)(E* to, Index elements, const S* x, Index channel_step, Index step, Index channels, Index pixels);

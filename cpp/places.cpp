@@ -16,7 +16,7 @@ std::vector<Index> steps_of(const Walk& walk) {
     std::vector<Index> steps{walk.x_strides[0]};
     steps.insert(steps.end(), walk.x_strides.begin() + 2, walk.x_strides.end());
     if (!walk.brings) return steps;
-    Index step = 1;
+    Index step = walk.pixel;
     for (std::size_t a = dims; a-- > 0; step *= walk.grid[a]) steps[a + 1] = step;
     steps[0] = step;
     return steps;
@@ -38,46 +38,87 @@ Reach reach_of(const Tap& tap, const Walk& walk, const std::vector<Index>& steps
     return reach;
 }
 
+void fill_evenly(Index* to, Index count, Index first, Index step) {
+    for (Index k = 0; k < count; ++k) to[k] = first + k * step;
+}
+
+// The cell of that number, and its image.
+Index find(std::vector<Index>& cell, const Walk& walk, const Cells& cells, Index number) {
+    Index rest = walk.images_first ? number / walk.images : number % cells.total;
+    for (std::size_t a = cell.size(); a-- > 0; rest /= cells.count[a]) cell[a] = cells.first[a] + rest % cells.count[a];
+    return walk.images_first ? number % walk.images : number / cells.total;
+}
+
+// How many cells follow from there to the end of a row, or of all images.
+Index left_in_row(const Walk& walk, const Cells& cells, Index image, const std::vector<Index>& cell) {
+    return walk.images_first ? walk.images - image : cells.first.back() + cells.count.back() - cell.back();
+}
+
 }  // namespace
 
 void Places::locate(const Walk& walk, const std::vector<Axis>& axes, const PhaseGroup& group, const Cells& cells,
                     Index begin, Index end, Index tile_rows) {
-    const auto& taps = group.taps.front();  // all phases of a group read the same
+    locate_outputs(walk, axes, group, cells, begin, end);
+    locate_inputs(walk, group.taps.front(), cells, begin, end, tile_rows);  // all phases of a group read the same
+    leave_out_unused(ssize(group.taps.front()), end - begin, tile_rows);
+}
+
+void Places::locate_outputs(const Walk& walk, const std::vector<Axis>& axes, const PhaseGroup& group, const Cells& cells,
+                            Index begin, Index end) {
     const std::size_t last = axes.size() - 1;
+    const Index y_step = walk.images_first ? walk.y_strides[0] : 0, o_step = walk.images_first ? 0 : axes[last].stride;
+    const Index out = walk.out_size[last], first_step = y_step + o_step * walk.y_strides[last + 2], phases = group.phases();
+    y.resize(static_cast<std::size_t>(end - begin));
+    o.resize(static_cast<std::size_t>(end - begin));
+    first.resize(walk.rounds ? static_cast<std::size_t>(end - begin) : 0);
+    partial.clear();
+    std::vector<Index> cell(last + 1);
+    for (Index number = begin; number < end;) {
+        const Index image = find(cell, walk, cells, number), left = left_in_row(walk, cells, image, cell);
+        const Index at = number - begin, run = std::min(left, end - number);
+        Index row = image * walk.y_strides[0];
+        for (std::size_t a = 0; a < last; ++a)
+            row += (axes[a].stride * cell[a] + group.residue[a] - axes[a].crop_lo) * walk.y_strides[a + 2];
+        const Index o_first = axes[last].stride * cell[last] + group.residue[last] - axes[last].crop_lo;
+        fill_evenly(y.data() + at, run, row, y_step);
+        fill_evenly(o.data() + at, run, o_first, o_step);
+        number += run;
+        if (!walk.rounds) continue;
+        // The cells of which all phases lie in the window are neighbours; before and behind them are those of which some do.
+        const auto is_whole = [&](Index k) { return o_first + k * o_step >= 0 && o_first + k * o_step + phases <= out; };
+        Index low = 0, high = run;
+        while (low < high && !is_whole(low)) ++low;
+        while (low < high && !is_whole(high - 1)) --high;
+        const auto leave_out = [&](Index from, Index until) {
+            for (Index k = from; k < until; ++k) {
+                first[static_cast<std::size_t>(at + k)] = nothing;
+                if (o_first + k * o_step + phases > 0 && o_first + k * o_step < out) partial.push_back(at + k);
+            }
+        };
+        leave_out(0, low);
+        fill_evenly(first.data() + at + low, high - low, row + o_first * walk.y_strides[last + 2] + low * first_step, first_step);
+        leave_out(high, run);
+    }
+}
+
+void Places::locate_inputs(const Walk& walk, const std::vector<Tap>& taps, const Cells& cells, Index begin, Index end,
+                           Index tile_rows) {
+    const std::size_t last = walk.in_size.size() - 1;
     const auto count = static_cast<Index>(taps.size()), total = end - begin;
     const std::vector<Index> steps = steps_of(walk);
-    inputs.resize(static_cast<std::size_t>(count * total));
-    y.resize(static_cast<std::size_t>(total));
-    o.resize(static_cast<std::size_t>(total));
     const Index step = walk.images_first ? steps[0] : steps[last + 1];
-    const Index y_step = walk.images_first ? walk.y_strides[0] : 0, o_step = walk.images_first ? 0 : axes[last].stride;
-    const Index out = walk.out_size[last], out_step = walk.y_strides[last + 2];
-    first.resize(walk.rounds ? static_cast<std::size_t>(total) : 0);
-    partial.clear();
+    inputs.resize(static_cast<std::size_t>(count * total));
     lowest = INT64_MAX;
     highest = 0;
     met.assign(static_cast<std::size_t>(ceil_div(total, tile_rows) * count), false);
     std::vector<Index> cell(last + 1);
     for (Index number = begin; number < end;) {
-        const Index image = walk.images_first ? number % walk.images : number / cells.total;
-        Index rest = walk.images_first ? number / walk.images : number % cells.total;
-        for (std::size_t a = last + 1; a-- > 0; rest /= cells.count[a]) cell[a] = cells.first[a] + rest % cells.count[a];
-        const Index left = walk.images_first ? walk.images - image : cells.first[last] + cells.count[last] - cell[last];
+        const Index image = find(cell, walk, cells, number);
+        Index left = left_in_row(walk, cells, image, cell);
+        // With zeros around, the rows of cells are as long as those of pixels, and so the next row goes on evenly.
+        if (walk.padded && last > 0)
+            left += (cells.first[last - 1] + cells.count[last - 1] - 1 - cell[last - 1]) * cells.count[last];
         const Index at = number - begin, run = std::min(left, end - number);
-        Index row = image * walk.y_strides[0];
-        for (std::size_t a = 0; a < last; ++a)
-            row += (axes[a].stride * cell[a] + group.residue[a] - axes[a].crop_lo) * walk.y_strides[a + 2];
-        for (Index k = 0; k < run; ++k) {
-            y[static_cast<std::size_t>(at + k)] = row + k * y_step;
-            o[static_cast<std::size_t>(at + k)] =
-                axes[last].stride * cell[last] + group.residue[last] - axes[last].crop_lo + k * o_step;
-        }
-        for (Index k = at; walk.rounds && k < at + run; ++k) {
-            const Index low = o[static_cast<std::size_t>(k)], high = low + group.phases();
-            const bool whole = low >= 0 && high <= out;
-            first[static_cast<std::size_t>(k)] = whole ? y[static_cast<std::size_t>(k)] + low * out_step : nothing;
-            if (!whole && high > 0 && low < out) partial.push_back(k);
-        }
         for (Index t = 0; t < count; ++t) {
             const Reach reach = reach_of(taps[static_cast<std::size_t>(t)], walk, steps, image, cell);
             const Index low = std::clamp<Index>(reach.low, 0, run), high = std::clamp<Index>(reach.high, low, run);
@@ -88,16 +129,17 @@ void Places::locate(const Walk& walk, const std::vector<Axis>& axes, const Phase
             }
             for (Index k = 0, tile = at / tile_rows * tile_rows; k < run; tile += tile_rows) {
                 const Index rows = std::min(tile_rows, total - tile), until = std::min(run, tile + rows - at);
-                Index* to = inputs.data() + count * tile + t * rows + at + k - tile;
-                if (low < until && high > k) met[static_cast<std::size_t>(tile / tile_rows * count + t)] = true;
-                for (; k < std::min(low, until); ++k) *to++ = nothing;
-                for (; k < std::min(high, until); ++k) *to++ = reach.from + k * step;
-                for (; k < until; ++k) *to++ = nothing;
+                Index* const to = inputs.data() + count * tile + t * rows + at - tile;
+                const Index from = std::clamp(low, k, until), behind = std::clamp(high, from, until);
+                if (from < behind) met[static_cast<std::size_t>(tile / tile_rows * count + t)] = true;
+                std::fill(to + k, to + from, nothing);
+                fill_evenly(to + from, behind - from, reach.from + from * step, step);
+                std::fill(to + behind, to + until, nothing);
+                k = until;
             }
         }
         number += run;
     }
-    leave_out_unused(count, total, tile_rows);
 }
 
 void Places::leave_out_unused(Index taps, Index total, Index tile_rows) {

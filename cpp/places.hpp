@@ -1,10 +1,17 @@
 // Where neighbouring cells read and write, for arrays of one shape: found once for all channels and panels.
 #pragma once
+#include <functional>
+#include <numeric>
+
 #include "phases.hpp"
 #include "problem.hpp"
 #include "tuning.hpp"
 
 namespace tconv {
+
+inline Index pixels_of(const std::vector<Index>& size) {
+    return std::accumulate(size.begin(), size.end(), Index{1}, std::multiplies<>());
+}
 
 // How cells walk through the arrays: image by image, or, where there are many small ones, through all images cell by cell;
 // then the cells of a tile lie at the same border and leave out the same taps. Pixels that are brought together lie in that
@@ -21,9 +28,7 @@ struct Walk {
           images(x.shape[0]),
           brings(brings),
           rounds(rounds) {
-        Index pixels = 1;
-        for (const Index n : in_size) pixels *= n;
-        images_first = !brings && images >= tuning::cells::many_images && pixels <= tuning::cells::small_image;
+        images_first = !brings && images >= tuning::cells::many_images && pixels_of(in_size) <= tuning::cells::small_image;
     }
 
     std::vector<Index> in_size, out_size;
@@ -32,7 +37,8 @@ struct Walk {
     bool padded = false;                      // behind: if there are any, every cell finds all its inputs
     Index images;
     bool images_first = false;
-    bool brings;                              // the channels of a pixel are brought together, as elements, before
+    bool brings;                              // the channels of a pixel are brought together, as elements, before;
+    Index pixel = 1;                          // then they are so many numbers of the array's type
     bool rounds;                              // outputs are not of the type of sums, which wait until they are put in place
 };
 
@@ -40,7 +46,7 @@ struct Places {
     static constexpr Index nothing = nowhere;  // no input there
 
     std::vector<Index> inputs;  // [tile][tap][row], of the taps that some row of the tile has an input for; elements from
-                                // image 0, or, if they are brought, the number of the pixel
+                                // image 0, or, if they are brought, from pixel 0
     std::vector<Index> number;  // [tile][tap]: which taps these are
     std::vector<Index> used;    // of each tile: how many
     std::vector<Index> y, o;    // of each cell: where its output row begins; index there of the first phase
@@ -54,6 +60,9 @@ struct Places {
    private:
     std::vector<char> met;   // [tile][tap]: whether some row of the tile has an input for it
 
+    void locate_outputs(const Walk& walk, const std::vector<Axis>& axes, const PhaseGroup& group, const Cells& cells, Index begin,
+                        Index end);
+    void locate_inputs(const Walk& walk, const std::vector<Tap>& taps, const Cells& cells, Index begin, Index end, Index tile_rows);
     void leave_out_unused(Index taps, Index total, Index tile_rows);
 };
 

@@ -59,6 +59,10 @@ constexpr Index small_image = 256;         // pixels: cells of a tile are then t
 constexpr Index many_images = 8;
 constexpr Index short_sum = 1024;          // bytes of inputs: cells do not gain what bringing them takes
 constexpr Index few_to_weave = 256;        // pixels, so few that weaving their phases does not gain it either
+constexpr Index put_together = 2;          // swaths of a tile: outputs are written faster in longer runs
+constexpr double most_zeros = 1.6;         // times as many pixels, with zeros around images, unless they are few;
+constexpr double few_zeros = 1.2;          // where there are many images
+constexpr double small_grid = 512;         // pixels, with zeros
 constexpr Index short_row = 64;            // cells, where products are computed in tiles of 32
 }  // namespace cells
 

@@ -86,6 +86,7 @@ constexpr tconv::Kernels<S, E> kernels() {
             ALL_TILES(cells_tile, E),
             join<Sum<S>>,
             gather<S, E>,
+            address<S, E>,
             bring<S, E>,
             put<S>,
             put_rows<S>,

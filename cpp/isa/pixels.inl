@@ -135,6 +135,12 @@ void gather(E* panel, Index panel_step, const S* x, Index channel_step, Index st
 }
 
 template <class S, class E>
+void address(const E** to, const Index* at, Index count, const S* x, Index first, const E* zeros) {
+    for (Index k = 0; k < count; ++k)
+        to[k] = at[k] == tconv::nowhere ? zeros : reinterpret_cast<const E*>(x + (at[k] - first));
+}
+
+template <class S, class E>
 void bring(E* to, Index elements, const S* x, Index channel_step, Index step, Index channels, Index pixels) {
     constexpr Index lanes = Vec<Sum<S>>::lanes, several = tconv::channels_of<E>, at_once = 16;
     const Index filled = (channels + several - 1) / several;

@@ -79,12 +79,13 @@ class TileSums {
         });
     }
 
-    // The left operands, brought block by block, times what lies at right[vector].
+    // The left operands, brought block by block, times what lies at right[vector], rows `step` apart; and on to the next.
     template <class Bring>
-    INLINED void add(Bring bring, const Bf16Pair* const* right, Index step) {
+    INLINED void add(Bring bring, const Bf16Pair** right, Index step) {
         each_block(bring);
         each_vector([&](auto v) {
             Tiles::template load<right_tile + v % 2>(right[v], step * static_cast<Index>(sizeof(Bf16Pair)));
+            right[v] += deep * step;
             each_block([&](auto block) {
                 Tiles::template multiply<block * vectors + v, left_tile + block, right_tile + v % 2>();
             });
@@ -139,23 +140,39 @@ template <class Tiles, int blocks, int vectors>
     else
         sums.begin_with(out, last);
     for (Index tap = 0; tap < taps; ++tap, x += rows) {
-        bool even[blocks];
-        for (int b = 0; b < blocks; ++b) even[b] = rows >= (b + 1) * tile_rows && evenly_spaced(x + b * tile_rows);
+        bool even[blocks], all_even = true;
+        const Bf16Pair* left[blocks];
+        Index step[blocks];
+        for (int b = 0; b < blocks; ++b) {
+            const Bf16Pair* const* in = x + b * tile_rows;
+            even[b] = rows >= (b + 1) * tile_rows && evenly_spaced(in);
+            all_even = all_even && even[b];
+            left[b] = in[0] + first;
+            step[b] = even[b] ? distance_of(in) : 0;
+        }
         const Bf16Pair* right[vectors];
-        for (int v = 0; v < vectors; ++v) right[v] = weight + (number[tap] * channels + first) * sums.width + v * tile_lanes;
-        for (Index channel = first; channel < end; channel += deep) {
+        for (int v = 0; v < vectors; ++v)
+            right[v] = weight + ((number[tap] * vectors + v) * channels + first) * tile_lanes;
+        Index channel = first;
+        for (; all_even && channel + deep <= end; channel += deep)
+            sums.add(
+                [&](auto block) {
+                    Tiles::template load<left_tile + block>(left[block], step[block]);
+                    left[block] += deep;
+                },
+                right, tile_lanes);
+        for (; channel < end; channel += deep) {
             const Index count = end - channel;
             sums.add(
                 [&](auto block) {
                     const Bf16Pair* const* in = x + block * tile_rows;
                     if (even[block] && count >= deep)
-                        return Tiles::template load<left_tile + block>(in[0] + channel, distance_of(in));
+                        return Tiles::template load<left_tile + block>(in[0] + channel, step[block]);
                     for (int r = 0; r < sums.template rows_of<block>(); ++r)
                         store_elements(copied[block] + r * deep, load_up_to(in[r] + channel, count));
                     Tiles::template load<left_tile + block>(copied[block], row_bytes);
                 },
-                right, sums.width);
-            for (int v = 0; v < vectors; ++v) right[v] += deep * sums.width;
+                right, tile_lanes);
         }
     }
     sums.put(out, last);

@@ -8,42 +8,38 @@
 
 namespace tconv {
 
-// Zeros around each image, so that every cell of the groups finds all its inputs; false if they are too many.
-inline bool pad(Walk& walk, const std::vector<PhaseGroup>& groups, const std::vector<Cells>& cells) {
-    constexpr double most = 1.6;  // times as many pixels, but for small images
-    constexpr Index few_pixels = 512;
-    std::vector<Index> before(walk.in_size.size()), grid = walk.in_size;
-    double pixels = 1, all = 1;
-    for (std::size_t a = 0; a < grid.size(); ++a) {
-        Index lowest = 0, highest = grid[a] - 1;
+// Zeros around each image, so that every cell of the groups finds all its inputs. What lies behind a row lies before the next
+// one, and so on all axes. How many pixels an image then has.
+inline double pad(Walk& walk, const std::vector<PhaseGroup>& groups, const std::vector<Cells>& cells) {
+    double pixels = 1;
+    for (std::size_t a = 0; a < walk.grid.size(); ++a) {
+        Index lowest = 0, highest = walk.in_size[a] - 1, most_cells = 0;
         for (std::size_t g = 0; g < groups.size(); ++g)
             for (const Tap& tap : groups[g].taps.front()) {
                 if (cells[g].count[a] == 0) continue;
                 lowest = std::min(lowest, cells[g].first[a] - tap.offset[a]);
                 highest = std::max(highest, cells[g].first[a] + cells[g].count[a] - 1 - tap.offset[a]);
+                most_cells = std::max(most_cells, cells[g].count[a]);
             }
-        before[a] = -lowest;
-        grid[a] = highest - lowest + 1;
-        pixels *= static_cast<double>(walk.in_size[a]);
-        all *= static_cast<double>(grid[a]);
+        walk.before[a] = -lowest;
+        walk.grid[a] = std::max(walk.in_size[a] + std::max(-lowest, highest + 1 - walk.in_size[a]), most_cells);
+        pixels *= static_cast<double>(walk.grid[a]);
     }
-    if (all > most * pixels && all > few_pixels) return false;
-    walk.before = before;
-    walk.grid = grid;
     walk.padded = true;
-    return true;
+    return pixels;
 }
 
-// The pixels lowest..highest, `row` elements each, of a thread; null if there are none.
+// The pixels that begin at lowest..highest, of a thread, `row` elements each; null if there are none.
 template <class S, class E>
 const E* brought(const Walk& walk, const Kernels<S, E>& kernels, const S* images, Index channels, Index row, Index lowest,
                  Index highest) {
     thread_local Buffer<E> together;
     if (lowest > highest) return nullptr;
-    together.grow((highest - lowest + 1) * row);
+    const Index first_pixel = lowest / walk.pixel, last_pixel = highest / walk.pixel;
+    together.grow((last_pixel - first_pixel + 1) * row);
     const std::size_t last = walk.grid.size() - 1;
     const Index columns = walk.grid[last], held = walk.in_size[last], step = walk.x_strides[last + 2];
-    for (Index pixel = lowest; pixel <= highest;) {
+    for (Index pixel = first_pixel; pixel <= last_pixel;) {
         const Index column = pixel % columns - walk.before[last];
         Index rest = pixel / columns;
         Index from = column * step;
@@ -57,8 +53,8 @@ const E* brought(const Walk& walk, const Kernels<S, E>& kernels, const S* images
         from += rest * walk.x_strides[0];
         // To the end of the zeros before a row, of the row, or of the zeros behind it.
         const Index end = column < 0 ? 0 : column < held ? held : columns - walk.before[last];
-        const Index run = std::min(end - column, highest - pixel + 1);
-        E* const to = together.data() + (pixel - lowest) * row;
+        const Index run = std::min(end - column, last_pixel - pixel + 1);
+        E* const to = together.data() + (pixel - first_pixel) * row;
         if (inside)
             kernels.bring(to, row, images + from, walk.x_strides[1], step, channels, run);
         else

@@ -5,14 +5,13 @@
 #include <algorithm>
 
 #include "../lazy.hpp"
-#include "../packing.hpp"
-#include "../phases.hpp"
 #include "../places.hpp"
 #include "../problem.hpp"
 #include "../threads.hpp"
 #include "../tuning.hpp"
 #include "brought.hpp"
 #include "cell_chunks.hpp"
+#include "cell_groups.hpp"
 #include "swaths.hpp"
 #include "way.hpp"
 
@@ -25,16 +24,10 @@ class CellLanes final : public Program<S> {
    public:
     CellLanes(const Form& layer, const Kernels<S, E>& kernels, Grouping grouping, LaneOrder order)
         : layer_(layer), kernels_(kernels), lane_order_(order), depth_(ceil_div(layer.in_channels, channels_of<E>)),
-          row_(kernels.whole(depth_)) {
-        for (PhaseGroup& phases : group_phases(layer.axes, grouping)) {
-            groups_.push_back({std::move(phases), {}});
-            lay_out(groups_.back());
-        }
-        if (kernels.deep > 1) order_.behind = kernels.deep * kernels.vectors[kernels.rows - 1] * kernels.lanes;
-    }
+          row_(kernels.whole(depth_)), groups_(layer, kernels, grouping, order, depth_) {}
 
-    Index packed_bytes() const override { return order_.weights * layer_.groups * static_cast<Index>(sizeof(E)); }
-    Packed pack(const Constants<T>& layer, const S* weights) const override { return tconv::pack<E>(order_, layer, weights); }
+    Index packed_bytes() const override { return groups_.order.weights * layer_.groups * static_cast<Index>(sizeof(E)); }
+    Packed pack(const Constants<T>& layer, const S* weights) const override { return tconv::pack<E>(groups_.order, layer, weights); }
 
     Index workspace_bytes(const View<const S>& x, const View<S>& y) const override {
         const auto plan = plan_of(x, y, 1);
@@ -48,8 +41,8 @@ class CellLanes final : public Program<S> {
                 lowest = std::min(lowest, places.lowest);
                 highest = std::max(highest, places.highest);
             }
-            const Index pixels = plan->walk.brings ? std::max<Index>(0, highest - lowest + 1) : 0;
-            bytes = std::max(bytes, located + pixels * row_ * static_cast<Index>(sizeof(E)));
+            const Index brought = plan->walk.brings ? std::max<Index>(0, highest - lowest + plan->walk.pixel) : 0;
+            bytes = std::max(bytes, located + brought * static_cast<Index>(sizeof(S)));
         }
         return bytes + sums_size(*plan) * static_cast<Index>(sizeof(T));
     }
@@ -72,10 +65,9 @@ class CellLanes final : public Program<S> {
     }
 
    private:
-    struct Group {
-        PhaseGroup phases;
-        std::vector<Swath> swaths;
-    };
+    static constexpr Index put_together = tuning::cells::put_together;
+
+    using Group = CellGroups::Group;
 
     struct Part {  // cells begin..end and some swaths of a group
         std::size_t group;
@@ -103,7 +95,8 @@ class CellLanes final : public Program<S> {
     struct Plan {
         Plan(const CellLanes& lanes, const View<const S>& x, const View<S>& y, int threads)
             : walk(x, y, !lies_as_elements<E>(lanes.layer_, x), !is_own_sum<S>), zeros(static_cast<std::size_t>(lanes.row_)) {
-            for (const Group& group : lanes.groups_)
+            walk.pixel = lanes.row_ * static_cast<Index>(sizeof(E) / sizeof(S));
+            for (const Group& group : lanes.groups_.all)
                 cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
             if (lanes.kernels_.deep > 1) lanes.space_evenly(walk, cells);
             const Index rows = lanes.kernels_.rows;
@@ -111,22 +104,22 @@ class CellLanes final : public Program<S> {
             // write to the same cache lines. And they may share inputs that are brought.
             const bool together = y.strides[1] != 1 || walk.padded;
             Index taps = 1, most = 1;
-            for (const Group& group : lanes.groups_) taps = std::max(taps, static_cast<Index>(group.phases.taps.front().size()));
-            const Index located = taps * (together ? static_cast<Index>(lanes.groups_.size()) : 1);  // of a cell, by a task
+            for (const Group& group : lanes.groups_.all) taps = std::max(taps, static_cast<Index>(group.phases.taps.front().size()));
+            const Index located = taps * (together ? static_cast<Index>(lanes.groups_.all.size()) : 1);  // of a cell, by a task
             const Index outputs = lanes.layer_.out_channels * lanes.layer_.axes.back().stride;
             const Index cells_at_once = cells_of_chunk({lanes.depth_ * static_cast<Index>(sizeof(E)), outputs * static_cast<Index>(sizeof(S)),
                                                         lanes.packed_bytes(), located, lanes.kernels_.deep > 1});
             const Index step = std::max<Index>(1, cells_at_once / rows) * rows;
             for (const Cells& own : cells) most = std::max(most, own.total * x.shape[0]);
             const Index units = lanes.layer_.groups * ceil_div(most, step) *
-                                (together ? 1 : static_cast<Index>(lanes.groups_.size()));
+                                (together ? 1 : static_cast<Index>(lanes.groups_.all.size()));
             const Index wanted = std::max<Index>(1, ceil_div(threads > 1 ? 4 * threads : 1, units));
             for (Index begin = 0; begin < most; begin += step)
                 for (Index share = 0; share < wanted; ++share) {
                     first_part.push_back(parts.size());
-                    for (std::size_t i = 0; i < lanes.groups_.size(); ++i) {
+                    for (std::size_t i = 0; i < lanes.groups_.all.size(); ++i) {
                         const Index end = std::min(begin + step, cells[i].total * x.shape[0]);
-                        const auto swaths = static_cast<Index>(lanes.groups_[i].swaths.size());
+                        const auto swaths = static_cast<Index>(lanes.groups_.all[i].swaths.size());
                         const Index shares = std::min(wanted, swaths);
                         if (begin >= end || share >= shares) continue;
                         if (!together && parts.size() > first_part.back()) first_part.push_back(parts.size());
@@ -155,7 +148,7 @@ class CellLanes final : public Program<S> {
     }
 
     void locate(Places& places, const Plan& plan, const Part& part) const {
-        const PhaseGroup& phases = groups_[part.group].phases;
+        const PhaseGroup& phases = groups_.all[part.group].phases;
         places.locate(plan.walk, layer_.axes, phases, plan.cells[part.group], part.begin, part.end, kernels_.rows);
     }
 
@@ -166,15 +159,21 @@ class CellLanes final : public Program<S> {
     }
 
     // Cells whose inputs are as far apart as they are themselves are a tile where they lie. Where rows are short, many tiles
-    // reach beyond one: then images have zeros around, and rows some cells behind that no one wants.
+    // reach beyond one: then images have zeros around, and rows some cells behind that no one wants. Where there are as many
+    // images as a tile has cells, its cells are evenly spaced without, but taps share no inputs in the first-level cache.
     void space_evenly(Walk& walk, std::vector<Cells>& cells) const {
         const auto is_long = [&](const Cells& own) { return own.count.back() >= tuning::cells::short_row; };
         if (std::any_of(cells.begin(), cells.end(), is_long)) return;
-        if (walk.images_first && walk.images >= kernels_.rows) return;
         std::vector<PhaseGroup> groups;
-        for (const Group& group : groups_) groups.push_back(group.phases);
+        for (const Group& group : groups_.all) groups.push_back(group.phases);
         Walk padded = walk;
-        if (!pad(padded, groups, cells) || (padded.grid == walk.in_size && depth_ == row_)) return;
+        const double pixels = pad(padded, groups, cells), held = static_cast<double>(pixels_of(walk.in_size));
+        if (walk.images_first && walk.images >= kernels_.rows) {
+            if (pixels > tuning::cells::few_zeros * held) return;
+        } else if (pixels > tuning::cells::most_zeros * held && pixels > tuning::cells::small_grid) {
+            return;
+        }
+        if (padded.grid == walk.in_size && depth_ == row_) return;
         walk = padded;
         walk.brings = true;
         walk.images_first = false;
@@ -183,50 +182,6 @@ class CellLanes final : public Program<S> {
             own.total = own.total / own.count.back() * walk.grid.back();
             own.count.back() = walk.grid.back();
         }
-    }
-
-    Index phase_of(const Group& group, Index lane) const {
-        return lane_order_ == LaneOrder::channel_then_phase ? lane % group.phases.phases() : lane / layer_.out_channels;
-    }
-
-    Index channel_of(const Group& group, Index lane) const {
-        return lane_order_ == LaneOrder::channel_then_phase ? lane / group.phases.phases() : lane % layer_.out_channels;
-    }
-
-    // How the lanes of a group are divided into swaths, and what is packed for each.
-    void lay_out(Group& group) {
-        const Index lanes = group.phases.phases() * layer_.out_channels, most = kernels_.vectors[kernels_.rows - 1];
-        const Index vectors = ceil_div(lanes, kernels_.lanes), swaths = ceil_div(vectors, most);
-        for (Index p = 0; p < swaths; ++p) {
-            const Index from = part(vectors, p, swaths), to = part(vectors, p + 1, swaths);
-            const Index first = from * kernels_.lanes, width = (to - from) * kernels_.lanes;
-            group.swaths.push_back({first, std::min(first + width, lanes) - first, to - from, order_.weights,
-                                    static_cast<Index>(order_.biases.size()), group.phases.phases(), {}});
-            Swath& swath = group.swaths.back();
-            swath.stretches = stretches_of(group, swath);
-            for (std::size_t t = 0; t < group.phases.taps.front().size(); ++t) {
-                Column column{order_.weights, width, width, {}};
-                for (Index lane = first; lane < first + swath.count; ++lane) {
-                    const Tap& tap = group.phases.taps[static_cast<std::size_t>(phase_of(group, lane))][t];
-                    column.from.push_back(channel_of(group, lane) * layer_.taps() + tap.weight);
-                }
-                order_.columns.push_back(std::move(column));
-                order_.weights += width * depth_;
-            }
-            for (Index lane = first; lane < first + width; ++lane)
-                order_.biases.push_back(lane < lanes ? channel_of(group, lane) : PackOrder::none);
-        }
-    }
-
-    std::vector<Stretch> stretches_of(const Group& group, const Swath& swath) const {
-        std::vector<Stretch> stretches;
-        for (Index lane = 0; lane < swath.count; lane += stretches.back().count) {
-            const Index phase = phase_of(group, swath.first + lane), channel = channel_of(group, swath.first + lane);
-            const Index left = lane_order_ == LaneOrder::channel_then_phase ? group.phases.phases() - phase
-                                                                       : layer_.out_channels - channel;
-            stretches.push_back({lane, std::min(swath.count - lane, left), phase, channel});
-        }
-        return stretches;
     }
 
     // The parts begin..end of a task.
@@ -248,20 +203,15 @@ class CellLanes final : public Program<S> {
         for (std::size_t number = begin; number < end; ++number) {
             const Part& part = plan.parts[number];
             const Places& places = places_of(number);
-            inputs.resize(places.inputs.size());
-            for (std::size_t k = 0; k < inputs.size(); ++k) {
-                const Index at = places.inputs[k];
-                if (at == Places::nothing)
-                    inputs[k] = plan.zeros.data();
-                else
-                    inputs[k] = together ? together + (at - lowest) * row_ : reinterpret_cast<const E*>(call.in + at);
-            }
-            const Group& group = groups_[part.group];
+            if (inputs.size() < places.inputs.size()) inputs.resize(places.inputs.size());
+            const S* const origin = together ? reinterpret_cast<const S*>(together) : call.in;
+            kernels_.address(inputs.data(), places.inputs.data(), ssize(places.inputs), origin, together ? lowest : 0, plan.zeros.data());
+            const Group& group = groups_.all[part.group];
             const bool fetches = !together && depth_ >= tuning::cells::fetched_depth &&
                                  ssize(group.phases.taps.front()) <= tuning::cells::fetched_taps;
             const Sources sources{places, inputs.data(), part.end - part.begin, plan.walk.brings ? row_ : depth_};
             if (all_at_once())
-                compute_tiles(call, group.swaths, part.first_swath, part.last_swath, sources);
+                compute_tiles(call, group, part, sources);
             else
                 for (Index p = part.first_swath; p < part.last_swath; ++p)
                     compute_swath(call, group.swaths[static_cast<std::size_t>(p)], sources, p == part.first_swath && fetches);
@@ -273,8 +223,8 @@ class CellLanes final : public Program<S> {
         if (is_own_sum<S>) return 0;
         Index cells = 0, vectors = 0;
         for (const Part& part : plan.parts) cells = std::max(cells, part.end - part.begin);
-        if (all_at_once()) cells = kernels_.rows;
-        for (const Group& group : groups_)
+        if (all_at_once()) cells = kernels_.rows * put_together;
+        for (const Group& group : groups_.all)
             for (const Swath& swath : group.swaths) vectors = std::max(vectors, swath.vectors);
         return cells * vectors * kernels_.lanes;
     }
@@ -283,39 +233,43 @@ class CellLanes final : public Program<S> {
     bool all_at_once() const { return kernels_.deep > 1; }
 
     const E* weight_of(const Call& call, const Swath& swath) const {
-        return call.packed.template weight<E>() + call.g * order_.weights + swath.weight;
+        return call.packed.template weight<E>() + call.g * groups_.order.weights + swath.weight;
     }
     const T* bias_of(const Call& call, const Swath& swath) const {
-        return call.packed.template bias<T>() + call.g * static_cast<Index>(order_.biases.size()) + swath.bias;
+        return call.packed.template bias<T>() + call.g * static_cast<Index>(groups_.order.biases.size()) + swath.bias;
     }
     SwathOutputs<S, E> outputs_of(const Call& call, const Swath& swath) const {
         return {kernels_, call.layer, swath, lane_order_, call.y, call.out};
     }
 
     // Tile by tile, each with as many swaths as there is room for their weights: what is written lies together.
-    void compute_tiles(const Call& call, const std::vector<Swath>& swaths, Index first, Index last, const Sources& sources) const {
+    void compute_tiles(const Call& call, const Group& group, const Part& part, const Sources& sources) const {
         const Places& places = sources.places;
         const Index at_once = channels_at_once(places), rows_at_once = kernels_.rows;
         const Index widest = kernels_.vectors[rows_at_once - 1] * kernels_.lanes;
         const Index bytes = most_taps(places) * sources.depth * widest * static_cast<Index>(sizeof(E));
         const Index together = std::max<Index>(1, tuning::cells::weights_bytes / std::max<Index>(1, bytes));
-        T* const sums = room_for_sums<T>(rows_at_once * widest);
+        T* const sums = room_for_sums<T>(rows_at_once * put_together * widest);
         T* out[max_rows];
-        for (; first < last; first += together) {
+        for (Index first = part.first_swath; first < part.last_swath; first += together) {
+            const std::vector<Swath> joined = groups_.joined(group, first, std::min(first + together, part.last_swath), put_together);
+            std::vector<SwathOutputs<S, E>> outputs;
+            for (const Swath& swaths : joined) outputs.push_back(outputs_of(call, swaths));
             const Index* number = places.number.data();
             const E* const* in = sources.x;
             for (Index cell = 0, tile = 0; cell < sources.total; cell += rows_at_once, ++tile) {
                 const Index rows = std::min(rows_at_once, sources.total - cell), used = places.used[static_cast<std::size_t>(tile)];
-                for (Index p = first; p < std::min(first + together, last); ++p) {
-                    const Swath& swath = swaths[static_cast<std::size_t>(p)];
-                    const Index width = swath.vectors * kernels_.lanes;
-                    const E* const weight = weight_of(call, swath);
-                    for (Index r = 0; r < rows; ++r) out[r] = sums + r * width;
-                    for (Index from = 0; from < sources.depth; from += at_once)
-                        kernels_.cells[rows - 1][swath.vectors - 1](out, kernels_.lanes, in, number, used, depth_, from,
-                                                                    std::min(from + at_once, sources.depth), weight,
-                                                                    from == 0 ? bias_of(call, swath) : nullptr);
-                    outputs_of(call, swath).put(places, cell, rows, sums, width);
+                const Swath* swath = group.swaths.data() + first;
+                for (std::size_t j = 0; j < joined.size(); ++j) {
+                    const Index width = joined[j].vectors * kernels_.lanes;
+                    for (Index lane = 0; lane < width; lane += swath++->vectors * kernels_.lanes) {
+                        for (Index r = 0; r < rows; ++r) out[r] = sums + r * width + lane;
+                        for (Index from = 0; from < sources.depth; from += at_once)
+                            kernels_.cells[rows - 1][swath->vectors - 1](
+                                out, kernels_.lanes, in, number, used, depth_, from, std::min(from + at_once, sources.depth),
+                                weight_of(call, *swath), from == 0 ? bias_of(call, *swath) : nullptr);
+                    }
+                    outputs[j].put(places, cell, rows, sums, width);
                 }
                 number += used;
                 in += used * rows;
@@ -392,8 +346,7 @@ class CellLanes final : public Program<S> {
     const LaneOrder lane_order_;
     const Index depth_;  // elements that hold the channels of a group
     const Index row_;    // of a pixel that is brought: `deep` ones lie together
-    std::vector<Group> groups_;
-    PackOrder order_;
+    const CellGroups groups_;
     Recent<Plan> plans_;
 };
 

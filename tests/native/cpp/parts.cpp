@@ -226,7 +226,9 @@ void try_padded(unsigned seed) {
     for (const PhaseGroup& group : groups) all.push_back(cells_of(layer.axes, group, layer.out));
     Walk walk(x, y, true, true);
     walk.images_first = false;
-    if (!pad(walk, groups, all)) return;
+    walk.pixel = row;
+    const double wanted = pad(walk, groups, all);
+    expect(wanted == static_cast<double>(pixels_of(walk.grid)), "as many pixels as it says", seed);
     const std::size_t last = layer.axes.size() - 1;
     for (std::size_t g = 0; g < groups.size(); ++g) {
         Cells cells = all[g];
@@ -250,11 +252,11 @@ void try_padded(unsigned seed) {
                     const Index i = cells.first[a] + cell[a] - groups[g].taps.front()[static_cast<std::size_t>(t)].offset[a];
                     expected = expected < 0 || i < 0 || i >= layer.in[a] ? -1 : expected * layer.in[a] + i;
                 }
-                const float* found = together + (places.inputs[at] - places.lowest) * row;
+                const float* found = together + places.inputs[at] - places.lowest;
                 expect(found[0] == static_cast<float>(expected + 1), "a cell's input or zero", seed);
                 expect(found[1] == 0 && found[2] == 0, "zeros behind the channels", seed);
                 if (number > first && cell[last] > 0)
-                    expect(places.inputs[at] == places.inputs[at - 1] + 1, "neighbours' inputs are neighbours", seed);
+                    expect(places.inputs[at] == places.inputs[at - 1] + row, "neighbours' inputs are neighbours", seed);
             }
         }
     }
