@@ -33,8 +33,8 @@ struct Walk {
 
     std::vector<Index> in_size, out_size;
     std::vector<Index> x_strides, y_strides;  // batch and channel included
-    std::vector<Index> before, grid;          // zeros before an image that is brought, and its size with those before and
-    bool padded = false;                      // behind: if there are any, every cell finds all its inputs
+    std::vector<Index> before, grid;          // zeros before an image that is brought, and its size with zeros: those behind
+    bool padded = false;                      // a row are before the next. If there are any, every cell finds all its inputs
     Index images;
     bool images_first = false;
     bool brings;                              // the channels of a pixel are brought together, as elements, before;

@@ -38,6 +38,7 @@ const Case cases[] = {
     {"depthwise", 1, 5, 5, 5, {3, 20}, {6, 40}, {{4, 2, 1, 1}, {4, 2, 1, 1}}, Activation::silu},
     {"3-D", 1, 2, 4, 2, {2, 3, 19}, {3, 4, 38}, {{3, 2, 1, 1}, {2, 1, 2, 0}, {3, 2, 1, 1}}, Activation::tanh},
     {"many small images", 9, 3, 20, 1, {3, 3}, {6, 6}, {{4, 2, 1, 1}, {4, 2, 1, 1}}, Activation::none},
+    {"a tile of images, few zeros around", 33, 3, 70, 1, {12, 12}, {24, 24}, {{4, 2, 1, 1}, {4, 2, 1, 1}}, Activation::relu},
     {"a pixel", 3, 5, 6, 1, {1, 1}, {3, 4}, {{3, 1, 1, 0}, {4, 2, 1, 0}}, Activation::relu},
     {"a small map", 2, 256, 36, 1, {4, 5}, {9, 11}, {{3, 2, 1, 0}, {3, 2, 1, 0}}, Activation::silu},
     {"a small map of 3-D, cropped", 1, 64, 20, 1, {3, 2, 4}, {7, 4, 6}, {{3, 2, 1, 0}, {4, 1, 1, 1}, {2, 1, 2, 0}}, Activation::none},
