@@ -31,11 +31,13 @@ constexpr Index past_caches = 0;      // instead of how many lanes of the last v
 
 constexpr Index longest_sum = 1024;  // products added up one by one: rounding errors grow with it
 
-// How many elements of each of so many taps are therefore added up at a time, where `deep` of them lie together.
+// How many of `elements` of each of so many taps are therefore added up at a time, where `deep` of them lie together: in
+// equal parts, as each part of a sum goes through memory.
 template <class E>
-constexpr Index at_once(Index taps, Index deep) {
+constexpr Index at_once(Index taps, Index deep, Index elements) {
     const Index most = longest_sum / ((taps > 1 ? taps : 1) * channels_of<E> * deep);
-    return (most > 1 ? most : 1) * deep;
+    const Index all = (elements + deep - 1) / deep, parts = most > 1 ? (all + most - 1) / most : all;
+    return parts > 1 ? (all + parts - 1) / parts * deep : all * deep;
 }
 
 // Neighbouring lanes of a panel and the inputs that belong there.
@@ -144,6 +146,7 @@ struct Kernels {
     Index lanes;               // elements per vector, and sums
     Index rows;                // of the largest tile
     Index vectors[max_rows];   // that a tile of so many rows may have, whose sums then fill the registers
+    Index wide_rows;           // of a tile of cells with one vector more than the largest, and as many sums; 0: there is none
 
     // Pixels in lanes. For every vector v and row r of the tile
     //     sum = sum over channel and s of w[channel][s][r] * x[v][channel*x_step + taps[s] + lane]

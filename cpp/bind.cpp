@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "bind_arrays.hpp"
+#include "cache.hpp"
 #include "dispatch.hpp"
 #include "layer.hpp"
 #include "threads.hpp"
@@ -203,6 +204,9 @@ NB_MODULE(_core, m) {
     });
     m.def("xla_conv_transpose", [] { return nb::capsule(reinterpret_cast<void*>(&xla::tconv_conv_transpose)); },
           nb::sig("def xla_conv_transpose() -> object"), "The address of the operator, for jax.ffi.register_ffi_target.");
+    m.def("second_cache_bytes", &second_cache_bytes, "Of the second-level cache; 0: the system does not tell.");
+    m.def("assume_second_cache", &assume_second_cache, "bytes"_a,
+          "Divide the work of new layers as if it were so large; 0: as the system tells.");
     m.def("num_threads", &num_threads);
     m.def("set_num_threads", &set_num_threads, "count"_a);
     m.def(

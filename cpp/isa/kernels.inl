@@ -43,6 +43,12 @@ constexpr int vectors_of(int rows) {
     return vectors < tconv::max_vectors ? vectors : tconv::max_vectors;
 }
 
+// Rows of a tile that has a vector more than the largest, if it computes as many sums; else 0.
+constexpr int rows_of_wide() {
+    const int vectors = vectors_of(ROWS) + 1, rows = (REGISTERS - 1) / vectors - 1;
+    return vectors <= tconv::max_vectors && rows * vectors >= ROWS * (vectors - 1) ? rows : 0;
+}
+
 template <class E, int rows, int vectors>
 constexpr auto pixels_tile() -> decltype(&pixels<E, 1, 1>) {
     if constexpr (rows <= ROWS && vectors <= vectors_of(rows))
@@ -53,7 +59,7 @@ constexpr auto pixels_tile() -> decltype(&pixels<E, 1, 1>) {
 
 template <class E, int rows, int vectors>
 constexpr auto cells_tile() -> decltype(&cells<E, 1, 1>) {
-    if constexpr (rows <= ROWS && vectors <= vectors_of(ROWS))
+    if constexpr (rows <= (vectors <= vectors_of(ROWS) ? ROWS : rows_of_wide()) && vectors <= vectors_of(ROWS) + 1)
         return cells<E, rows, vectors>;
     else
         return nullptr;
@@ -82,6 +88,7 @@ constexpr tconv::Kernels<S, E> kernels() {
             ROWS,
             {vectors_of(1), vectors_of(2), vectors_of(3), vectors_of(4), vectors_of(5), vectors_of(6), vectors_of(7),
              vectors_of(8)},
+            rows_of_wide(),
             ALL_TILES(pixels_tile, E),
             ALL_TILES(cells_tile, E),
             join<Sum<S>>,

@@ -230,6 +230,7 @@ constexpr tconv::Kernels<Bf16, Bf16Pair> in_tiles(std::integer_sequence<int, r..
     auto all = kernels<Bf16, Bf16Pair>();
     all.rows = most_rows;
     all.deep = deep;
+    all.wide_rows = 0;
     all.begin = Tiles::begin;
     all.end = Tiles::end;
     (set_tiles_of_rows<Tiles, r + 1>(all, std::make_integer_sequence<int, vectors_in_tiles(r + 1)>()), ...);

@@ -2,13 +2,15 @@
 #pragma once
 #include <algorithm>
 
+#include "../problem.hpp"
 #include "../tuning.hpp"
 
 namespace tconv {
 
-// What a chunk of cells has to do with: bytes of a cell's input and outputs, of all weights; inputs that a cell has places for.
+// What a chunk of cells has to do with: bytes of a cell's input and outputs, of all weights, of the second-level cache; inputs
+// that a cell has places for; groups of channels, whose pixels lie in the same memory.
 struct ChunkNeeds {
-    Index input, outputs, weights, located;
+    Index input, outputs, weights, cache, located, groups;
     bool in_tiles;  // products are computed in tiles of two dimensions
 };
 
@@ -16,10 +18,22 @@ struct ChunkNeeds {
 // as multiplying. Weights that no cache holds are fetched for each chunk: it then has room for many inputs.
 inline Index cells_of_chunk(const ChunkNeeds& needs) {
     using namespace tuning::cells;
-    const Index least = needs.in_tiles ? tile_chunk_bytes : chunk_bytes, each = needs.input + needs.outputs;
-    const Index cached = (least / each < few_cells ? 4 * least : least) / each;
+    const Index each = needs.input + needs.outputs;
+    Index bytes = needs.cache >= large_cache ? needs.cache / 2 / needs.groups : chunk_bytes;
+    if (needs.in_tiles) bytes = tile_chunk_bytes;
+    if (bytes / each < few_cells) bytes *= 4;
     const Index streaming = needs.weights > cached_bytes ? streaming_bytes / needs.input : 0;
-    return std::min({std::max(cached, streaming), most_places / needs.located, most_cells});
+    return std::min({std::max(bytes / each, streaming), most_places / needs.located, most_cells});
+}
+
+// Into how many chunks, of one size, so many cells are divided, in tiles of `rows`. Few are a multiple of the threads, unless
+// fetching the weights for one more takes long: products in tiles take a tenth of the time.
+inline Index count_chunks(const ChunkNeeds& needs, Index cells, Index rows, Index threads) {
+    using namespace tuning::cells;
+    const Index chunks = ceil_div(ceil_div(cells, rows), std::max<Index>(1, cells_of_chunk(needs) / rows));
+    const Index even = ceil_div(chunks, threads) * threads;
+    if (needs.in_tiles || chunks >= few_chunks * threads || even * few_cells > cells) return chunks;
+    return chunks > 1 || needs.weights <= needs.cache / 2 ? even : chunks;
 }
 
 }  // namespace tconv

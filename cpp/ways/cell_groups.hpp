@@ -19,12 +19,15 @@ class CellGroups {
     // `depth` elements hold the channels of a group.
     template <class S, class E>
     CellGroups(const Form& layer, const Kernels<S, E>& kernels, Grouping grouping, LaneOrder lanes, Index depth)
-        : channels_(layer.out_channels), taps_(layer.taps()), lanes_(lanes) {
-        const Index most = kernels.vectors[kernels.rows - 1];
-        for (PhaseGroup& phases : group_phases(layer.axes, grouping)) {
-            all.push_back({std::move(phases), {}});
-            lay_out(all.back(), most, kernels.lanes, depth, kernels.deep > 1);
+        : tile_rows(kernels.rows), channels_(layer.out_channels), taps_(layer.taps()), lanes_(lanes) {
+        for (PhaseGroup& phases : group_phases(layer.axes, grouping)) all.push_back({std::move(phases), {}});
+        Index most = kernels.vectors[kernels.rows - 1];
+        const double narrow = filled_up(most, kernels.lanes), wide = filled_up(most + 1, kernels.lanes);
+        if (kernels.wide_rows > 0 && narrow > tuning::cells::worth_widening * wide) {
+            tile_rows = kernels.wide_rows;
+            ++most;
         }
+        for (Group& group : all) lay_out(group, most, kernels.lanes, depth, kernels.deep > 1);
         if (kernels.deep > 1) order.behind = kernels.deep * most * kernels.lanes;
     }
 
@@ -45,8 +48,17 @@ class CellGroups {
 
     std::vector<Group> all;
     PackOrder order;
+    Index tile_rows;  // cells that are computed at a time
 
    private:
+    // Vectors of all groups, if each swath had so many.
+    double filled_up(Index most, Index vector) const {
+        double vectors = 0;
+        for (const Group& group : all)
+            vectors += static_cast<double>(ceil_div(group.phases.phases() * channels_, most * vector) * most);
+        return vectors;
+    }
+
     Index phase_of(const Group& group, Index lane) const {
         return lanes_ == LaneOrder::channel_then_phase ? lane % group.phases.phases() : lane / channels_;
     }

@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 
+#include "../cache.hpp"
 #include "../lazy.hpp"
 #include "../places.hpp"
 #include "../problem.hpp"
@@ -99,7 +100,6 @@ class CellLanes final : public Program<S> {
             for (const Group& group : lanes.groups_.all)
                 cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
             if (lanes.kernels_.deep > 1) lanes.space_evenly(walk, cells);
-            const Index rows = lanes.kernels_.rows;
             // The phases of a cell are neighbours in rows of pixels: there one task does them all, or threads would
             // write to the same cache lines. And they may share inputs that are brought.
             const bool together = y.strides[1] != 1 || walk.padded;
@@ -107,18 +107,19 @@ class CellLanes final : public Program<S> {
             for (const Group& group : lanes.groups_.all) taps = std::max(taps, static_cast<Index>(group.phases.taps.front().size()));
             const Index located = taps * (together ? static_cast<Index>(lanes.groups_.all.size()) : 1);  // of a cell, by a task
             const Index outputs = lanes.layer_.out_channels * lanes.layer_.axes.back().stride;
-            const Index cells_at_once = cells_of_chunk({lanes.depth_ * static_cast<Index>(sizeof(E)), outputs * static_cast<Index>(sizeof(S)),
-                                                        lanes.packed_bytes(), located, lanes.kernels_.deep > 1});
-            const Index step = std::max<Index>(1, cells_at_once / rows) * rows;
+            const ChunkNeeds needs{lanes.depth_ * static_cast<Index>(sizeof(E)), outputs * static_cast<Index>(sizeof(S)),
+                                   lanes.packed_bytes(), second_cache_bytes(), located, lanes.layer_.groups, lanes.all_at_once()};
             for (const Cells& own : cells) most = std::max(most, own.total * x.shape[0]);
-            const Index units = lanes.layer_.groups * ceil_div(most, step) *
-                                (together ? 1 : static_cast<Index>(lanes.groups_.all.size()));
+            const Index rows = lanes.groups_.tile_rows, tiles = ceil_div(most, rows);
+            const Index chunks = count_chunks(needs, most, rows, threads);
+            const Index units = lanes.layer_.groups * chunks * (together ? 1 : static_cast<Index>(lanes.groups_.all.size()));
             const Index wanted = std::max<Index>(1, ceil_div(threads > 1 ? 4 * threads : 1, units));
-            for (Index begin = 0; begin < most; begin += step)
+            for (Index chunk = 0; chunk < chunks; ++chunk)
                 for (Index share = 0; share < wanted; ++share) {
                     first_part.push_back(parts.size());
                     for (std::size_t i = 0; i < lanes.groups_.all.size(); ++i) {
-                        const Index end = std::min(begin + step, cells[i].total * x.shape[0]);
+                        const Index begin = part(tiles, chunk, chunks) * rows;
+                        const Index end = std::min(part(tiles, chunk + 1, chunks) * rows, cells[i].total * x.shape[0]);
                         const auto swaths = static_cast<Index>(lanes.groups_.all[i].swaths.size());
                         const Index shares = std::min(wanted, swaths);
                         if (begin >= end || share >= shares) continue;
@@ -149,7 +150,7 @@ class CellLanes final : public Program<S> {
 
     void locate(Places& places, const Plan& plan, const Part& part) const {
         const PhaseGroup& phases = groups_.all[part.group].phases;
-        places.locate(plan.walk, layer_.axes, phases, plan.cells[part.group], part.begin, part.end, kernels_.rows);
+        places.locate(plan.walk, layer_.axes, phases, plan.cells[part.group], part.begin, part.end, groups_.tile_rows);
     }
 
     std::unique_ptr<std::vector<Places>> locate_all(const Plan& plan) const {
@@ -168,7 +169,7 @@ class CellLanes final : public Program<S> {
         for (const Group& group : groups_.all) groups.push_back(group.phases);
         Walk padded = walk;
         const double pixels = pad(padded, groups, cells), held = static_cast<double>(pixels_of(walk.in_size));
-        if (walk.images_first && walk.images >= kernels_.rows) {
+        if (walk.images_first && walk.images >= groups_.tile_rows) {
             if (pixels > tuning::cells::few_zeros * held) return;
         } else if (pixels > tuning::cells::most_zeros * held && pixels > tuning::cells::small_grid) {
             return;
@@ -223,7 +224,7 @@ class CellLanes final : public Program<S> {
         if (is_own_sum<S>) return 0;
         Index cells = 0, vectors = 0;
         for (const Part& part : plan.parts) cells = std::max(cells, part.end - part.begin);
-        if (all_at_once()) cells = kernels_.rows * put_together;
+        if (all_at_once()) cells = groups_.tile_rows * put_together;
         for (const Group& group : groups_.all)
             for (const Swath& swath : group.swaths) vectors = std::max(vectors, swath.vectors);
         return cells * vectors * kernels_.lanes;
@@ -245,7 +246,7 @@ class CellLanes final : public Program<S> {
     // Tile by tile, each with as many swaths as there is room for their weights: what is written lies together.
     void compute_tiles(const Call& call, const Group& group, const Part& part, const Sources& sources) const {
         const Places& places = sources.places;
-        const Index at_once = channels_at_once(places), rows_at_once = kernels_.rows;
+        const Index at_once = channels_at_once(places), rows_at_once = groups_.tile_rows;
         const Index widest = kernels_.vectors[rows_at_once - 1] * kernels_.lanes;
         const Index bytes = most_taps(places) * sources.depth * widest * static_cast<Index>(sizeof(E));
         const Index together = std::max<Index>(1, tuning::cells::weights_bytes / std::max<Index>(1, bytes));
@@ -288,14 +289,14 @@ class CellLanes final : public Program<S> {
         const Index at_once = channels_at_once(places), total = sources.total;
         const bool activates = call.layer.activation != Activation::none, waits = at_once < depth_;
         const bool past = is_own_sum<S> && outputs.nontemporal() && !waits;
-        T* const sums = is_own_sum<S> ? nullptr : room_for_sums<T>((waits ? total : kernels_.rows) * width);
+        T* const sums = is_own_sum<S> ? nullptr : room_for_sums<T>((waits ? total : groups_.tile_rows) * width);
         T* out[max_rows];
         for (Index begin = 0; begin < depth_; begin += at_once) {
             const Index end = std::min(begin + at_once, depth_);
             const Index* number = places.number.data();
             const E* const* in = sources.x;
-            for (Index cell = 0, tile = 0; cell < total; cell += kernels_.rows, ++tile) {
-                const Index rows = std::min(kernels_.rows, total - cell), used = places.used[static_cast<std::size_t>(tile)];
+            for (Index cell = 0, tile = 0; cell < total; cell += groups_.tile_rows, ++tile) {
+                const Index rows = std::min(groups_.tile_rows, total - cell), used = places.used[static_cast<std::size_t>(tile)];
                 bool all_direct = true;
                 for (Index r = 0; r < rows; ++r) {
                     const auto c = static_cast<std::size_t>(cell + r);
@@ -308,7 +309,7 @@ class CellLanes final : public Program<S> {
                     }
                 }
                 if (const Index left = total - cell - rows; fetches && left > 0)
-                    fetch(in + used * rows, std::min(kernels_.rows, left) * places.used[static_cast<std::size_t>(tile) + 1], begin, end);
+                    fetch(in + used * rows, std::min(groups_.tile_rows, left) * places.used[static_cast<std::size_t>(tile) + 1], begin, end);
                 const Index until = all_direct ? end : begin == 0 ? depth_ : 0;
                 for (Index from = begin; from < until; from += at_once)
                     kernels_.cells[rows - 1][swath.vectors - 1](out, past && all_direct ? past_caches : tail, in, number, used, depth_,
@@ -339,7 +340,7 @@ class CellLanes final : public Program<S> {
         return places.used.empty() ? 1 : *std::max_element(places.used.begin(), places.used.end());
     }
     // So many that a sum is not too long, if all taps are used.
-    Index channels_at_once(const Places& places) const { return at_once<E>(most_taps(places), kernels_.deep); }
+    Index channels_at_once(const Places& places) const { return at_once<E>(most_taps(places), kernels_.deep, depth_); }
 
     const Form layer_;
     const Kernels<S, E>& kernels_;

@@ -295,7 +295,7 @@ class Pixels final : public Program<S> {
 
     void add(const Call& call, const Plan& plan, const Tile& tile, bool begins, const std::vector<Index>& distances, T* c,
              const E* const* inputs, Index step, Index vectors, Index channel, Index channels) const {
-        const Index taps = ssize(distances), at_once = tconv::at_once<E>(taps, kernels_.deep);
+        const Index taps = ssize(distances), at_once = tconv::at_once<E>(taps, kernels_.deep, channels);
         const E* w = call.packed.template weight<E>() + call.g * tiles_.order.weights + tile.weight + channel * taps * tile.rows;
         const T* bias = begins ? call.packed.template bias<T>() + call.g * ssize(tiles_.order.biases) + tile.bias : nullptr;
         const E* in[max_vectors];

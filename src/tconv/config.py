@@ -10,9 +10,10 @@ from tconv import native
 
 
 def config() -> dict[str, str]:
-    """Version, CPU features, kernels and threads, as text."""
+    """Version, CPU features, kernels, cache and threads, as text."""
     from tconv import __version__
 
+    cache = native.second_cache()
     return {
         "tconv": __version__,
         "python": platform.python_version(),
@@ -21,6 +22,7 @@ def config() -> dict[str, str]:
         "cpu features": ", ".join(native.cpu_features()) or "none that matter",
         "kernels": ", ".join(f"{name} (active)" if name == native.active() else name for name in native.backends()),
         "instructions": native.instructions(),
+        "L2 cache": f"{cache // 1024} KB" if cache else "of unknown size",
         "threads": str(native.num_threads()),
     }
 

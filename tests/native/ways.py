@@ -15,10 +15,12 @@ import tconv
 from tconv import Geometry, errors, native
 from tconv.arrays import Shape
 from tconv.benchmark.suite import SUITE
+from tconv.native import _core
 
 EXPECTED = Path(__file__).parent / "golden" / "ways.txt"
 BACKENDS = ("avx512", "avx2", "portable")
 DRAWN = 150
+CACHE = 1 << 20  # of the second level: by its size the core divides the work, and so how much memory it needs
 
 
 def layers() -> Iterator[tuple[str, Geometry, int, Shape, Shape]]:
@@ -60,6 +62,7 @@ def plans(backend: str) -> Iterator[str]:
     """One line for each layer, in both layouts and with and without Winograd's algorithm."""
     before = os.environ.get("TCONV_BACKEND")
     os.environ["TCONV_BACKEND"] = backend
+    _core.assume_second_cache(CACHE)
     try:
         for name, geometry, groups, weight, shape in layers():
             for winograd in (False, True):
@@ -69,6 +72,7 @@ def plans(backend: str) -> Iterator[str]:
                     kind = f"channels-{'last' if last else 'first'}{', Winograd' if winograd else ''}"
                     yield f"{backend}: {name}, {kind}: {plan.way}, {plan.workspace_bytes}"
     finally:
+        _core.assume_second_cache(0)
         if before is None:
             del os.environ["TCONV_BACKEND"]
         else:

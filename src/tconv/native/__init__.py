@@ -31,6 +31,7 @@ __all__ = [
     "instructions",
     "num_threads",
     "run",
+    "second_cache",
     "set_num_threads",
 ]
 
@@ -201,6 +202,11 @@ def _chosen(name: str | None) -> str:
 def cpu_features() -> tuple[str, ...]:
     """The instruction sets of this CPU that matter to the kernels."""
     return tuple(_core.cpu_features())
+
+
+def second_cache() -> int:
+    """Bytes of a CPU's second-level cache, by which the kernels divide their work; 0 if the system does not tell."""
+    return _core.second_cache_bytes()
 
 
 def num_threads() -> int:

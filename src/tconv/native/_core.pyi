@@ -324,6 +324,14 @@ def free_memory() -> int: ...
 def xla_conv_transpose() -> object:
     """The address of the operator, for jax.ffi.register_ffi_target."""
 
+def second_cache_bytes() -> int:
+    """Of the second-level cache; 0: the system does not tell."""
+
+def assume_second_cache(bytes: int) -> None:
+    """
+    Divide the work of new layers as if it were so large; 0: as the system tells.
+    """
+
 def num_threads() -> int: ...
 
 def set_num_threads(count: int) -> None: ...

@@ -1,4 +1,4 @@
-// Phases, panels and places, each by itself, on drawn layers: what a tile finds at a place is what the relation says.
+// Phases, panels, places and chunks, each by itself, on drawn layers: what a tile finds at a place is what the relation says.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -13,6 +13,7 @@
 #include "phases.hpp"
 #include "places.hpp"
 #include "ways/brought.hpp"
+#include "ways/cell_chunks.hpp"
 
 using namespace tconv;
 
@@ -262,6 +263,30 @@ void try_padded(unsigned seed) {
     }
 }
 
+// Chunks of one size hold no more cells than there is room for, but for part of a tile; few are shared evenly by the threads.
+void try_chunks(unsigned seed) {
+    std::mt19937 rng(seed);
+    const auto some = [&](Index most) { return std::uniform_int_distribution<Index>(1, most)(rng); };
+    const Index cells = some(40000), rows = some(32), threads = some(8);
+    ChunkNeeds needs{4 * some(2048), 4 * some(4096), 4096 * some(8192), 0, some(27), some(3), some(4) == 1};
+    for (const Index cache : {Index{0}, Index{1} << 20, Index{2} << 20}) {
+        needs.cache = cache;
+        const Index room = cells_of_chunk(needs), chunks = count_chunks(needs, cells, rows, threads);
+        const Index tiles = ceil_div(ceil_div(cells, rows), chunks);
+        expect(room >= 1 && chunks >= 1, "there are chunks", seed);
+        expect(tiles == 1 || tiles * rows <= room, "a chunk has room", seed);
+        const bool few = chunks > 1 && chunks < tuning::cells::few_chunks * threads;
+        const bool even = chunks % threads == 0 || needs.in_tiles || cells < ceil_div(chunks, threads) * threads * tuning::cells::few_cells;
+        expect(!few || even, "threads share chunks evenly", seed);
+        if (!needs.in_tiles && needs.input + needs.outputs < 1024 && needs.weights < cache / 2 && cells >= threads * tuning::cells::few_cells)
+            expect(chunks >= threads, "weights that stay in the cache are read by every thread", seed);
+    }
+    needs.cache = 0;
+    const Index before = cells_of_chunk(needs);
+    needs.cache = 4 << 20;
+    expect(needs.in_tiles ? cells_of_chunk(needs) == before : cells_of_chunk(needs) >= before, "a large cache holds more", seed);
+}
+
 }  // namespace
 
 int main() {
@@ -271,6 +296,7 @@ int main() {
         try_panels(seed);
         try_places(seed);
         try_padded(seed);
+        try_chunks(seed);
     }
     std::printf("parts: %s\n", wrong ? "WRONG" : "as the relation says");
     return wrong != 0;
