@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -28,6 +29,15 @@ class Buffer {
         data_ = static_cast<T*>(bytes < large ? std::aligned_alloc(64, bytes) : pages(bytes));
         if (!data_) throw std::bad_alloc();
         count_ = count;
+        return data_;
+    }
+
+    // The same, and new memory is zeros: for what is multiplied in whole vectors, though some lanes are wanted by no one. By
+    // chance they might be subnormal, and some processors take a hundred times as long for products of such numbers.
+    T* grow_cleared(Index count) {
+        if (count <= count_ && data_) return data_;
+        grow(count);
+        if (bytes_of(count_) < large) std::memset(static_cast<void*>(data_), 0, bytes_of(count_));  // else the system did
         return data_;
     }
 

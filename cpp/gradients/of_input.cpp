@@ -62,7 +62,6 @@ void OfInput<T>::pack() {
     const Index outputs = layer_.out_channels, kernel = layer_.taps(), row = outputs * kernel;
     const Index each = std::clamp<Index>(packed / kernel, 1, outputs), blocks = ceil_div(outputs, each);
     const auto swaths = static_cast<Index>(swaths_.size());
-    // Lanes that no channel has are left as they are: their sums are never stored.
     T* const all = packed_.emplace(layer_.groups * width_of(swaths_) * columns_).data();
     parallel(layer_.groups * swaths * blocks, static_cast<double>(layer_.groups * layer_.in_channels * row), [&](Index task) {
         const Index group = task / (swaths * blocks), begin = task % blocks * each, end = std::min(begin + each, outputs);
@@ -71,18 +70,23 @@ void OfInput<T>::pack() {
         const Piece piece{0, swath.count, 0};
         const T* const from = weight_ + (group * layer_.in_channels + swath.first) * row;
         T* const to = all + (group * width_of(swaths_) + swath.first) * columns_;
+        const auto without_channels = [&](Index column) { std::fill(to + column * width + swath.count, to + (column + 1) * width, T(0)); };
         if (taps_first_) {
-            for (Index column = begin; column < row; column += outputs)
+            for (Index column = begin; column < row; column += outputs) {
                 kernels_.gather(to + column * width, width, from + column, 1, row, end - begin, &piece, 1);
+                for (Index output = 0; output < end - begin; ++output) without_channels(column + output);
+            }
             return;
         }
         thread_local Buffer<T> room;
-        T* const turned = room.grow((end - begin) * kernel * width + kernels_.lanes);
+        T* const turned = room.grow_cleared((end - begin) * kernel * width + kernels_.lanes);
         kernels_.gather(turned, width, from + begin * kernel, 1, row, (end - begin) * kernel, &piece, 1);
         for (Index k = 0; k < kernel; ++k)
-            for (Index output = begin; output < end; ++output)
+            for (Index output = begin; output < end; ++output) {
                 std::memcpy(to + (k * outputs + output) * width, turned + ((output - begin) * kernel + k) * width,
                             static_cast<std::size_t>(swath.count) * sizeof(T));
+                without_channels(k * outputs + output);
+            }
     });
 }
 
@@ -109,7 +113,7 @@ void OfInput<T>::with_channels_in_lanes(const Met<T>& met, const View<T>& result
         find(sources, met, group, begin, end);
         met.places(result_steps, begin, end, to);
         T* const first_result = result.data + group * inputs * result.strides[1];
-        T* const sums = in_place ? nullptr : room.grow(count * inputs);
+        T* const sums = in_place ? nullptr : room.grow_cleared(count * inputs);
         for (const Section& section : sections)
             for (const Lanes& swath : swaths_) {
                 const T* const of_swath = packed_->data() + (group * width_of(swaths_) + swath.first) * columns_;

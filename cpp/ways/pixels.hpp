@@ -206,7 +206,7 @@ class Pixels final : public Program<S> {
         thread_local std::vector<Unit> fresh;
         thread_local std::vector<const Unit*> units;
         thread_local std::vector<Cluster> clusters;
-        panel.grow(panel_size(plan));
+        panel.grow_cleared(panel_size(plan));
         sums.grow(sums_size(plan, call.last - call.first));
         if (!call.located) fresh.resize(static_cast<std::size_t>(end - begin));
         units.clear();

@@ -4,6 +4,7 @@ that runs out."""
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,11 @@ def test_memory_that_runs_out(backend: str) -> None:
     done = run("starved.py", TCONV_BACKEND=backend, MALLOC_MMAP_THRESHOLD_="65536", MALLOC_TRIM_THRESHOLD_="65536")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "starved 4\n"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries cannot fill memory that is fresh")
+@pytest.mark.parametrize("backend", [name for name in native.backends() if name != "reference"])
+def test_lanes_that_no_one_wants_are_not_subnormal(backend: str) -> None:
+    done = run("subnormals.py", backend, TCONV_BACKEND=backend, MALLOC_PERTURB_="127")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("normal ")
