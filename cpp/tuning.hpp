@@ -45,7 +45,8 @@ constexpr double copied_row = 4;              // what each row of them costs bes
 
 namespace cells {
 constexpr Index chunk_bytes = 128 * 1024;  // inputs and outputs of a chunk of cells, which stay in the cache
-constexpr Index large_cache = 2 << 20;     // of the second level, of which chunks take half; measured on an Intel Xeon
+constexpr Index large_cache = 2 << 20;     // of the second level, where chunks are larger; measured on an Intel Xeon
+constexpr Index large_chunk_bytes = 1 << 20;
 constexpr Index tile_chunk_bytes = 512 * 1024;  // the same where products take a tenth of the time
 constexpr Index cached_bytes = 12 << 20;       // of all weights; more are fetched from memory for each chunk
 constexpr Index streaming_bytes = 1 << 20;     // of its inputs then

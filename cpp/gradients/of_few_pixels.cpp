@@ -62,7 +62,7 @@ void OfInput<T>::with_pixels_in_lanes(const Met<T>& met, const View<T>& result) 
         T* const turned = room.grow_cleared(most_columns * width_of(panels) + lanes);
         T* const first_result = result.data + first_input * result.strides[1];
         const Index step = in_place ? result.strides[1] : width_of(panels);
-        T* const sums = in_place ? first_result + to.front() : waiting.grow_cleared(some_inputs * step);
+        T* const sums = in_place ? first_result + to.front() : waiting.grow(some_inputs * step);
         for (Index column = 0, depth_now; column < columns_; column += depth_now) {
             depth_now = turn(turned, met, group, from, begin, panels, column);
             for (Index t = 0; t < tiles; ++t) {

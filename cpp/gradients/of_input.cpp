@@ -70,6 +70,7 @@ void OfInput<T>::pack() {
         const Piece piece{0, swath.count, 0};
         const T* const from = weight_ + (group * layer_.in_channels + swath.first) * row;
         T* const to = all + (group * width_of(swaths_) + swath.first) * columns_;
+        // Zeros, as they are multiplied, too.
         const auto without_channels = [&](Index column) { std::fill(to + column * width + swath.count, to + (column + 1) * width, T(0)); };
         if (taps_first_) {
             for (Index column = begin; column < row; column += outputs) {
@@ -79,7 +80,7 @@ void OfInput<T>::pack() {
             return;
         }
         thread_local Buffer<T> room;
-        T* const turned = room.grow_cleared((end - begin) * kernel * width + kernels_.lanes);
+        T* const turned = room.grow((end - begin) * kernel * width + kernels_.lanes);
         kernels_.gather(turned, width, from + begin * kernel, 1, row, (end - begin) * kernel, &piece, 1);
         for (Index k = 0; k < kernel; ++k)
             for (Index output = begin; output < end; ++output) {
@@ -113,7 +114,7 @@ void OfInput<T>::with_channels_in_lanes(const Met<T>& met, const View<T>& result
         find(sources, met, group, begin, end);
         met.places(result_steps, begin, end, to);
         T* const first_result = result.data + group * inputs * result.strides[1];
-        T* const sums = in_place ? nullptr : room.grow_cleared(count * inputs);
+        T* const sums = in_place ? nullptr : room.grow(count * inputs);
         for (const Section& section : sections)
             for (const Lanes& swath : swaths_) {
                 const T* const of_swath = packed_->data() + (group * width_of(swaths_) + swath.first) * columns_;

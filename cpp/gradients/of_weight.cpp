@@ -84,7 +84,7 @@ void OfWeight<T>::find(const T** in, const Met<T>& met, const Rows& rows, Index 
     thread_local std::vector<Index> from;
     const T* const first = rows.x.data + channel * rows.x.strides[1];
     const Index pitch = pixels + kernels_.lanes;
-    T* const brought = rows.in_place ? nullptr : room.grow_cleared(kernels_.rows * pitch);
+    T* const brought = rows.in_place ? nullptr : room.grow(kernels_.rows * pitch);
     for (Index pixel = begin, stop; pixel < end; pixel = stop) {
         stop = end_of_row(pixel, end, rows.even);
         met.places(rows.steps, pixel, pixel + 1, from);

@@ -19,8 +19,8 @@ struct ChunkNeeds {
 inline Index cells_of_chunk(const ChunkNeeds& needs) {
     using namespace tuning::cells;
     const Index each = needs.input + needs.outputs;
-    Index bytes = needs.cache >= large_cache ? needs.cache / 2 / needs.groups : chunk_bytes;
-    if (needs.in_tiles) bytes = tile_chunk_bytes;
+    Index bytes = needs.in_tiles ? tile_chunk_bytes : chunk_bytes;
+    if (!needs.in_tiles && needs.cache >= large_cache) bytes = std::max(bytes, large_chunk_bytes / needs.groups);
     if (bytes / each < few_cells) bytes *= 4;
     const Index streaming = needs.weights > cached_bytes ? streaming_bytes / needs.input : 0;
     return std::min({std::max(bytes / each, streaming), most_places / needs.located, most_cells});
@@ -33,7 +33,7 @@ inline Index count_chunks(const ChunkNeeds& needs, Index cells, Index rows, Inde
     const Index chunks = ceil_div(ceil_div(cells, rows), std::max<Index>(1, cells_of_chunk(needs) / rows));
     const Index even = ceil_div(chunks, threads) * threads;
     if (needs.in_tiles || chunks >= few_chunks * threads || even * few_cells > cells) return chunks;
-    return chunks > 1 || needs.weights <= needs.cache / 2 ? even : chunks;
+    return chunks > 1 || needs.weights <= std::min(needs.cache, large_cache) / 2 ? even : chunks;
 }
 
 }  // namespace tconv
