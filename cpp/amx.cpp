@@ -31,7 +31,9 @@ bool multiplies(const Kernels<Bf16, Bf16Pair>& kernels) {
     const auto both = [](Bf16Pair a, Bf16Pair b) {
         return widened(a.first) * widened(b.first) + widened(a.second) * widened(b.second);
     };
-    std::vector<Bf16Pair> x(rows * padded), deep(rows * padded), weight(padded * width), split(padded * width);  // zeros behind
+    // With zeros behind; of `deep`, a whole tile is read where some of its rows are.
+    std::vector<Bf16Pair> x(rows * padded), deep((rows * padded / kernels.deep + kernels.rows) * kernels.deep);
+    std::vector<Bf16Pair> weight(padded * width), split(padded * width);
     std::vector<float> bias(width), cells(rows * width), pixels(rows * width), wanted(rows * width);
     for (Index c = 0; c < channels; ++c) {
         for (Index r = 0; r < rows; ++r) {
