@@ -207,7 +207,7 @@ class Pixels final : public Program<S> {
         thread_local std::vector<const Unit*> units;
         thread_local std::vector<Cluster> clusters;
         panel.grow_cleared(panel_size(plan));
-        sums.grow(sums_size(plan, call.last - call.first));
+        sums.grow_cleared(sums_size(plan, call.last - call.first));
         if (!call.located) fresh.resize(static_cast<std::size_t>(end - begin));
         units.clear();
         for (Index u = begin; u < end; ++u) {

@@ -51,7 +51,7 @@ bool exceeds(const View<S>& array, Index bytes) {
 template <class T>
 T* room_for_sums(Index count) {
     thread_local Buffer<T> sums;
-    return sums.grow(count);
+    return sums.grow_cleared(count);
 }
 
 // How a way computes one form of layer: made once, and shared by all layers of that form. It keeps no number of any layer.

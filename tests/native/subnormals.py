@@ -15,6 +15,7 @@ from itertools import chain, product
 from threading import Thread
 from typing import Any, TypeAlias
 
+import ml_dtypes
 import numpy as np
 from native.test_gradients import LARGER, gradients, last
 from native.ways import layers
@@ -27,6 +28,7 @@ SMALL = 2.0**-20  # of weights, so that products with what was never written bec
 MOST = 2e8  # multiplications of a layer
 
 DTYPES = (np.float32, np.float64)
+HALVES = (np.float16, ml_dtypes.bfloat16)
 Run: TypeAlias = tuple[str, Callable[[], Any]]
 
 libm = ctypes.CDLL("libm.so.6")
@@ -63,6 +65,18 @@ def forward() -> Iterator[Run]:
                 yield f"{name} {dtype.__name__} {winograd} {given is x}", lambda layer=layer, x=given: layer(x)
 
 
+def halves() -> Iterator[Run]:
+    """Their sums wait in memory until they are rounded; and what is done with them there is done in whole vectors."""
+    for (name, geometry, groups, weight, shape), dtype in product(layers(), HALVES):
+        if np.prod(shape) * np.prod(weight[1:]) > MOST / 8:
+            continue
+        x, w = some(shape, dtype), some(weight, dtype)
+        for given, activation in product((x, last(x)), (None, "leaky_relu")):
+            layer = tconv.prepare(w, None, geometry, groups, activation=activation)
+            layer(given)
+            yield f"{name} {dtype.__name__} {activation} {given is x}", lambda layer=layer, x=given: layer(x)
+
+
 def backward(backend: str) -> Iterator[Run]:
     for case, dtype in product(LARGER, DTYPES):
         x, w, _ = case.arrays(dtype.__name__)
@@ -77,7 +91,7 @@ def main(backend: str) -> None:
     native.set_num_threads(1)
     tiny = np.full(2, np.finfo(np.float32).smallest_normal) * np.float32(1.1)
     assert underflows(lambda: tiny * np.float32(0.3)), "the flag is not seen"
-    outcomes = {name: underflows(call) for name, call in chain(forward(), backward(backend))}
+    outcomes = {name: underflows(call) for name, call in chain(forward(), halves(), backward(backend))}
     assert not any(outcomes.values()), [name for name, outcome in outcomes.items() if outcome]
     print("normal", len(outcomes))
 
