@@ -32,8 +32,8 @@ class Buffer {
         return data_;
     }
 
-    // The same, and new memory is zeros: for what is computed with in whole vectors, though some lanes are wanted by no one. By
-    // chance they might be subnormal, and some processors take a hundred times as long for products of such numbers.
+    // The same, and new memory is zeros: for what is computed with in whole vectors, though some lanes are wanted by no one.
+    // By chance they might be subnormal, and some processors take a hundred times as long for such numbers.
     T* grow_cleared(Index count) {
         if (count <= count_ && data_) return data_;
         grow(count);
