@@ -20,8 +20,8 @@ inline Index cells_of_chunk(const ChunkNeeds& needs) {
     using namespace tuning::cells;
     const Index each = needs.input + needs.outputs;
     Index bytes = needs.in_tiles ? tile_chunk_bytes : chunk_bytes;
-    if (bytes / each < few_cells) bytes *= 4;
     if (!needs.in_tiles && needs.cache >= large_cache) bytes = std::max(bytes, large_chunk_bytes / needs.groups);
+    if (bytes / each < few_cells) bytes *= 4;
     const Index streaming = needs.weights > cached_bytes ? streaming_bytes / needs.input : 0;
     return std::min({std::max(bytes / each, streaming), most_places / needs.located, most_cells});
 }

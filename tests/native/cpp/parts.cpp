@@ -281,6 +281,7 @@ void try_chunks(unsigned seed) {
         if (!needs.in_tiles && needs.input + needs.outputs < 1024 && needs.weights < cache / 2 && cells >= threads * tuning::cells::few_cells)
             expect(chunks >= threads, "weights that stay in the cache are read by every thread", seed);
     }
+    needs.groups = 1;
     needs.cache = 0;
     const Index before = cells_of_chunk(needs);
     needs.cache = 4 << 20;
