@@ -1,5 +1,6 @@
 #include "amx.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "backend.hpp"
@@ -34,7 +35,7 @@ bool multiplies(const Kernels<Bf16, Bf16Pair>& kernels) {
     // With zeros behind; of `deep`, a whole tile is read where some of its rows are.
     std::vector<Bf16Pair> x(rows * padded), deep((rows * padded / kernels.deep + kernels.rows) * kernels.deep);
     std::vector<Bf16Pair> weight(padded * width), split(padded * width);
-    std::vector<float> bias(width), cells(rows * width), pixels(rows * width), wanted(rows * width);
+    std::vector<float> bias(width), cells(max_rows * width), again(cells.size()), pixels(rows * width), wanted(rows * width);
     for (Index c = 0; c < channels; ++c) {
         for (Index r = 0; r < rows; ++r) {
             x[r * padded + c] = {number(7 * r + 3 * c), number(5 * r + c + 3)};
@@ -46,19 +47,27 @@ bool multiplies(const Kernels<Bf16, Bf16Pair>& kernels) {
         }
     }
     Index row[rows];
-    float* out[rows];
     const Bf16Pair* in[rows];
     for (Index r = 0; r < rows; ++r) {
-        row[r] = r, out[r] = cells.data() + r * width, in[r] = x.data() + r * padded;
+        row[r] = r, in[r] = x.data() + r * padded;
         for (Index l = 0; l < width; ++l)
             for (Index c = 0; c < channels; ++c) wanted[r * width + l] += both(x[r * padded + c], weight[c * width + l]);
     }
     const Index tap = 0;
     const Bf16Pair* const panels[] = {weight.data(), weight.data() + 16};
     const Multiplying multiplying(kernels);
-    kernels.cells[rows - 1][1](out, 16, in, &tap, 1, channels, 0, channels, split.data(), bias.data());
+    const auto multiply = [&](std::vector<float>& sums, Index count, Span span) {
+        const Index step = padded * static_cast<Index>(sizeof(Bf16Pair));
+        kernels.tile_cells[1](sums.data(), width, count, in, &span, step, nullptr, &tap, 1, channels, 0, channels, split.data(),
+                              bias.data());
+    };
+    multiply(cells, rows, {0, 0});
+    multiply(again, rows, {0, rows});
     kernels.pixels[rows - 1][1](pixels.data(), row, width, panels, width, &tap, 1, channels, deep.data(), bias.data());
-    return cells == wanted && pixels == wanted;
+    const auto agrees = [&](const std::vector<float>& sums, Index count) {
+        return std::equal(sums.begin(), sums.begin() + count * width, wanted.begin());
+    };
+    return agrees(cells, rows) && agrees(again, rows) && agrees(pixels, rows);
 }
 
 }  // namespace

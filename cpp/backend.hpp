@@ -48,6 +48,11 @@ struct Piece {
     Index source;  // elements from the first channel's origin to the first lane's input
 };
 
+// The rows low..high of a tile, for which a tap has inputs that are evenly spaced; both are 0 where they are not.
+struct Span {
+    std::uint8_t low, high;
+};
+
 // Neighbouring outputs of a row, woven from the phases of neighbouring cells: output j is of cell j / phases.
 struct Strip {
     Index lane;       // of the first cell
@@ -156,12 +161,18 @@ struct Kernels {
                                           const Index* taps, Index count, Index channels, const E* w, const T* bias);
     // Outputs of one cell in lanes. For every row r of the tile and the channels first..end
     //     sum = sum over tap and channel of x[tap*rows + r][channel] * w[number[tap]][channel][lane],
-    // (w[number[tap]][lane/lanes][channel][lane%lanes] where `deep` elements lie together),
+    // (w[number[tap]][lane/lanes][channel][lane%lanes] for tile_cells),
     //     out[r][lane] = bias[lane] + sum, or += sum if bias is null; `last` lanes of the last vector, or, if that is
     // `past_caches`, all of them, written past the caches. Behind `end` there are further weights, up to a multiple of `deep`,
     // or zeros behind all of them.
     void (*cells[max_rows][max_vectors])(T* const* out, Index last, const E* const* x, const Index* number, Index taps,
                                          Index channels, Index first, Index end, const E* w, const T* bias);
+    // The same where `deep` elements lie together, for out[r*width + lane], all lanes, where there is room for all rows of a
+    // tile. x has one place for a tap whose inputs are evenly spaced: that of row 0, the others are `step` bytes apart. Rows
+    // outside of its span read `zeros`. Null where `deep` is 1, and `cells` is where it is not.
+    void (*tile_cells[max_vectors])(T* out, Index width, Index rows, const E* const* x, const Span* spans, Index step,
+                                    const E* zeros, const Index* number, Index taps, Index channels, Index first, Index end,
+                                    const E* w, const T* bias);
     // y[j] = sum over rows of x[row][j], in whole vectors.
     void (*join)(T* y, const T* const* x, Index rows, Index count);
     // panel[channel*panel_step + lane] from the pieces, in the order of their lanes; writes up to a vector beyond. `channels`
@@ -175,8 +186,8 @@ struct Kernels {
     void (*bring)(E* to, Index elements, const S* x, Index channel_step, Index step, Index channels, Index pixels);
     // y[j] = x[j], rounded.
     void (*put)(S* y, const T* x, Index count);
-    // y[at[row] + j] = x[row*step + j], rounded, of rows that have a place.
-    void (*put_rows)(S* y, const Index* at, const T* x, Index step, Index rows, Index count);
+    // y[row*y_step + j] = x[row*x_step + j], rounded.
+    void (*put_rows)(S* y, Index y_step, const T* x, Index x_step, Index rows, Index count);
     // As `put`, past the caches where whole vectors are aligned; see `fence`.
     void (*put_nontemporal)(S* y, const T* x, Index count);
     // y[channel*channel_step + strip.y + j*step] = c[(channel*phases + j % phases)*width + strip.lane + j / phases];

@@ -65,6 +65,10 @@ constexpr Index short_sum = 1024;          // bytes of inputs: cells do not gain
 constexpr Index few_to_weave = 256;        // pixels, so few that weaving their phases does not gain it either
 // These are for products in tiles and were measured on an Intel Xeon with AMX, with 2 MB of second-level cache.
 constexpr Index put_together = 2;          // swaths of a tile: outputs are written faster in longer runs
+constexpr Index tasks = 4, few_tiles = 4;  // wanted for each thread; of a chunk, for which that is not worth while
+constexpr Index many_inputs = 48, many_taps = 18;  // tiles of them, each of which is one of weights: of more, a few tiles of
+constexpr Index shared_inputs = 18, sharing_tiles = 4, slice_taps = 9;  // cells share weights that the first cache has room for
+constexpr double places_of_span = 16;      // cells, on average
 constexpr double most_zeros = 1.6;         // times as many pixels, with zeros around images, unless they are few;
 constexpr double few_zeros = 1.2;          // where there are many images
 constexpr double small_grid = 512;         // pixels, with zeros

@@ -212,11 +212,10 @@ void put(S* y, const Sum<S>* x, Index count) {
     if (j < count) store_some_as(y + j, load_some(x + j, count - j), 0, count - j);
 }
 
-// Some rows of as many sums each, `step` apart.
+// Some rows of as many sums each.
 template <class S>
-void put_rows(S* y, const Index* at, const Sum<S>* x, Index step, Index rows, Index count) {
-    for (Index row = 0; row < rows; ++row)
-        if (at[row] != tconv::nowhere) put(y + at[row], x + row * step, count);
+void put_rows(S* y, Index y_step, const Sum<S>* x, Index x_step, Index rows, Index count) {
+    for (Index row = 0; row < rows; ++row) put(y + row * y_step, x + row * x_step, count);
 }
 
 // --- elements of panels and packed weights ---

@@ -91,6 +91,7 @@ constexpr tconv::Kernels<S, E> kernels() {
             rows_of_wide(),
             ALL_TILES(pixels_tile, E),
             ALL_TILES(cells_tile, E),
+            {},
             join<Sum<S>>,
             gather<S, E>,
             address<S, E>,

@@ -144,6 +144,18 @@ template <class S, class E>
 void bring(E* to, Index elements, const S* x, Index channel_step, Index step, Index channels, Index pixels) {
     constexpr Index lanes = Vec<Sum<S>>::lanes, several = tconv::channels_of<E>, at_once = 16;
     const Index filled = (channels + several - 1) / several;
+#if defined(__AVX512BF16__)
+    if constexpr (several == 2)
+        if (channel_step == 1 && elements % lanes == 0) {  // whole vectors, with the zeros behind
+            for (Index pixel = 0; pixel < pixels; ++pixel, x += step)
+                for (Index channel = 0; channel < several * elements; channel += several * lanes, to += lanes) {
+                    const Index left = channels - channel < several * lanes ? channels - channel : several * lanes;
+                    const auto some = static_cast<__mmask32>(left > 0 ? ~0u >> (several * lanes - left) : 0);
+                    store_elements(to, reinterpret_cast<Elements<E>>(_mm512_maskz_loadu_epi16(some, x + channel)));
+                }
+            return;
+        }
+#endif
     if (channel_step == 1) {
         for (Index pixel = 0; pixel < pixels; ++pixel, to += elements, x += step) {
             Index channel = 0;

@@ -79,6 +79,14 @@ class TileSums {
         });
     }
 
+    // The same where sums are tiles where they lie, `step` apart.
+    INLINED void begin_with(const float* sums, Index step) {
+        each_block([&](auto block) { load<block>(sums + block * tile_rows * step, step * static_cast<Index>(sizeof(float))); });
+    }
+    INLINED void put(float* sums, Index step) {
+        each_block([&](auto block) { save<block>(sums + block * tile_rows * step, step * static_cast<Index>(sizeof(float))); });
+    }
+
     // The left operands, brought block by block, times what lies at right[vector], rows `step` apart; and on to the next.
     template <class Bring>
     INLINED void add(Bring bring, const Bf16Pair** right, Index step) {
@@ -128,54 +136,80 @@ class TileSums {
     alignas(64) float numbers_[tile_rows * width];  // of a block that is no tile where it lies
 };
 
-// As `cells`. Behind the channels of a tap are zeros in the left operand, and any other weights in the right one.
+// The left operands of a tap, each row anywhere, times its weights: copied to be a tile, unless a block of them is one. Behind
+// the channels are zeros in the left operand, and any other weights in the right one.
 template <class Tiles, int blocks, int vectors>
-[[gnu::noinline]] void cells_in_tiles(int rows, float* const* out, Index last, const Bf16Pair* const* x, const Index* number,
-                                      Index taps, Index channels, Index first, Index end, const Bf16Pair* weight,
-                                      const float* bias) {
-    TileSums<Tiles, blocks, vectors> sums(rows);
+INLINED void add_rows(TileSums<Tiles, blocks, vectors>& sums, int rows, const Bf16Pair* const* x, Index first, Index end,
+                      const Bf16Pair** right) {
     alignas(64) Bf16Pair copied[blocks][tile_rows * deep];
+    bool even[blocks];
+    for (int b = 0; b < blocks; ++b) even[b] = rows >= (b + 1) * tile_rows && evenly_spaced(x + b * tile_rows);
+    for (Index channel = first; channel < end; channel += deep) {
+        const Index count = end - channel;
+        sums.add(
+            [&](auto block) {
+                const Bf16Pair* const* in = x + block * tile_rows;
+                if (even[block] && count >= deep)
+                    return Tiles::template load<left_tile + block>(in[0] + channel, distance_of(in));
+                for (int r = 0; r < sums.template rows_of<block>(); ++r)
+                    store_elements(copied[block] + r * deep, load_up_to(in[r] + channel, count));
+                Tiles::template load<left_tile + block>(copied[block], row_bytes);
+            },
+            right, tile_lanes);
+    }
+}
+
+// The rows of a span as places.
+INLINED void list_rows(const Bf16Pair** to, const Bf16Pair* first, tconv::Span span, Index step, const Bf16Pair* zeros) {
+    const V<std::int64_t> number = {0, 1, 2, 3, 4, 5, 6, 7};
+    for (int r = 0; r < most_rows; r += 8) {
+        const V<std::int64_t> row = number + r, place = reinterpret_cast<std::int64_t>(first) + row * step;
+        store(reinterpret_cast<std::int64_t*>(to + r),
+              (row >= span.low) & (row < span.high) ? place : reinterpret_cast<std::int64_t>(zeros) - V<std::int64_t>{});
+    }
+}
+
+template <class Tiles, int blocks, int vectors>
+[[gnu::noinline]] void cells_in_tiles(float* out, Index width, int rows, const Bf16Pair* const* x, const tconv::Span* spans,
+                                      Index step, const Bf16Pair* zeros, const Index* number, Index taps, Index channels,
+                                      Index first, Index end, const Bf16Pair* weight, const float* bias) {
+    TileSums<Tiles, blocks, vectors> sums(rows);
     if (bias)
         sums.begin_with_lanes(bias);
     else
-        sums.begin_with(out, last);
-    for (Index tap = 0; tap < taps; ++tap, x += rows) {
-        bool even[blocks], all_even = true;
-        const Bf16Pair* left[blocks];
-        Index step[blocks];
-        for (int b = 0; b < blocks; ++b) {
-            const Bf16Pair* const* in = x + b * tile_rows;
-            even[b] = rows >= (b + 1) * tile_rows && evenly_spaced(in);
-            all_even = all_even && even[b];
-            left[b] = in[0] + first;
-            step[b] = even[b] ? distance_of(in) : 0;
-        }
+        sums.begin_with(out, width);
+    for (Index tap = 0; tap < taps; ++tap) {
         const Bf16Pair* right[vectors];
         for (int v = 0; v < vectors; ++v)
             right[v] = weight + ((number[tap] * vectors + v) * channels + first) * tile_lanes;
-        Index channel = first;
-        for (; all_even && channel + deep <= end; channel += deep)
-            sums.add(
-                [&](auto block) {
-                    Tiles::template load<left_tile + block>(left[block], step[block]);
-                    left[block] += deep;
-                },
-                right, tile_lanes);
-        for (; channel < end; channel += deep) {
-            const Index count = end - channel;
-            sums.add(
-                [&](auto block) {
-                    const Bf16Pair* const* in = x + block * tile_rows;
-                    if (even[block] && count >= deep)
-                        return Tiles::template load<left_tile + block>(in[0] + channel, step[block]);
-                    for (int r = 0; r < sums.template rows_of<block>(); ++r)
-                        store_elements(copied[block] + r * deep, load_up_to(in[r] + channel, count));
-                    Tiles::template load<left_tile + block>(copied[block], row_bytes);
-                },
-                right, tile_lanes);
+        if (spans[tap].high == 0) {
+            add_rows(sums, rows, x, first, end, right);
+            x += rows;
+            continue;
         }
+        Index channel = first;
+        const char* left = reinterpret_cast<const char*>(*x + first);
+        if (spans[tap].low == 0 && spans[tap].high == blocks * tile_rows)
+            for (; channel + deep <= end; channel += deep, left += row_bytes)
+                sums.add([&](auto block) { Tiles::template load<left_tile + block>(left + block * tile_rows * step, step); },
+                         right, tile_lanes);
+        if (channel < end) {
+            const Bf16Pair* each[most_rows];
+            list_rows(each, *x, spans[tap], step, zeros);
+            add_rows(sums, rows, each, channel, end, right);
+        }
+        ++x;
     }
-    sums.put(out, last);
+    sums.put(out, width);
+}
+
+// As `tile_cells`.
+template <class Tiles, int vectors>
+void tile_of_cells(float* out, Index width, Index rows, const Bf16Pair* const* x, const tconv::Span* spans, Index step,
+                   const Bf16Pair* zeros, const Index* number, Index taps, Index channels, Index first, Index end,
+                   const Bf16Pair* weight, const float* bias) {
+    const auto compute = rows > tile_rows ? cells_in_tiles<Tiles, 2, vectors> : cells_in_tiles<Tiles, 1, vectors>;
+    compute(out, width, static_cast<int>(rows), x, spans, step, zeros, number, taps, channels, first, end, weight, bias);
 }
 
 // As `pixels`, of weights of which `deep` pairs lie together, w[channel/deep][s][row][pair]. Panels have zeros behind the
@@ -205,23 +239,21 @@ template <class Tiles, int blocks, int vectors>
 }
 
 template <class Tiles, int rows, int vectors>
-void cells_tile_of(float* const* out, Index last, const Bf16Pair* const* x, const Index* number, Index taps, Index channels,
-                   Index first, Index end, const Bf16Pair* weight, const float* bias) {
-    cells_in_tiles<Tiles, (rows + tile_rows - 1) / tile_rows, vectors>(rows, out, last, x, number, taps, channels, first, end,
-                                                                       weight, bias);
-}
-template <class Tiles, int rows, int vectors>
 void pixels_tile_of(float* c, const Index* row, Index width, const Bf16Pair* const* x, Index x_step, const Index* taps,
                     Index count, Index channels, const Bf16Pair* w, const float* bias) {
     pixels_in_tiles<Tiles, (rows + tile_rows - 1) / tile_rows, vectors>(rows, c, row, width, x, x_step, taps, count, channels,
                                                                         w, bias);
 }
 
+template <class Tiles, int... v>
+constexpr void set_tiles_of_cells(tconv::Kernels<Bf16, Bf16Pair>& all, std::integer_sequence<int, v...>) {
+    ((all.tile_cells[v] = tile_of_cells<Tiles, v + 1>), ...);
+}
+
 template <class Tiles, int rows, int... v>
 constexpr void set_tiles_of_rows(tconv::Kernels<Bf16, Bf16Pair>& all, std::integer_sequence<int, v...>) {
     all.vectors[rows - 1] = sizeof...(v);
-    ((all.cells[rows - 1][v] = cells_tile_of<Tiles, rows, v + 1>, all.pixels[rows - 1][v] = pixels_tile_of<Tiles, rows, v + 1>),
-     ...);
+    ((all.pixels[rows - 1][v] = pixels_tile_of<Tiles, rows, v + 1>), ...);
 }
 
 // The kernels of pairs with both of these in the place of their own.
@@ -233,6 +265,7 @@ constexpr tconv::Kernels<Bf16, Bf16Pair> in_tiles(std::integer_sequence<int, r..
     all.wide_rows = 0;
     all.begin = Tiles::begin;
     all.end = Tiles::end;
+    set_tiles_of_cells<Tiles>(all, std::make_integer_sequence<int, vectors_in_tiles(most_rows)>());
     (set_tiles_of_rows<Tiles, r + 1>(all, std::make_integer_sequence<int, vectors_in_tiles(r + 1)>()), ...);
     return all;
 }

@@ -30,9 +30,13 @@ inline Index cells_of_chunk(const ChunkNeeds& needs) {
 // fetching the weights for one more takes long: products in tiles take a tenth of the time.
 inline Index count_chunks(const ChunkNeeds& needs, Index cells, Index rows, Index threads) {
     using namespace tuning::cells;
-    const Index chunks = ceil_div(ceil_div(cells, rows), std::max<Index>(1, cells_of_chunk(needs) / rows));
+    const Index tiles = ceil_div(cells, rows), chunks = ceil_div(tiles, std::max<Index>(1, cells_of_chunk(needs) / rows));
+    if (needs.in_tiles) {  // whose tasks are parts of the cells, as long as all weights stay in the cache
+        if (threads == 1 || needs.weights > needs.cache / 2) return chunks;
+        return std::max(chunks, std::min(ceil_div(tasks * threads, needs.groups), ceil_div(tiles, few_tiles)));
+    }
     const Index even = ceil_div(chunks, threads) * threads;
-    if (needs.in_tiles || chunks >= few_chunks * threads || even * few_cells > cells) return chunks;
+    if (chunks >= few_chunks * threads || even * few_cells > cells) return chunks;
     return chunks > 1 || needs.weights <= std::min(needs.cache, large_cache) / 2 ? even : chunks;
 }
 

@@ -13,6 +13,7 @@
 #include "brought.hpp"
 #include "cell_chunks.hpp"
 #include "cell_groups.hpp"
+#include "cell_tiles.hpp"
 #include "swaths.hpp"
 #include "way.hpp"
 
@@ -38,7 +39,7 @@ class CellLanes final : public Program<S> {
             Index located = 0, lowest = INT64_MAX, highest = 0;
             for (std::size_t part = plan->first_part[task]; part < plan->first_part[task + 1]; ++part) {
                 locate(places, *plan, plan->parts[part]);
-                located += static_cast<Index>((2 * places.inputs.size() + 2 * places.y.size()) * sizeof(Index));
+                located += static_cast<Index>(2 * places.inputs.size() * sizeof(Index) + places.outputs.size() * sizeof(OutputRun));
                 lowest = std::min(lowest, places.lowest);
                 highest = std::max(highest, places.highest);
             }
@@ -88,6 +89,7 @@ class CellLanes final : public Program<S> {
     struct Sources {  // of the cells of a part
         const Places& places;
         const E* const* x;
+        const E* zeros;
         Index total;  // cells
         Index depth;  // elements of an input; those of which there are no weights are zeros
     };
@@ -95,7 +97,7 @@ class CellLanes final : public Program<S> {
     // What is the same for all calls with arrays of one shape.
     struct Plan {
         Plan(const CellLanes& lanes, const View<const S>& x, const View<S>& y, int threads)
-            : walk(x, y, !lies_as_elements<E>(lanes.layer_, x), !is_own_sum<S>), zeros(static_cast<std::size_t>(lanes.row_)) {
+            : walk(x, y, !lies_as_elements<E>(lanes.layer_, x)), zeros(static_cast<std::size_t>(lanes.row_)) {
             walk.pixel = lanes.row_ * static_cast<Index>(sizeof(E) / sizeof(S));
             for (const Group& group : lanes.groups_.all)
                 cells.push_back(cells_of(lanes.layer_.axes, group.phases, walk.out_size));
@@ -113,7 +115,7 @@ class CellLanes final : public Program<S> {
             const Index rows = lanes.groups_.tile_rows, tiles = ceil_div(most, rows);
             const Index chunks = count_chunks(needs, most, rows, threads);
             const Index units = lanes.layer_.groups * chunks * (together ? 1 : static_cast<Index>(lanes.groups_.all.size()));
-            const Index wanted = std::max<Index>(1, ceil_div(threads > 1 ? 4 * threads : 1, units));
+            const Index wanted = std::max<Index>(1, ceil_div(threads > 1 ? tuning::cells::tasks * threads : 1, units));
             for (Index chunk = 0; chunk < chunks; ++chunk)
                 for (Index share = 0; share < wanted; ++share) {
                     first_part.push_back(parts.size());
@@ -130,6 +132,7 @@ class CellLanes final : public Program<S> {
             first_part.push_back(parts.size());
             double located_in_all = 0;
             for (const Part& own : parts) located_in_all += static_cast<double>(own.end - own.begin) * static_cast<double>(taps);
+            if (needs.in_tiles) located_in_all /= tuning::cells::places_of_span;
             remembers = located_in_all <= tuning::cells::most_remembered;
         }
 
@@ -150,7 +153,7 @@ class CellLanes final : public Program<S> {
 
     void locate(Places& places, const Plan& plan, const Part& part) const {
         const PhaseGroup& phases = groups_.all[part.group].phases;
-        places.locate(plan.walk, layer_.axes, phases, plan.cells[part.group], part.begin, part.end, groups_.tile_rows);
+        places.locate(plan.walk, layer_.axes, phases, plan.cells[part.group], part.begin, part.end, groups_.tile_rows, all_at_once());
     }
 
     std::unique_ptr<std::vector<Places>> locate_all(const Plan& plan) const {
@@ -162,9 +165,11 @@ class CellLanes final : public Program<S> {
     // Cells whose inputs are as far apart as they are themselves are a tile where they lie. Where rows are short, many tiles
     // reach beyond one: then images have zeros around, and rows some cells behind that no one wants. Where there are as many
     // images as a tile has cells, its cells are evenly spaced without, but taps share no inputs in the first-level cache.
+    // Channels that fill no row of a tile are copied for each tap, unless pixels have zeros behind them.
     void space_evenly(Walk& walk, std::vector<Cells>& cells) const {
         const auto is_long = [&](const Cells& own) { return own.count.back() >= tuning::cells::short_row; };
-        if (std::any_of(cells.begin(), cells.end(), is_long)) return;
+        const bool copies = depth_ != row_ && groups_.all.front().phases.taps.front().size() > 1;
+        if (!copies && std::any_of(cells.begin(), cells.end(), is_long)) return;
         std::vector<PhaseGroup> groups;
         for (const Group& group : groups_.all) groups.push_back(group.phases);
         Walk padded = walk;
@@ -210,7 +215,7 @@ class CellLanes final : public Program<S> {
             const Group& group = groups_.all[part.group];
             const bool fetches = !together && depth_ >= tuning::cells::fetched_depth &&
                                  ssize(group.phases.taps.front()) <= tuning::cells::fetched_taps;
-            const Sources sources{places, inputs.data(), part.end - part.begin, plan.walk.brings ? row_ : depth_};
+            const Sources sources{places, inputs.data(), plan.zeros.data(), part.end - part.begin, plan.walk.brings ? row_ : depth_};
             if (all_at_once())
                 compute_tiles(call, group, part, sources);
             else
@@ -224,7 +229,7 @@ class CellLanes final : public Program<S> {
         if (is_own_sum<S>) return 0;
         Index cells = 0, vectors = 0;
         for (const Part& part : plan.parts) cells = std::max(cells, part.end - part.begin);
-        if (all_at_once()) cells = groups_.tile_rows * put_together;
+        if (all_at_once()) cells = groups_.tile_rows * put_together * tuning::cells::sharing_tiles;
         for (const Group& group : groups_.all)
             for (const Swath& swath : group.swaths) vectors = std::max(vectors, swath.vectors);
         return cells * vectors * kernels_.lanes;
@@ -243,37 +248,50 @@ class CellLanes final : public Program<S> {
         return {kernels_, call.layer, swath, lane_order_, call.y, call.out};
     }
 
-    // Tile by tile, each with as many swaths as there is room for their weights: what is written lies together.
+    // Some tiles at a time, which share what they are multiplied with while it is in the first-level cache: some taps and
+    // channels of a swath. As many swaths as there is room for their weights: what is written lies together.
     void compute_tiles(const Call& call, const Group& group, const Part& part, const Sources& sources) const {
+        thread_local std::vector<TileSlice<E>> room;
+        std::vector<TileSlice<E>>& slices = room;
         const Places& places = sources.places;
-        const Index at_once = channels_at_once(places), rows_at_once = groups_.tile_rows;
-        const Index widest = kernels_.vectors[rows_at_once - 1] * kernels_.lanes;
+        const TilePasses passes = passes_of<E>(most_taps(places), depth_, kernels_.deep);
+        const Index tile_rows = groups_.tile_rows, widest = kernels_.vectors[tile_rows - 1] * kernels_.lanes;
         const Index bytes = most_taps(places) * sources.depth * widest * static_cast<Index>(sizeof(E));
         const Index together = std::max<Index>(1, tuning::cells::weights_bytes / std::max<Index>(1, bytes));
-        T* const sums = room_for_sums<T>(rows_at_once * put_together * widest);
-        T* out[max_rows];
+        T* const sums = room_for_sums<T>(passes.tiles * tile_rows * put_together * widest);
         for (Index first = part.first_swath; first < part.last_swath; first += together) {
             const std::vector<Swath> joined = groups_.joined(group, first, std::min(first + together, part.last_swath), put_together);
             std::vector<SwathOutputs<S, E>> outputs;
             for (const Swath& swaths : joined) outputs.push_back(outputs_of(call, swaths));
-            const Index* number = places.number.data();
-            const E* const* in = sources.x;
-            for (Index cell = 0, tile = 0; cell < sources.total; cell += rows_at_once, ++tile) {
-                const Index rows = std::min(rows_at_once, sources.total - cell), used = places.used[static_cast<std::size_t>(tile)];
+            std::vector<const OutputRun*> runs(joined.size(), places.outputs.data());
+            TileSlice<E> next{places.number.data(), places.spans.data(), sources.x, 0};
+            const Index* used = places.used.data();
+            for (Index begin = 0, end = 0; begin < sources.total; begin = end) {
+                slices.clear();
+                for (Index n = 0; n < passes.tiles && end < sources.total; ++n, ++used) {
+                    const Index rows = std::min(tile_rows, sources.total - end);
+                    for (Index slice = 0; slice < passes.slices; ++slice, next.pass(rows)) {
+                        next.taps = tconv::part(*used, slice + 1, passes.slices) - tconv::part(*used, slice, passes.slices);
+                        slices.push_back(next);
+                    }
+                    end += rows;
+                }
                 const Swath* swath = group.swaths.data() + first;
                 for (std::size_t j = 0; j < joined.size(); ++j) {
                     const Index width = joined[j].vectors * kernels_.lanes;
-                    for (Index lane = 0; lane < width; lane += swath++->vectors * kernels_.lanes) {
-                        for (Index r = 0; r < rows; ++r) out[r] = sums + r * width + lane;
-                        for (Index from = 0; from < sources.depth; from += at_once)
-                            kernels_.cells[rows - 1][swath->vectors - 1](
-                                out, kernels_.lanes, in, number, used, depth_, from, std::min(from + at_once, sources.depth),
-                                weight_of(call, *swath), from == 0 ? bias_of(call, *swath) : nullptr);
-                    }
-                    outputs[j].put(places, cell, rows, sums, width);
+                    for (Index lane = 0; lane < width; lane += swath++->vectors * kernels_.lanes)
+                        for (Index slice = 0; slice < passes.slices; ++slice)
+                            for (Index from = 0; from < sources.depth; from += passes.elements) {
+                                const TileSlice<E>* own = slices.data() + slice;
+                                for (Index cell = begin; cell < end; cell += tile_rows, own += passes.slices)
+                                    kernels_.tile_cells[swath->vectors - 1](
+                                        sums + (cell - begin) * width + lane, width, std::min(tile_rows, end - cell), own->x,
+                                        own->spans, places.step * static_cast<Index>(sizeof(S)), sources.zeros, own->number,
+                                        own->taps, depth_, from, std::min(from + passes.elements, sources.depth),
+                                        weight_of(call, *swath), slice == 0 && from == 0 ? bias_of(call, *swath) : nullptr);
+                            }
+                    outputs[j].put(runs[j], begin, end - begin, sums, width);
                 }
-                number += used;
-                in += used * rows;
             }
         }
     }
@@ -295,18 +313,20 @@ class CellLanes final : public Program<S> {
             const Index end = std::min(begin + at_once, depth_);
             const Index* number = places.number.data();
             const E* const* in = sources.x;
+            const OutputRun* run = places.outputs.data();
             for (Index cell = 0, tile = 0; cell < total; cell += groups_.tile_rows, ++tile) {
                 const Index rows = std::min(groups_.tile_rows, total - cell), used = places.used[static_cast<std::size_t>(tile)];
                 bool all_direct = true;
-                for (Index r = 0; r < rows; ++r) {
-                    const auto c = static_cast<std::size_t>(cell + r);
-                    if constexpr (is_own_sum<S>) {
-                        T* const direct = past && activates ? nullptr : outputs.in_place(places.y[c], places.o[c]);
-                        out[r] = direct ? direct : scratch + r * width;
+                if constexpr (is_own_sum<S>) {
+                    each_run(run, cell, cell + rows, [&](const OutputRun& own, Index from, Index to) {
+                        T* const waiting = scratch + (from - cell) * width;
+                        const bool direct = !(past && activates) && outputs.place(out + from - cell, own, from, to, waiting, width);
                         all_direct = all_direct && direct;
-                    } else {
-                        out[r] = sums + (waits ? cell + r : r) * width;
-                    }
+                    });
+                }
+                if (!is_own_sum<S> || (past && activates)) {
+                    T* const waiting = is_own_sum<S> ? scratch : sums + (waits ? cell * width : 0);
+                    for (Index r = 0; r < rows; ++r) out[r] = waiting + r * width;
                 }
                 if (const Index left = total - cell - rows; fetches && left > 0)
                     fetch(in + used * rows, std::min(groups_.tile_rows, left) * places.used[static_cast<std::size_t>(tile) + 1], begin, end);
@@ -319,12 +339,14 @@ class CellLanes final : public Program<S> {
                 in += used * rows;
                 if (all_direct ? end < depth_ : begin > 0) continue;
                 if ((past && activates) || !is_own_sum<S>) {
-                    outputs.put(places, cell, rows, out[0], width);
+                    outputs.put(run, cell, rows, out[0], width);
                 } else if (!all_direct || activates) {
-                    for (Index r = 0; r < rows; ++r) {
-                        if (activates) activate(kernels_, call.layer, out[r], swath.count, 1);
-                        if (out[r] == scratch + r * width) outputs.put_one(places, cell + r, out[r]);
-                    }
+                    each_run(run, cell, cell + rows, [&](const OutputRun& own, Index from, Index to) {
+                        for (Index c = from; c < to; ++c) {
+                            if (activates) activate(kernels_, call.layer, out[c - cell], swath.count, 1);
+                            if (out[c - cell] == scratch + (c - cell) * width) outputs.put_one(own, c, out[c - cell]);
+                        }
+                    });
                 }
             }
         }

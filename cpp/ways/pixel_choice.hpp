@@ -18,6 +18,8 @@ bool weaves_channels(const Query<S>& query) {
     const bool single = all([](const Axis& axis) { return axis.kernel <= axis.stride && axis.dilation == 1; });
     const bool even = all([](const Axis& axis) { return axis.stride > 1 && axis.kernel % axis.stride == 0; });
     const Index elements = takes_pairs(query) ? ceil_div(form.in_channels, 2) : form.in_channels;
+    if (channels == lanes && takes_pairs(query) && query.pairs->deep > 1)  // in tiles, but for what bringing inputs takes
+        return form.axes.size() > 2 && query.x.shape.back() >= tuning::cells::short_row;
     if (channels == lanes) return elements <= (!even ? 2 * lanes : is_own_sum<S> ? 0 : lanes);
     return 2 * outputs < lanes || (outputs < 2 * lanes && 2 * channels < lanes) ||
            (outputs <= lanes && 2 * channels == lanes && !(is_own_sum<S> && single));

@@ -41,31 +41,44 @@ class SwathOutputs {
             for (const Stretch& stretch : swath.stretches) highest_ = std::max(highest_, stretch.phase + stretch.count - 1);
     }
 
-    // Where the sums of a cell are the outputs themselves: null if they are no neighbours, or some lie outside. `y` is where
-    // its row begins, `o` the index there of its first phase.
-    S* in_place(Index y, Index o) const { return lies_inside(o) ? out_ + y + at(o) : nullptr; }
+    // Where the sums of the cells from..to are to be computed: in the outputs themselves if they are neighbours and lie inside,
+    // else in `waiting`, `width` apart. Whether none waits.
+    bool place(S** sums, const OutputRun& run, Index from, Index to, S* waiting, Index width) const {
+        const Index low = together_ ? std::clamp(run.low, from, to) : to, high = together_ ? std::clamp(run.high, low, to) : to;
+        bool all = true;
+        for (Index c = from; c < to; ++c) {
+            if (c == low && low < high) {
+                S* y = out_ + run.y_of(low) + at(run.o_of(low));
+                for (const Index step = run.y_step + run.o_step * step_; c < high; ++c, y += step) sums[c - from] = y;
+                if (c == to) break;
+            }
+            const bool direct = lies_inside(run.o_of(c));
+            sums[c - from] = direct ? out_ + run.y_of(c) + at(run.o_of(c)) : waiting + (c - from) * width;
+            all = all && direct;
+        }
+        return all;
+    }
 
     // Whether they are written past the caches, and not in place.
     bool nontemporal() const { return nontemporal_; }
 
-    // The sums of some rows of a tile of cells, `width` apart.
-    void put(const Places& places, Index cell, Index rows, T* sums, Index width) const {
+    // The sums of some rows of a tile of cells, `width` apart. For `run` see `each_run`.
+    void put(const OutputRun*& run, Index cell, Index rows, T* sums, Index width) const {
         if (layer_.activation != Activation::none) activate(kernels_, layer_, sums, rows * width, 1);
-        if (nontemporal_) return put_nontemporal(places, cell, rows, sums, width);
-        if (!together_) {
-            for (Index r = 0; r < rows; ++r) put_one(places, cell + r, sums + r * width);
-            return;
-        }
-        kernels_.put_rows(out_ + at(0), places.first.data() + cell, sums, width, rows, swath_.count);
-        auto partial = std::lower_bound(places.partial.begin(), places.partial.end(), cell);
-        for (; partial != places.partial.end() && *partial < cell + rows; ++partial)
-            put_one(places, *partial, sums + (*partial - cell) * width);
+        each_run(run, cell, cell + rows, [&](const OutputRun& own, Index from, Index to) {
+            Index low = to, high = to;  // what lies together, all of it in the window
+            if (together_ && !nontemporal_) low = std::clamp(own.low, from, to), high = std::clamp(own.high, low, to);
+            for (Index c = from; c < low; ++c) put_one(own, c, sums + (c - cell) * width);
+            kernels_.put_rows(out_ + own.y_of(low) + at(own.o_of(low)), own.y_step + own.o_step * step_, sums + (low - cell) * width,
+                              width, high - low, swath_.count);
+            for (Index c = high; c < to; ++c) put_one(own, c, sums + (c - cell) * width);
+        });
     }
 
-    void put_one(const Places& places, Index cell, const T* sums) const {
-        const Index o = places.o[static_cast<std::size_t>(cell)];
-        S* const row = out_ + places.y[static_cast<std::size_t>(cell)];
-        if (lies_inside(o)) return kernels_.put(row + at(o), sums, swath_.count);
+    void put_one(const OutputRun& run, Index cell, const T* sums) const {
+        const Index o = run.o_of(cell);
+        S* const row = out_ + run.y_of(cell);
+        if (lies_inside(o)) return (nontemporal_ ? kernels_.put_nontemporal : kernels_.put)(row + at(o), sums, swath_.count);
         const bool by_phase = order_ == LaneOrder::channel_then_phase;
         for (const Stretch& stretch : swath_.stretches) {
             const Index first = o + stretch.phase;
@@ -82,16 +95,6 @@ class SwathOutputs {
     }
 
    private:
-    void put_nontemporal(const Places& places, Index cell, Index rows, const T* sums, Index width) const {
-        for (Index r = 0; r < rows; ++r) {
-            const auto c = static_cast<std::size_t>(cell + r);
-            if (S* const to = in_place(places.y[c], places.o[c]))
-                kernels_.put_nontemporal(to, sums + r * width, swath_.count);
-            else
-                put_one(places, cell + r, sums + r * width);
-        }
-    }
-
     // Whether all lanes are neighbours in memory.
     bool neighbours() const {
         const bool one = swath_.stretches.size() == 1;

@@ -90,3 +90,34 @@ def test_formats() -> None:
     assert by_format(torch.ones(1, 1, 1, 1)) == torch.channels_last
     assert by_format(torch.ones(1, 1, 1, 1, 1)) == torch.channels_last_3d
     assert by_format(torch.ones(1, 1, 1)) is None
+
+
+@pytest.mark.parametrize("made_there", [False, True])
+def test_weights_stay_what_they_are_in_inference_mode(made_there: bool) -> None:
+    with torch.inference_mode(made_there):
+        model = net()
+    with torch.inference_mode():
+        make_channels_last(model)
+        assert not model[0].weight.is_contiguous()
+        assert all(p.is_inference() == made_there for p in model.parameters())
+        tconv.nn.restore(model)
+        assert model[0].weight.is_contiguous()
+        assert all(p.is_inference() == made_there for p in model.parameters())
+
+
+def test_a_model_that_was_accelerated_in_inference_mode_can_be_trained() -> None:
+    model, x = net(), torch.randn(1, 4, 32, 32)
+    with torch.inference_mode():
+        tconv.nn.accelerate(model, x, tolerance=1)
+        assert "inference tensors" not in str(tconv.nn.report(model))
+    model.train()(x).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_what_was_made_in_inference_mode_is_told_how_to_be_folded() -> None:
+    with torch.inference_mode():
+        model = net()
+        tconv.nn.accelerate(model, torch.randn(1, 4, 32, 32))
+    assert "made in torch.inference_mode(), and PyTorch does not count the writes to them: make or load" in str(
+        tconv.nn.report(model)
+    )

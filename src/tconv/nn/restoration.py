@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -56,11 +58,24 @@ def _restore_layout(name: str, tensor: Tensor, layouts: Layouts) -> None:
     if by_format(tensor) is None or not by_channels(tensor, 1):
         return
     if name not in layouts:  # computed from others since, as when a weight norm is removed
-        tensor.data = tensor.data.contiguous()
+        with of_its_kind(tensor):
+            tensor.data = tensor.data.contiguous()
         return
     known, shape, strides = layouts[name]
     if tensor.shape == shape and (known == id(tensor) or layouts.copied):
-        tensor.data = torch.empty_strided(shape, strides, dtype=tensor.dtype, device=tensor.device).copy_(tensor.data)
+        with of_its_kind(tensor):
+            own = torch.empty_strided(shape, strides, dtype=tensor.dtype, device=tensor.device)
+            tensor.data = own.copy_(tensor.data)
+
+
+@contextmanager
+def of_its_kind(weight: Tensor) -> Iterator[None]:
+    """Within it, new memory for a weight is like its own: of an inference tensor only if it is one.
+
+    In `torch.inference_mode()` all new tensors are, and a weight that became one could not be trained any more.
+    """
+    with torch.inference_mode(weight.is_inference()), torch.no_grad():
+        yield
 
 
 def by_format(tensor: Tensor) -> torch.memory_format | None:
@@ -68,12 +83,17 @@ def by_format(tensor: Tensor) -> torch.memory_format | None:
     return _FORMATS.get(tensor.dim()) if tensor.layout == torch.strided else None
 
 
+def _in_both(weight: Tensor, wanted: torch.memory_format) -> tuple[Tensor, Tensor]:
+    with of_its_kind(weight):
+        return weight.data, weight.data.contiguous(memory_format=wanted)
+
+
 class Layout:
     """The weights of a model in two memory layouts, as they were and channels-last, of which one is in use."""
 
     def __init__(self, model: nn.Module):
         weights = [(p, wanted) for p in model.parameters() if (wanted := by_format(p)) is not None]
-        self._both = [(p, p.data, p.data.contiguous(memory_format=wanted)) for p, wanted in weights]
+        self._both = [(p, *_in_both(p, wanted)) for p, wanted in weights]
         self.differs = any(own.data_ptr() != last.data_ptr() for _, own, last in self._both)
 
     def use(self, last: bool) -> None:

@@ -159,10 +159,22 @@ void try_panels(unsigned seed) {
     for (const auto& [place, times] : outputs) expect(times == 1, "each output once", seed);
 }
 
+// Where the outputs of a cell lie, and whether all its phases lie in the window.
+struct Place {
+    Index y, o;
+    bool whole;
+};
+
+Place place_of(const Places& places, Index cell) {
+    for (const OutputRun& run : places.outputs)
+        if (cell < run.end) return {run.y_of(cell), run.o_of(cell), run.low <= cell && cell < run.high};
+    return {};
+}
+
 // Cells read where the relation says, leave out only taps without an input, and write each output of their group once.
 void try_places(unsigned seed) {
     const Index images = seed % 3 == 0 ? tuning::cells::many_images + 1 : 2;
-    const bool brings = seed % 2 == 1;
+    const bool brings = seed % 2 == 1, in_spans = seed % 4 < 2;
     const Drawn layer = drawn(seed, images);
     const View<const float> x{nullptr, layer.x_shape, layer.x_strides};
     const View<float> y{nullptr, layer.y_shape, layer.y_strides};
@@ -177,33 +189,41 @@ void try_places(unsigned seed) {
         for (Index begin = 0; begin < cells.total * images; begin += 7) {
             const Index end = std::min(begin + 7, cells.total * images);
             Places places;
-            places.locate(walk, layer.axes, group, cells, begin, end, tile_rows);
+            places.locate(walk, layer.axes, group, cells, begin, end, tile_rows, in_spans);
             std::size_t tap_at = 0, input_at = 0;
             for (Index cell = begin, tile = 0; cell < end; cell += tile_rows, ++tile) {
                 const Index rows = std::min(tile_rows, end - cell);
                 for (Index used = 0; used < places.used[static_cast<std::size_t>(tile)]; ++used, ++tap_at) {
                     const Tap& tap = group.taps.front()[static_cast<std::size_t>(places.number[tap_at])];
-                    bool any = false;
-                    for (Index r = 0; r < rows; ++r, ++input_at) {
-                        const auto c = static_cast<std::size_t>(cell + r - begin);
-                        const Index image = places.y[c] / image_outputs;
-                        Size o = unflattened(places.y[c] - image * image_outputs, layer.out);
-                        o[last] = places.o[c];
+                    const Span span = in_spans ? places.spans[tap_at] : Span{0, 0};
+                    Size wanted;
+                    for (Index r = 0; r < rows; ++r) {
+                        const Place at = place_of(places, cell + r - begin);
+                        const Index image = at.y / image_outputs;
+                        Size o = unflattened(at.y - image * image_outputs, layer.out);
+                        o[last] = at.o;
                         Index expected = image;
                         for (std::size_t a = 0; a <= last; ++a) {
                             const Index residue = group.residue[a];
                             const Index i = floor_div(o[a] + layer.axes[a].crop_lo - residue, layer.axes[a].stride) - tap.offset[a];
                             expected = expected < 0 || i < 0 || i >= layer.in[a] ? -1 : expected * layer.in[a] + i;
                         }
-                        const Index found = places.inputs[input_at];
-                        expect(found == (expected < 0 ? Places::nothing : expected), "a cell's input", seed);
-                        any = any || found != Places::nothing;
+                        wanted.push_back(expected < 0 ? Places::nothing : expected);
+                        Index found = places.inputs[input_at + (span.high == 0 ? static_cast<std::size_t>(r) : 0)];
+                        if (span.high > 0) found = span.low <= r && r < span.high ? found + r * places.step : Places::nothing;
+                        expect(found == wanted.back(), "a cell's input", seed);
                     }
-                    expect(any, "no tap without an input", seed);
+                    bool spaced = in_spans;
+                    for (std::size_t r = 0; r < wanted.size(); ++r)
+                        spaced = spaced && wanted[r] != Places::nothing && wanted[r] == wanted[0] + static_cast<Index>(r) * places.step;
+                    expect(!spaced || span.high > 0, "what is evenly spaced is a span", seed);
+                    expect(wanted != Size(wanted.size(), Places::nothing), "no tap without an input", seed);
+                    input_at += span.high == 0 ? static_cast<std::size_t>(rows) : 1;
                 }
                 for (Index r = 0; r < rows; ++r) {
-                    const auto c = static_cast<std::size_t>(cell + r - begin);
-                    expect(met.insert({places.y[c], places.o[c]}).second, "each cell once", seed);
+                    const Place at = place_of(places, cell + r - begin);
+                    expect(met.insert({at.y, at.o}).second, "each cell once", seed);
+                    expect(at.whole == (at.o >= 0 && at.o + group.phases() <= layer.out[last]), "whether a cell lies inside", seed);
                 }
             }
             expect(places.inputs.size() == input_at && places.number.size() == tap_at, "no place too many", seed);
@@ -225,7 +245,7 @@ void try_padded(unsigned seed) {
     const std::vector<PhaseGroup> groups = group_phases(layer.axes, Grouping::single);
     std::vector<Cells> all;
     for (const PhaseGroup& group : groups) all.push_back(cells_of(layer.axes, group, layer.out));
-    Walk walk(x, y, true, true);
+    Walk walk(x, y, true);
     walk.images_first = false;
     walk.pixel = row;
     const double wanted = pad(walk, groups, all);
@@ -237,15 +257,15 @@ void try_padded(unsigned seed) {
         cells.total = cells.total / cells.count[last] * walk.grid[last];
         cells.count[last] = walk.grid[last];
         Places places;
-        places.locate(walk, layer.axes, groups[g], cells, 0, cells.total * images, tile_rows);
+        places.locate(walk, layer.axes, groups[g], cells, 0, cells.total * images, tile_rows, false);
         const float* together = brought(walk, kernels_of<float>(portable_backend), x.data, 1, row, places.lowest, places.highest);
         const auto taps = static_cast<Index>(groups[g].taps.front().size());
         for (Index number = 0; number < cells.total * images; ++number) {
             const Index first = number / tile_rows * tile_rows, rows = std::min(tile_rows, cells.total * images - first);
             const Size cell = unflattened(number % cells.total, cells.count);
-            const auto c = static_cast<std::size_t>(number);
-            const bool inside = places.o[c] >= 0 && places.o[c] < layer.out[last];
-            expect((places.first[c] != nowhere) == inside, "where an output is wanted", seed);
+            const Place at_output = place_of(places, number);
+            const bool inside = at_output.o >= 0 && at_output.o < layer.out[last];
+            expect(at_output.whole == inside, "where an output is wanted", seed);
             for (Index t = 0; t < taps && inside; ++t) {
                 const auto at = static_cast<std::size_t>(taps * first + t * rows + number - first);
                 Index expected = number / cells.total;
@@ -276,6 +296,8 @@ void try_chunks(unsigned seed) {
         expect(room >= 1 && chunks >= 1, "there are chunks", seed);
         expect(tiles == 1 || tiles * rows <= room, "a chunk has room", seed);
         const bool few = chunks > 1 && chunks < tuning::cells::few_chunks * threads;
+        if (needs.in_tiles && needs.weights <= cache / 2 && tiles > tuning::cells::few_tiles)
+            expect(chunks >= std::min(threads, ceil_div(cells, rows) / tuning::cells::few_tiles), "products in tiles are shared", seed);
         const bool even = chunks % threads == 0 || needs.in_tiles || cells < ceil_div(chunks, threads) * threads * tuning::cells::few_cells;
         expect(!few || even, "threads share chunks evenly", seed);
         if (!needs.in_tiles && needs.input + needs.outputs < 1024 && needs.weights < cache / 2 && cells >= threads * tuning::cells::few_cells)

@@ -21,6 +21,11 @@ from tconv.nn.folding.laws import Conv, NoFoldError, Transposed
 from tconv.nn.folding.parts import Activation, Convolution, Part
 from tconv.nn.packing import PIXELS_FOR_FULL_CHECK, Stamps
 
+UNCOUNTED = (
+    "its tensors were made in torch.inference_mode(), and PyTorch does not count the writes to them: make or load the "
+    "model outside of it"
+)
+
 
 class Derived(NamedTuple):
     """The one layer of some steps, made from tensors as they were: what an engine prepared, or a convolution."""
@@ -84,8 +89,10 @@ class Derivation:
         """Derive the layer from `sources`, and keep it until they are gone. Raises NoFoldError if there is none."""
         self._met, self._seen = True, None
         reason = refusal(**_named_weights(sources))
-        if reason is not None or any(tensor.is_inference() for tensor in sources):
-            raise NoFoldError(reason or "PyTorch does not count the writes to inference tensors")
+        if reason is None and any(tensor.is_inference() for tensor in sources):
+            reason = UNCOUNTED
+        if reason is not None:
+            raise NoFoldError(reason)
         stamps = Stamps(sources, self._forget)
         self.now = Derived(stamps)  # should there be no layer, then not again for the same tensors
         weight, bias, linear, activation = self.layer(sources)
