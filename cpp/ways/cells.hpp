@@ -263,9 +263,9 @@ class CellLanes final : public Program<S> {
             const std::vector<Swath> joined = groups_.joined(group, first, std::min(first + together, part.last_swath), put_together);
             std::vector<SwathOutputs<S, E>> outputs;
             for (const Swath& swaths : joined) outputs.push_back(outputs_of(call, swaths));
-            std::vector<const OutputRun*> runs(joined.size(), places.outputs.data());
             TileSlice<E> next{places.number.data(), places.spans.data(), sources.x, 0};
             const Index* used = places.used.data();
+            const OutputRun* run = places.outputs.data();
             for (Index begin = 0, end = 0; begin < sources.total; begin = end) {
                 slices.clear();
                 for (Index n = 0; n < passes.tiles && end < sources.total; ++n, ++used) {
@@ -290,7 +290,7 @@ class CellLanes final : public Program<S> {
                                         own->taps, depth_, from, std::min(from + passes.elements, sources.depth),
                                         weight_of(call, *swath), slice == 0 && from == 0 ? bias_of(call, *swath) : nullptr);
                             }
-                    outputs[j].put(runs[j], begin, end - begin, sums, width);
+                    outputs[j].put(run, begin, end - begin, sums, width);
                 }
             }
         }

@@ -1,6 +1,7 @@
 // Swaths of the way of the cells: lanes of a cell's outputs that are computed at a time, and how their sums are put in place.
 #pragma once
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "../activation.hpp"
@@ -44,19 +45,20 @@ class SwathOutputs {
     // Where the sums of the cells from..to are to be computed: in the outputs themselves if they are neighbours and lie inside,
     // else in `waiting`, `width` apart. Whether none waits.
     bool place(S** sums, const OutputRun& run, Index from, Index to, S* waiting, Index width) const {
-        const Index low = together_ ? std::clamp(run.low, from, to) : to, high = together_ ? std::clamp(run.high, low, to) : to;
-        bool all = true;
-        for (Index c = from; c < to; ++c) {
-            if (c == low && low < high) {
-                S* y = out_ + run.y_of(low) + at(run.o_of(low));
-                for (const Index step = run.y_step + run.o_step * step_; c < high; ++c, y += step) sums[c - from] = y;
-                if (c == to) break;
+        const auto [low, high] = together(run, from, to);
+        S* y = low < high ? place_of(run, low) : nullptr;
+        for (Index c = low; c < high; ++c, y += step_of(run)) sums[c - from] = y;
+        const auto others = [&](Index begin, Index end) {
+            bool all = true;
+            for (Index c = begin; c < end; ++c) {
+                const bool direct = lies_inside(run.o_of(c));
+                sums[c - from] = direct ? place_of(run, c) : waiting + (c - from) * width;
+                all = all && direct;
             }
-            const bool direct = lies_inside(run.o_of(c));
-            sums[c - from] = direct ? out_ + run.y_of(c) + at(run.o_of(c)) : waiting + (c - from) * width;
-            all = all && direct;
-        }
-        return all;
+            return all;
+        };
+        const bool before = others(from, low), behind = others(high, to);
+        return before && behind;
     }
 
     // Whether they are written past the caches, and not in place.
@@ -66,11 +68,10 @@ class SwathOutputs {
     void put(const OutputRun*& run, Index cell, Index rows, T* sums, Index width) const {
         if (layer_.activation != Activation::none) activate(kernels_, layer_, sums, rows * width, 1);
         each_run(run, cell, cell + rows, [&](const OutputRun& own, Index from, Index to) {
-            Index low = to, high = to;  // what lies together, all of it in the window
-            if (together_ && !nontemporal_) low = std::clamp(own.low, from, to), high = std::clamp(own.high, low, to);
+            const auto [low, high] = nontemporal_ ? std::pair{to, to} : together(own, from, to);
             for (Index c = from; c < low; ++c) put_one(own, c, sums + (c - cell) * width);
-            kernels_.put_rows(out_ + own.y_of(low) + at(own.o_of(low)), own.y_step + own.o_step * step_, sums + (low - cell) * width,
-                              width, high - low, swath_.count);
+            if (low < high)
+                kernels_.put_rows(place_of(own, low), step_of(own), sums + (low - cell) * width, width, high - low, swath_.count);
             for (Index c = high; c < to; ++c) put_one(own, c, sums + (c - cell) * width);
         });
     }
@@ -95,6 +96,14 @@ class SwathOutputs {
     }
 
    private:
+    // Of the cells from..to those whose outputs are neighbours, all of them in the window; `to` and `to` if there are none.
+    std::pair<Index, Index> together(const OutputRun& run, Index from, Index to) const {
+        const Index low = together_ ? std::clamp(run.low, from, to) : to, high = together_ ? std::clamp(run.high, low, to) : to;
+        return low < high ? std::pair{low, high} : std::pair{to, to};
+    }
+    S* place_of(const OutputRun& run, Index cell) const { return out_ + run.y_of(cell) + at(run.o_of(cell)); }
+    Index step_of(const OutputRun& run) const { return run.y_step + run.o_step * step_; }
+
     // Whether all lanes are neighbours in memory.
     bool neighbours() const {
         const bool one = swath_.stretches.size() == 1;

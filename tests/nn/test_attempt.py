@@ -180,6 +180,24 @@ def test_the_faster_layout_stays(better: bool, fast: None, monkeypatch: pytest.M
     assert state(tconv.nn.restore(model)) == before
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("better", [False, True])
+def test_signals_lie_channels_last_where_that_is_faster(
+    better: bool, fast: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt.Race, "comparison", lambda self, a: Comparison(1, 0.5 if a.last == better else 0.6, 0))
+    model = nn.Sequential(nn.Conv1d(4, 8, 3, padding=1), nn.LeakyReLU(), nn.ConvTranspose1d(8, 4, 4, 2, 1), nn.Tanh())
+    before, x = state(model.eval()), torch.randn(2, 4, 60)
+    expected = model(x)
+    tconv.nn.accelerate(model, x, **QUICK)
+    whole = [row.text for row in tconv.nn.report(model).rows if row.action == "whole"]
+    assert whole[0].startswith("channels-last signals: ") == better
+    y = model(x)
+    assert y.is_contiguous()
+    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
+    assert state(tconv.nn.restore(model)) == before
+
+
 class Flat(nn.Module):
     """Asks for the layout that it was written for, as many classifiers do."""
 

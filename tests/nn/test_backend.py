@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from nn.judge import Body, agree, close, folds, randomised
+from torch import Tensor, nn
 
 from tconv.nn import fold
 from tconv.nn.backend import Backend, tconv
@@ -86,8 +88,39 @@ def test_importing_tconv_is_not_needed() -> None:
 def test_a_backend_anew_has_the_settings_and_met_nothing() -> None:
     backend = Backend(winograd=False, wanted=lambda name, module: False, alone=True)
     backend.graphs, backend.decided = 3, {"a": False}
-    new = backend.anew()
+    new = backend.anew(last=True)
     assert (new.winograd, new.wanted, new.alone, new.graphs, new.decided) == (False, backend.wanted, True, 0, {})
+    assert new.last and not backend.last
+
+
+class Vocoder(nn.Module):
+    """Residual blocks on a signal, of which one map is a result, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.up = nn.Conv1d(4, 6, 5, padding=2), nn.ConvTranspose1d(6, 6, 4, 2, 1)
+        self.one, self.two = nn.Conv1d(6, 6, 3, padding=1), nn.Conv1d(6, 6, 3, padding=1)
+        self.shown, self.out = nn.Conv1d(6, 3, 3, padding=1), nn.Conv1d(6, 1, 7, padding=3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.up(F.leaky_relu(self.first(x)))
+        x = (x + self.two(F.leaky_relu(self.one(x)))) / 2
+        return torch.tanh(self.out(F.leaky_relu(x))).view(len(x), -1), self.shown(x)
+
+
+@torch.no_grad()
+def test_signals_lie_channels_last_where_nobody_can_tell() -> None:
+    model, x = Vocoder().eval(), torch.randn(2, 4, 40)
+    for last in (False, True):
+        backend = Backend(alone=True, last=last)
+        backend.know(model)
+        compiled = torch.compile(model, backend=backend)
+        for ours, theirs in zip(compiled(x), model(x), strict=True):
+            assert ours.is_contiguous() and ours.shape == theirs.shape
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+        layouts = {name.partition(" ")[0]: fold.last for name, fold in backend.folds.items()}
+        inner = ("first", "up", "one", "two", "out")
+        assert layouts == {name: last for name in inner} | {"shown": False}
 
 
 @torch.no_grad()

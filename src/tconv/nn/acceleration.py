@@ -173,19 +173,23 @@ def _measured(
         modules = example.entered()
         layout = Layout(model)
         attempts = [Attempt(backend, last=False)]
-        if layout.differs and not private.several_processes():  # which DistributedDataParallel wants to agree
-            attempts.append(Attempt(backend.anew(), last=True))
+        if layout.differs:
+            also = not private.several_processes()  # which DistributedDataParallel wants to agree
+        else:
+            also = backend.rest == "eager" and _has_signals(model)
+        if also:  # Inductor compiles for the layout that PyTorch gives
+            attempts.append(Attempt(backend.anew(last=backend.rest == "eager"), last=True))
         for attempt in attempts:
             if not attempt.last or time.perf_counter() < race.last_moment:
                 race.try_out(attempt, modules, layout)
             else:
                 attempt.failure = f"there was no time left to try, of {seconds:g} s"
-        runnable = [a for a in attempts if not a.failure and a.right and a.changes]
+        runnable = [a for a in attempts if not a.failure and a.right and (a.folds or (a.last and layout.differs))]
         if runnable:
             race.measure(runnable, modules, layout)
-        report, best = _chosen(kind, race, attempts, runnable)
+        report, best = _chosen(kind, race, attempts, runnable, layout.name)
         if best is not None:
-            if best.last:
+            if best.last and layout.differs:
                 make_channels_last(model, layout)
             best.install()
     if (reason := _left_to_pytorch(model)) is not None:
@@ -196,6 +200,12 @@ def _measured(
     }
     report.seconds = time.perf_counter() - start
     return report
+
+
+def _has_signals(model: nn.Module) -> bool:
+    """Whether there are layers of one axis on a CPU, whose inputs may lie channels-last."""
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv1d | nn.ConvTranspose1d)]
+    return any(not is_lazy(layer.weight) and layer.weight.is_cpu for layer in layers)
 
 
 def _left_to_pytorch(model: nn.Module) -> str | None:
@@ -223,14 +233,16 @@ def _progress() -> Iterator[Callable[[str], object]]:
         sys.stderr.flush()
 
 
-def _chosen(kind: str, race: Race, attempts: list[Attempt], runnable: list[Attempt]) -> tuple[Report, Attempt | None]:
+def _chosen(
+    kind: str, race: Race, attempts: list[Attempt], runnable: list[Attempt], other: str
+) -> tuple[Report, Attempt | None]:
     """The fastest of the attempts that run and are right, if it is faster than the model as it is; and the report."""
     notes = []
     for attempt in attempts:
-        layout = "channels-last weights" if attempt.last else "folded"
+        layout = other if attempt.last else "folded"
         if attempt.failure:
             notes.append(Row("kept", "", kind, f"{layout}: {attempt.failure}"))
-        elif attempt not in runnable and attempt.changes:
+        elif not attempt.right:
             notes.append(
                 Row("kept", "", kind, f"{layout}: the result differs by {attempt.error:.1e} of its largest value")
             )
@@ -243,7 +255,7 @@ def _chosen(kind: str, race: Race, attempts: list[Attempt], runnable: list[Attem
     if not whole.faster:
         notes.append(Row("restored", "", kind, f"not faster: {whole}"))
         return Report(kind, [_undone(row) for row in best.rows()] + notes, whole, graphs=best.backend.graphs), None
-    layout = "channels-last weights: " if best.last else ""
+    layout = f"{other}: " if best.last else ""
     notes.append(Row("whole", "", kind, f"{layout}{whole}"))
     return Report(kind, best.rows() + notes, whole, graphs=best.backend.graphs), best
 

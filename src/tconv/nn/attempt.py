@@ -30,7 +30,7 @@ LOOK, WHOLE = 0.3, 0.4
 
 @dataclass
 class Attempt:
-    """One way: as captured by `backend`, with channels-last weights if `last`.
+    """One way: as captured by `backend`; channels-last if `last`: the weights, and signals where nobody can tell.
 
     Attributes:
         running: what runs in place of the modules' own calls.
@@ -56,9 +56,9 @@ class Attempt:
             vars(running.model)[private.CALL_SLOT] = running
 
     @property
-    def changes(self) -> bool:
-        """Whether anything is done to the model."""
-        return self.last or any(fold.wanted for fold in self.backend.folds.values())
+    def folds(self) -> bool:
+        """Whether any fold is used."""
+        return any(fold.wanted for fold in self.backend.folds.values())
 
     def rows(self) -> list[Row]:
         """What was folded, and what was not."""
@@ -103,16 +103,14 @@ class Race:
         try:
             layout.use(attempt.last)
             attempt.install()
-            self._progress(f"capturing{', channels-last weights' * attempt.last}")
+            self._progress(f"capturing{', channels-last' * attempt.last}")
             # Graphs are captured in a run of their own, so that the time of none is held against a fold's.
             self._example.run()
             share = self._budget * LOOK
             each = min(0.05, self._once, share / 2 / max(1, len(attempt.backend.folds)))  # the rest is for first runs
             look = trial.Trial(self._tolerance, time.perf_counter() + share, each)
             with trial.running(look):
-                self._progress(
-                    f"comparing {len(attempt.backend.folds)} folds{', channels-last weights' * attempt.last}"
-                )
+                self._progress(f"comparing {len(attempt.backend.folds)} folds{', channels-last' * attempt.last}")
                 self._example.run()
             attempt.results = look.results
             attempt.backend.decided |= {name: fold.wanted for name, fold in attempt.backend.folds.items()}

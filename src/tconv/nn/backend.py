@@ -35,6 +35,7 @@ class Backend:
         rest: who runs what is not folded.
         wanted: whether a layer may be folded, by its name in the model and itself; default: all may.
         alone: try single convolutions of stride 1 on the engine, too, not only those that gain by a rule.
+        last: let results of one axis lie channels-last in memory where nobody can tell.
         decided: whether a fold is used, by name, where that was measured; others are by their rule.
         graphs: how many graphs were captured.
         folds: all that was folded, by name; of a name that several graphs have, the latest.
@@ -45,15 +46,16 @@ class Backend:
     rest: Rest = "eager"
     wanted: Callable[[str, nn.Module], bool] | None = None
     alone: bool = False
+    last: bool = False
     decided: dict[str, bool] = field(default_factory=dict)
     graphs: int = 0
     folds: dict[str, Fold] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     _modules: dict[str, tuple[str, nn.Module]] = field(default_factory=dict)
 
-    def anew(self) -> Backend:
-        """A backend with the same settings, which has met nothing yet."""
-        return Backend(self.winograd, self.rest, self.wanted, self.alone)
+    def anew(self, last: bool = False) -> Backend:
+        """A backend with the same settings, but for `last`, which has met nothing yet."""
+        return Backend(self.winograd, self.rest, self.wanted, self.alone, last)
 
     def know(self, model: nn.Module) -> None:
         """Call what is captured by its names in `model`."""
@@ -71,7 +73,7 @@ class Backend:
         if autocast and (self.rest != "eager" or private.changes_autocast(module.graph)):
             log.info("graph %d: nothing is folded where autocast changes within, or Inductor compiles it", self.graphs)
             return self._runs(module)
-        folding = Folding(self._name, self._wanted, self.winograd, self.alone, autocast)
+        folding = Folding(self._name, self._wanted, self.winograd, self.alone, self.last, autocast)
         folded = _copied(module)
         Graph(folded, inputs, folding).fold()
         for name, fold in folding.folds.items():

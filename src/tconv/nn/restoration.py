@@ -89,12 +89,18 @@ def _in_both(weight: Tensor, wanted: torch.memory_format) -> tuple[Tensor, Tenso
 
 
 class Layout:
-    """The weights of a model in two memory layouts, as they were and channels-last, of which one is in use."""
+    """The weights of a model in two memory layouts, as they were and channels-last, of which one is in use.
+
+    Attributes:
+        differs: whether the two do; those of one axis have one layout.
+        name: what a run with the other layout is called. Signals of one axis lie by channels, too, where nobody can tell.
+    """
 
     def __init__(self, model: nn.Module):
         weights = [(p, wanted) for p in model.parameters() if (wanted := by_format(p)) is not None]
         self._both = [(p, *_in_both(p, wanted)) for p, wanted in weights]
         self.differs = any(own.data_ptr() != last.data_ptr() for _, own, last in self._both)
+        self.name = "channels-last weights" if self.differs else "channels-last signals"
 
     def use(self, last: bool) -> None:
         """Let the model have its weights in this layout; their values are the same."""

@@ -17,7 +17,7 @@ from tconv.nn.folding.cat import CatInto
 from tconv.nn.folding.chain import Folded
 from tconv.nn.folding.extract import Origin, is_pure, origin_of
 from tconv.nn.folding.laws import NoFoldError
-from tconv.nn.folding.layout import FOLD, is_free, lies_last, memory_format
+from tconv.nn.folding.layout import FOLD, is_free, lies_last, may_lie_last, memory_format
 from tconv.nn.folding.norm import FoldedNorm
 from tconv.nn.folding.parts import (
     Activation,
@@ -49,6 +49,7 @@ class Folding:
         wanted: whether a convolution may be folded, by its node.
         winograd: whether Winograd's algorithm may be used; see `tconv.prepare`.
         alone: try every single convolution of stride 1 on the engine, not only those that gain by a rule.
+        last: let results of one axis lie channels-last where nobody can tell.
         autocast: the types of devices on which autocast was on when the graph was captured, and is when it runs.
         folds: what was folded, by name.
         skipped: what was not folded, with the reason.
@@ -58,6 +59,7 @@ class Folding:
     wanted: Callable[[Node], bool] = lambda node: True
     winograd: bool = True
     alone: bool = False
+    last: bool = False
     autocast: tuple[str, ...] = ()
     folds: dict[str, Fold] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
@@ -106,7 +108,7 @@ class Graph:
             return
         self._leave_out([n for n in self._nodes.nodes if is_by_one(n) and self._is_read_once(n.all_input_nodes[0])])
         # A norm looks at what reads its result, which is folded by then if the last are looked at first.
-        for find in (self._split_at, self._chain_from, self._cat_at, self._norm_at):
+        for find in (self._split_at, self._chain_from, self._lay_out, self._cat_at, self._norm_at):
             for node in reversed(list(self._nodes.nodes)) if find == self._norm_at else list(self._nodes.nodes):
                 if node not in self._erased:
                     find(node)
@@ -277,6 +279,12 @@ class Graph:
             self._folding.skipped.append((self._folding.title([up, *steps]), str(reason)))
             return
         self._replace(self._folding.add(title, fold), fold, own, [up.input, *others, *origin.inputs])
+
+    def _lay_out(self, node: Node) -> None:
+        """Choose the memory layout of what a fold makes, where that is wanted."""
+        fold = self._module.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if self._folding.last and isinstance(fold, Folded | FoldedSplit) and may_lie_last(self._module, node):
+            fold.last = True
 
     def _cat_at(self, node: Node) -> None:
         """Let the first part of a `cat` that a fold makes, and nobody else reads, be written into the result."""

@@ -23,11 +23,15 @@ _EITHER: set[Any] = {
         operator.iadd,
         operator.sub,
         operator.mul,
+        operator.truediv,
+        operator.itruediv,
         torch.add,
         torch.mul,
+        torch.div,
         Tensor.add,
         Tensor.add_,
         Tensor.mul,
+        Tensor.div,
     ),
     *(F.max_pool2d, F.max_pool3d, F.avg_pool2d, F.avg_pool3d, torch.max_pool2d, torch.max_pool3d),
     *(F.pad, F.interpolate, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d),
@@ -58,6 +62,15 @@ def is_free(module: GraphModule, node: Node) -> bool:
         return all(_takes_any(module, user) and (user.op == "call_module" or free(user)) for user in node.users)
 
     return free(node)
+
+
+def may_lie_last(module: GraphModule, node: Node) -> bool:
+    """Whether a result of one axis, which PyTorch has no channels-last layout for, may be channels-last all the same.
+
+    So it may where that is nobody's business, and where it has one channel, which lies alike in both.
+    """
+    example: Any = example_of(node)
+    return example.dim() == 3 and (example.shape[1] == 1 or is_free(module, node))
 
 
 def _takes_any(module: GraphModule, user: Node) -> bool:
