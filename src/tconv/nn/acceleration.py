@@ -173,11 +173,7 @@ def _measured(
         modules = example.entered()
         layout = Layout(model)
         attempts = [Attempt(backend, last=False)]
-        if layout.differs:
-            also = not private.several_processes()  # which DistributedDataParallel wants to agree
-        else:
-            also = backend.rest == "eager" and _has_signals(model)
-        if also:  # Inductor compiles for the layout that PyTorch gives
+        if _may_lie_otherwise(model, layout, backend):
             attempts.append(Attempt(backend.anew(last=backend.rest == "eager"), last=True))
         for attempt in attempts:
             if not attempt.last or time.perf_counter() < race.last_moment:
@@ -202,8 +198,12 @@ def _measured(
     return report
 
 
-def _has_signals(model: nn.Module) -> bool:
-    """Whether there are layers of one axis on a CPU, whose inputs may lie channels-last."""
+def _may_lie_otherwise(model: nn.Module, layout: Layout, backend: Backend) -> bool:
+    """Whether channels-last is worth a try: of weights, or of the inputs of layers of one axis on a CPU."""
+    if layout.differs:
+        return not private.several_processes()  # which DistributedDataParallel wants to agree
+    if backend.rest != "eager":  # Inductor compiles for the layout that PyTorch gives
+        return False
     layers = [module for module in model.modules() if isinstance(module, nn.Conv1d | nn.ConvTranspose1d)]
     return any(not is_lazy(layer.weight) and layer.weight.is_cpu for layer in layers)
 

@@ -92,8 +92,9 @@ class Layout:
     """The weights of a model in two memory layouts, as they were and channels-last, of which one is in use.
 
     Attributes:
-        differs: whether the two do; those of one axis have one layout.
-        name: what a run with the other layout is called. Signals of one axis lie by channels, too, where nobody can tell.
+        differs: whether the two do; weights of one axis have one layout.
+        name: what a run with the other layout is called. In it signals of one axis are channels-last, too, where nobody
+            can tell.
     """
 
     def __init__(self, model: nn.Module):
