@@ -1,6 +1,7 @@
 // In what order cells are multiplied in registers of two dimensions.
 #pragma once
 #include <algorithm>
+#include <vector>
 
 #include "../backend.hpp"
 #include "../problem.hpp"
@@ -15,13 +16,37 @@ struct TileSlice {
     const Span* spans;
     const E* const* x;
     Index taps;
+};
 
-    // On to what is behind them, in a tile of so many rows.
-    void pass(Index rows) {
-        for (Index tap = 0; tap < taps; ++tap) x += spans[tap].high == 0 ? rows : 1;
-        number += taps;
-        spans += taps;
+// The tiles of some cells, a few at a time, in slices of their taps.
+template <class E>
+class TileSlices {
+   public:
+    // `used` taps has each tile; for the others see `TileSlice`.
+    TileSlices(const Index* used, const Index* number, const Span* spans, const E* const* x)
+        : used_(used), next_{number, spans, x, 0} {}
+
+    // The next `cells`, in tiles of so many rows, in so many slices each.
+    void take(Index cells, Index tile_rows, Index count) {
+        taken_.clear();
+        for (Index cell = 0; cell < cells; cell += tile_rows, ++used_)
+            for (Index slice = 0; slice < count; ++slice) {
+                next_.taps = part(*used_, slice + 1, count) - part(*used_, slice, count);
+                taken_.push_back(next_);
+                for (Index tap = 0; tap < next_.taps; ++tap)
+                    next_.x += next_.spans[tap].high == 0 ? std::min(tile_rows, cells - cell) : 1;
+                next_.number += next_.taps;
+                next_.spans += next_.taps;
+            }
     }
+
+    // That of the first tile that was taken; those of the others follow, each behind all slices of the one before.
+    const TileSlice<E>* of_first_tile(Index slice) const { return taken_.data() + slice; }
+
+   private:
+    const Index* used_;
+    TileSlice<E> next_;
+    std::vector<TileSlice<E>> taken_;
 };
 
 // So many tiles at a time, their taps in slices, and so many elements of the channels at a time.

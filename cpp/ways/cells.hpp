@@ -158,7 +158,10 @@ class CellLanes final : public Program<S> {
 
     std::unique_ptr<std::vector<Places>> locate_all(const Plan& plan) const {
         auto places = std::make_unique<std::vector<Places>>(plan.parts.size());
-        for (std::size_t part = 0; part < plan.parts.size(); ++part) locate((*places)[part], plan, plan.parts[part]);
+        for (std::size_t part = 0; part < plan.parts.size(); ++part) {
+            locate((*places)[part], plan, plan.parts[part]);
+            (*places)[part].inputs.shrink_to_fit();
+        }
         return places;
     }
 
@@ -251,8 +254,6 @@ class CellLanes final : public Program<S> {
     // Some tiles at a time, which share what they are multiplied with while it is in the first-level cache: some taps and
     // channels of a swath. As many swaths as there is room for their weights: what is written lies together.
     void compute_tiles(const Call& call, const Group& group, const Part& part, const Sources& sources) const {
-        thread_local std::vector<TileSlice<E>> room;
-        std::vector<TileSlice<E>>& slices = room;
         const Places& places = sources.places;
         const TilePasses passes = passes_of<E>(most_taps(places), depth_, kernels_.deep);
         const Index tile_rows = groups_.tile_rows, widest = kernels_.vectors[tile_rows - 1] * kernels_.lanes;
@@ -263,37 +264,37 @@ class CellLanes final : public Program<S> {
             const std::vector<Swath> joined = groups_.joined(group, first, std::min(first + together, part.last_swath), put_together);
             std::vector<SwathOutputs<S, E>> outputs;
             for (const Swath& swaths : joined) outputs.push_back(outputs_of(call, swaths));
-            TileSlice<E> next{places.number.data(), places.spans.data(), sources.x, 0};
-            const Index* used = places.used.data();
+            TileSlices<E> slices(places.used.data(), places.number.data(), places.spans.data(), sources.x);
             const OutputRun* run = places.outputs.data();
             for (Index begin = 0, end = 0; begin < sources.total; begin = end) {
-                slices.clear();
-                for (Index n = 0; n < passes.tiles && end < sources.total; ++n, ++used) {
-                    const Index rows = std::min(tile_rows, sources.total - end);
-                    for (Index slice = 0; slice < passes.slices; ++slice, next.pass(rows)) {
-                        next.taps = tconv::part(*used, slice + 1, passes.slices) - tconv::part(*used, slice, passes.slices);
-                        slices.push_back(next);
-                    }
-                    end += rows;
-                }
+                end = std::min(begin + passes.tiles * tile_rows, sources.total);
+                slices.take(end - begin, tile_rows, passes.slices);
                 const Swath* swath = group.swaths.data() + first;
                 for (std::size_t j = 0; j < joined.size(); ++j) {
                     const Index width = joined[j].vectors * kernels_.lanes;
                     for (Index lane = 0; lane < width; lane += swath++->vectors * kernels_.lanes)
-                        for (Index slice = 0; slice < passes.slices; ++slice)
-                            for (Index from = 0; from < sources.depth; from += passes.elements) {
-                                const TileSlice<E>* own = slices.data() + slice;
-                                for (Index cell = begin; cell < end; cell += tile_rows, own += passes.slices)
-                                    kernels_.tile_cells[swath->vectors - 1](
-                                        sums + (cell - begin) * width + lane, width, std::min(tile_rows, end - cell), own->x,
-                                        own->spans, places.step * static_cast<Index>(sizeof(S)), sources.zeros, own->number,
-                                        own->taps, depth_, from, std::min(from + passes.elements, sources.depth),
-                                        weight_of(call, *swath), slice == 0 && from == 0 ? bias_of(call, *swath) : nullptr);
-                            }
+                        multiply(call, *swath, sources, slices, passes, end - begin, sums + lane, width);
                     outputs[j].put(run, begin, end - begin, sums, width);
                 }
             }
         }
+    }
+
+    // The sums of a swath for all tiles that were taken, pass by pass.
+    void multiply(const Call& call, const Swath& swath, const Sources& sources, const TileSlices<E>& slices,
+                  const TilePasses& passes, Index cells, T* sums, Index width) const {
+        const auto kernel = kernels_.tile_cells[swath.vectors - 1];
+        const Index step = sources.places.step * static_cast<Index>(sizeof(S)), tile_rows = groups_.tile_rows;
+        const E* const weight = weight_of(call, swath);
+        for (Index slice = 0; slice < passes.slices; ++slice)
+            for (Index from = 0; from < sources.depth; from += passes.elements) {
+                const Index to = std::min(from + passes.elements, sources.depth);
+                const T* const bias = slice == 0 && from == 0 ? bias_of(call, swath) : nullptr;
+                const TileSlice<E>* own = slices.of_first_tile(slice);
+                for (Index cell = 0; cell < cells; cell += tile_rows, own += passes.slices)
+                    kernel(sums + cell * width, width, std::min(tile_rows, cells - cell), own->x, own->spans, step, sources.zeros,
+                           own->number, own->taps, depth_, from, to, weight, bias);
+            }
     }
 
     // All tiles, one swath. Long sums go over all of them in parts, so that the weights of a part stay in the cache; but

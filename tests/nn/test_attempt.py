@@ -107,6 +107,24 @@ def test_a_result_that_is_wrong_is_taken_back(
     assert captured(model) is not None
 
 
+class Indices(Body):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).argmax()
+
+
+@torch.no_grad()
+def test_a_whole_number_that_differs_is_told(fast: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial.Trial, "wanted", lambda *_: True)
+    monkeypatch.setattr(Folded, "folded", lambda self, x, *tensors: -self._folded(x, *tensors))
+    model = randomised(Indices())
+    tconv.nn.accelerate(model, torch.randn(1, 3, 6, 6), **QUICK)
+    reason = tconv.nn.report(model).reasons["(model)"]
+    assert reason.endswith(
+        "the result differs in a whole number, such as an index that hangs on rounding, in a shape, or "
+        "in what is finite"
+    )
+
+
 class Unsteady(Body):
     """Two calls never agree, whatever the seeds."""
 

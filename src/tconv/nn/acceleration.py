@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -51,7 +52,8 @@ def accelerate(
     In inference mode the model is captured by TorchDynamo and folded: see `tconv.nn.fold` for what folds, and for when
     the model runs as it is written. With an example, each fold is compared with what it replaces, and the whole model
     with what it was, under the same random numbers: with the weights as they are and with channels-last ones, whose
-    results are channels-last in memory as well. The fastest stays; what is not faster, or differs by more than the
+    results are channels-last in memory as well; signals of one axis, whose weights have one layout, lie channels-last
+    between folds then. The fastest stays; what is not faster, or differs by more than the
     tolerance, is taken back. One line is printed; `tconv.nn.report(model)` has the rest, and so has the logger "tconv".
 
     In training mode layers of exactly torch.nn's types, parametrised ones (weight_norm) included, get tconv's class:
@@ -243,9 +245,7 @@ def _chosen(
         if attempt.failure:
             notes.append(Row("kept", "", kind, f"{layout}: {attempt.failure}"))
         elif not attempt.right:
-            notes.append(
-                Row("kept", "", kind, f"{layout}: the result differs by {attempt.error:.1e} of its largest value")
-            )
+            notes.append(Row("kept", "", kind, f"{layout}: the result differs {_how_far(attempt.error)}"))
     if not runnable:
         rows = [row for attempt in attempts[:1] for row in attempt.rows()]
         return Report(kind, [_undone(row) for row in rows] + notes, graphs=attempts[0].backend.graphs), None
@@ -258,6 +258,12 @@ def _chosen(
     layout = f"{other}: " if best.last else ""
     notes.append(Row("whole", "", kind, f"{layout}{whole}"))
     return Report(kind, best.rows() + notes, whole, graphs=best.backend.graphs), best
+
+
+def _how_far(error: float) -> str:
+    if math.isinf(error):
+        return "in a whole number, such as an index that hangs on rounding, in a shape, or in what is finite"
+    return f"by {error:.1e} of its largest value"
 
 
 def _undone(row: Row) -> Row:
