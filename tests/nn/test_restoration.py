@@ -121,3 +121,10 @@ def test_what_was_made_in_inference_mode_is_told_how_to_be_folded() -> None:
     assert "made in torch.inference_mode(), and PyTorch does not count the writes to them: make or load" in str(
         tconv.nn.report(model)
     )
+
+
+def test_gradients_are_not_measured_in_inference_mode() -> None:
+    model, x = net(), torch.randn(1, 4, 6, 6)
+    with torch.inference_mode(), pytest.raises(tconv.nn.AccelerateError, match="records none; call accelerate outside"):
+        tconv.nn.accelerate(model, x, mode="training")
+    assert tconv.nn.restore(model) is model

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
+import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -86,7 +87,8 @@ def accelerate(
 
     Raises:
         AccelerateError: see `strict`; or there is an example, and the model runs in step with other processes, as in
-            DistributedDataParallel and FSDP: they would measure, and so call it, different numbers of times.
+            DistributedDataParallel and FSDP: they would measure, and so call it, different numbers of times; or
+            gradients are to be measured within `torch.inference_mode()`, which records none.
         ValueError: the mode or `rest` is none of the two, or a limit is not positive.
         TypeError: `model` is no module, or `filter` no function, or `method` comes without an example.
         AttributeError: the model has no such method.
@@ -99,6 +101,11 @@ def accelerate(
     _check(mode, filter, method, example, tolerance, seconds, forwards)
     if example is not None and verify:
         _check_alone(model)
+        if mode == "training" and torch.is_inference_mode_enabled():
+            raise AccelerateError(
+                "mode 'training' measures gradients, and torch.inference_mode() records none; call accelerate outside "
+                "of it"
+            )
     restore(model)
     backend = Backend(checked_flag("winograd", winograd), checked_rest(rest), filter)
     call = None if example is None or not verify else Example(model, example, method)
