@@ -192,7 +192,7 @@ def _in_single(tensor: Tensor) -> Tensor:
 
 
 def _largest(tensor: Tensor) -> float:
-    numbers = tensor[tensor.isfinite()] if _has_fractions(tensor) else tensor[:0].reshape(-1)
+    numbers = tensor[tensor.isfinite()] if _has_fractions(tensor) else tensor.reshape(-1)[:0]
     return float(numbers.abs().max()) if numbers.numel() else 0.0
 
 
