@@ -56,18 +56,16 @@ bool multiplies(const Kernels<Bf16, Bf16Pair>& kernels) {
     const Index tap = 0;
     const Bf16Pair* const panels[] = {weight.data(), weight.data() + 16};
     const Multiplying multiplying(kernels);
-    const auto multiply = [&](std::vector<float>& sums, Index count, Span span) {
+    const auto multiply = [&](std::vector<float>& sums, Span span) {
         const Index step = padded * static_cast<Index>(sizeof(Bf16Pair));
-        kernels.tile_cells[1](sums.data(), width, count, in, &span, step, nullptr, &tap, 1, channels, 0, channels, split.data(),
+        kernels.tile_cells[1](sums.data(), width, rows, in, &span, step, nullptr, &tap, 1, channels, 0, channels, split.data(),
                               bias.data());
     };
-    multiply(cells, rows, {0, 0});
-    multiply(again, rows, {0, rows});
+    multiply(cells, {0, 0});
+    multiply(again, {0, rows});
     kernels.pixels[rows - 1][1](pixels.data(), row, width, panels, width, &tap, 1, channels, deep.data(), bias.data());
-    const auto agrees = [&](const std::vector<float>& sums, Index count) {
-        return std::equal(sums.begin(), sums.begin() + count * width, wanted.begin());
-    };
-    return agrees(cells, rows) && agrees(again, rows) && agrees(pixels, rows);
+    const auto agrees = [&](const std::vector<float>& sums) { return std::equal(wanted.begin(), wanted.end(), sums.begin()); };
+    return agrees(cells) && agrees(again) && agrees(pixels);
 }
 
 }  // namespace

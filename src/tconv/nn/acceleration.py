@@ -54,8 +54,8 @@ def accelerate(
     the model runs as it is written. With an example, each fold is compared with what it replaces, and the whole model
     with what it was, under the same random numbers: with the weights as they are and with channels-last ones, whose
     results are channels-last in memory as well; signals of one axis, whose weights have one layout, lie channels-last
-    between folds then. The fastest stays; what is not faster, or differs by more than the
-    tolerance, is taken back. One line is printed; `tconv.nn.report(model)` has the rest, and so has the logger "tconv".
+    between folds then. The fastest stays; what is not faster, or differs by more than the tolerance, is taken back. One
+    line is printed; `tconv.nn.report(model)` has the rest, and so has the logger "tconv".
 
     In training mode layers of exactly torch.nn's types, parametrised ones (weight_norm) included, get tconv's class:
     parameters, hooks, isinstance and state_dict stay. So do they in inference mode without an example, where nothing

@@ -58,18 +58,18 @@ def _restore_layout(name: str, tensor: Tensor, layouts: Layouts) -> None:
     if by_format(tensor) is None or not by_channels(tensor, 1):
         return
     if name not in layouts:  # computed from others since, as when a weight norm is removed
-        with of_its_kind(tensor):
+        with _of_its_kind(tensor):
             tensor.data = tensor.data.contiguous()
         return
     known, shape, strides = layouts[name]
     if tensor.shape == shape and (known == id(tensor) or layouts.copied):
-        with of_its_kind(tensor):
+        with _of_its_kind(tensor):
             own = torch.empty_strided(shape, strides, dtype=tensor.dtype, device=tensor.device)
             tensor.data = own.copy_(tensor.data)
 
 
 @contextmanager
-def of_its_kind(weight: Tensor) -> Iterator[None]:
+def _of_its_kind(weight: Tensor) -> Iterator[None]:
     """Within it, new memory for a weight is like its own: of an inference tensor only if it is one.
 
     In `torch.inference_mode()` all new tensors are, and a weight that became one could not be trained any more.
@@ -84,7 +84,7 @@ def by_format(tensor: Tensor) -> torch.memory_format | None:
 
 
 def _in_both(weight: Tensor, wanted: torch.memory_format) -> tuple[Tensor, Tensor]:
-    with of_its_kind(weight):
+    with _of_its_kind(weight):
         return weight.data, weight.data.contiguous(memory_format=wanted)
 
 

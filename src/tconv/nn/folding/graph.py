@@ -281,10 +281,14 @@ class Graph:
         self._replace(self._folding.add(title, fold), fold, own, [up.input, *others, *origin.inputs])
 
     def _lay_out(self, node: Node) -> None:
-        """Choose the memory layout of what a fold makes, where that is wanted."""
+        """Choose the memory layout of what a fold makes, where that is wanted.
+
+        Where PyTorch convolves between folds, it would lay signals out anew.
+        """
         fold = self._module.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if self._folding.last and isinstance(fold, Folded | FoldedSplit) and may_lie_last(self._module, node):
-            fold.last = True
+        if not self._folding.last or not isinstance(fold, Folded | FoldedSplit) or not fold.engine.convolves:
+            return
+        fold.last = fold.last or may_lie_last(self._module, node)
 
     def _cat_at(self, node: Node) -> None:
         """Let the first part of a `cat` that a fold makes, and nobody else reads, be written into the result."""
