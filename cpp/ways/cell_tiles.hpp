@@ -62,7 +62,8 @@ TilePasses passes_of(Index taps, Index elements, Index deep) {
     using namespace tuning::cells;
     const Index all = ceil_div(elements, deep), longest = longest_sum / (channels_of<E> * deep);
     const bool many = taps * all > many_inputs || taps >= many_taps;
-    const Index slices = many ? ceil_div(taps, slice_taps) : 1, at_once = (many ? shared_inputs : longest) / ceil_div(taps, slices);
+    const Index slices = many ? ceil_div(taps, slice_taps) : 1, own_taps = std::max<Index>(1, ceil_div(taps, slices));
+    const Index at_once = (many ? shared_inputs : longest) / own_taps;  // cells that no input reaches have no taps
     const Index parts = ceil_div(all, std::max<Index>(1, at_once));
     return {many ? sharing_tiles : 1, slices, ceil_div(all, parts) * deep};
 }

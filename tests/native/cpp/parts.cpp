@@ -14,6 +14,7 @@
 #include "places.hpp"
 #include "ways/brought.hpp"
 #include "ways/cell_chunks.hpp"
+#include "ways/cell_tiles.hpp"
 
 using namespace tconv;
 
@@ -310,6 +311,18 @@ void try_chunks(unsigned seed) {
     expect(needs.in_tiles ? cells_of_chunk(needs) == before : cells_of_chunk(needs) >= before, "a large cache holds more", seed);
 }
 
+// Passes of tiles hold all taps and channels, in sums that are not too long; cells that no input reaches have no taps.
+void try_passes(unsigned seed) {
+    const Index taps = seed % 40, elements = 1 + seed * 7 % 600;
+    for (const Index deep : {Index{1}, Index{16}}) {
+        const TilePasses passes = passes_of<Bf16Pair>(taps, elements, deep);
+        expect(passes.tiles >= 1 && passes.slices >= 1 && passes.elements >= deep, "there are passes", seed);
+        expect(passes.elements % deep == 0, "whole rows of a tile", seed);
+        const Index products = ceil_div(taps, passes.slices) * passes.elements * channels_of<Bf16Pair>;
+        expect(products <= longest_sum || passes.elements == deep, "no sum is too long", seed);
+    }
+}
+
 }  // namespace
 
 int main() {
@@ -320,6 +333,7 @@ int main() {
         try_places(seed);
         try_padded(seed);
         try_chunks(seed);
+        try_passes(seed);
     }
     std::printf("parts: %s\n", wrong ? "WRONG" : "as the relation says");
     return wrong != 0;
