@@ -206,6 +206,13 @@ struct Kernels {
                   Index count, Index pixels, Index channels);
     void (*blend_stored)(S* y, Index y_step, const S* x, Index x_step, const TapWeight<S, E>* w, const T* bias,
                          const Source* sources, Index count, Index pixels, Index channels);
+    // Gradients of weights of depthwise layers, from inputs x and what they meet: for each source
+    //     sums[s.weight] += sum over rows and columns of x[row*x_row + column] * panel[s.input + row*pitch + column],
+    //     sums[s.weight + j] += sum over pixels of x[pixel*x_step + j] * y[s.input + pixel*y_step + j].
+    void (*meet_rows)(T* sums, const T* x, Index x_row, const T* panel, Index pitch, Index rows, Index columns,
+                      const Source* sources, Index count);
+    void (*meet_pixels)(T* sums, const T* x, Index x_step, const T* y, Index y_step, const Source* sources, Index count,
+                        Index pixels, Index channels);
     // Winograd's; small tiles are for arrays of the type of the sums alone.
     TileKernels<S> small_tiles, large_tiles;
     // Weights of a large tile: to[point*point_step + lane] from 3x3 taps[tap*lanes + lane].

@@ -124,6 +124,8 @@ constexpr Index long_row = 48;              // pixels of an image, enough for a 
 constexpr Index long_run = 512;             // pixels, which are no fewer products of a sum than `pixels` by much
 constexpr Index least_inputs = 128;         // channels for which it is worth while to fill panels once more
 constexpr Index most_sums = 16 << 20;       // bytes of sums that wait for being added up
+constexpr Index panel_bytes = 128 << 10;    // of a depthwise layer's gradients: stay in the second-level cache
+constexpr Index row_part = 64;              // pixels of a row, for all of whose taps the gradients stay in the first cache
 constexpr Index copied = 16384, packed = 64; // numbers and taps that are transposed at a time: stay in the first cache
 }  // namespace gradients
 

@@ -9,6 +9,7 @@
 #include "../finite.hpp"
 #include "../threads.hpp"
 #include "../tuning.hpp"
+#include "depthwise.hpp"
 #include "of_input.hpp"
 #include "of_weight.hpp"
 
@@ -69,6 +70,7 @@ bool gradients(const Form& layer, const Kernels<T>& kernels, const View<const T>
     if (has_border(layer, x, grad) &&
         ((of_input.data && !finite(View<const T>{weight, flat, one})) || (of_weight && !finite(x))))
         return false;
+    if (depthwise_gradients(layer, kernels, x, weight, grad, of_input, of_weight)) return true;
     Index pixels = 1;
     double bytes = static_cast<double>(layer.groups * layer.out_channels) * sizeof(T);
     for (std::size_t a = 0; a < layer.axes.size(); ++a) {

@@ -275,4 +275,72 @@ void blend(O* y, Index y_step, const S* x, Index x_step, const tconv::TapWeight<
         blend<S, E, O, nontemporal, pixels / 2>(y + p * y_step, y_step, x + p * x_step, x_step, w, bias, sources, count, all - p, channels);
 }
 
+// --- gradients of weights: products of inputs and what they meet, summed up ---
+
+// For some sources, which have a vector of sums each.
+template <class T, int sources>
+INLINED void meet_some_rows(T* sums, const T* x, Index x_row, const T* panel, Index pitch, Index rows, Index columns,
+                            const Source* source) {
+    constexpr Index lanes = Vec<T>::lanes;
+    V<T> sum[sources] = {};
+    const Index whole = columns / lanes * lanes;
+    for (Index row = 0; row < rows; ++row, x += x_row, panel += pitch) {
+        for (Index j = 0; j < whole; j += lanes) {
+            const V<T> in = load(x + j);
+            for (int s = 0; s < sources; ++s) sum[s] += in * load(panel + source[s].input + j);
+        }
+        if (whole == columns) continue;
+        const V<T> in = load_some(x + whole, columns - whole);  // and no number behind, as it may be infinite
+        for (int s = 0; s < sources; ++s) sum[s] += in * load_some(panel + source[s].input + whole, columns - whole);
+    }
+    for (int s = 0; s < sources; ++s) {
+        T lane[lanes], all = 0;
+        store(lane, sum[s]);
+        for (Index l = 0; l < lanes; ++l) all += lane[l];
+        sums[source[s].weight] += all;
+    }
+}
+
+template <class T>
+void meet_rows(T* sums, const T* x, Index x_row, const T* panel, Index pitch, Index rows, Index columns, const Source* source,
+               Index count) {
+    for (; count >= 8; count -= 8, source += 8) meet_some_rows<T, 8>(sums, x, x_row, panel, pitch, rows, columns, source);
+    for (; count >= 3; count -= 3, source += 3) meet_some_rows<T, 3>(sums, x, x_row, panel, pitch, rows, columns, source);
+    for (; count > 0; --count, ++source) meet_some_rows<T, 1>(sums, x, x_row, panel, pitch, rows, columns, source);
+}
+
+template <class T, int bytes, int sources>
+inline void meet_at(T* sums, const T* x, Index x_step, const T* y, Index y_step, const Source* source, Index pixels) {
+    typename Vec<T, bytes>::type sum[sources] = {};
+    for (Index p = 0; p < pixels; ++p) {
+        const auto in = load<T, bytes>(x + p * x_step);
+        for (int s = 0; s < sources; ++s) sum[s] += in * load<T, bytes>(y + source[s].input + p * y_step);
+    }
+    for (int s = 0; s < sources; ++s) {
+        T* const to = sums + source[s].weight;
+        store<T, bytes>(to, load<T, bytes>(to) + sum[s]);
+    }
+}
+
+// All channels, in vectors that get shorter towards the end.
+template <class T, int bytes, int sources>
+inline void meet_channels(T* sums, const T* x, Index x_step, const T* y, Index y_step, const Source* source, Index pixels,
+                          Index channels, Index j) {
+    constexpr int lanes = bytes / static_cast<int>(sizeof(T));
+    for (; j + lanes <= channels; j += lanes) meet_at<T, bytes, sources>(sums + j, x + j, x_step, y + j, y_step, source, pixels);
+    if constexpr (lanes > 1)
+        if (j < channels) meet_channels<T, bytes / 2, sources>(sums, x, x_step, y, y_step, source, pixels, channels, j);
+}
+
+template <class T>
+void meet_pixels(T* sums, const T* x, Index x_step, const T* y, Index y_step, const Source* source, Index count, Index pixels,
+                 Index channels) {
+    for (; count >= 8; count -= 8, source += 8)
+        meet_channels<T, VECTOR_BYTES, 8>(sums, x, x_step, y, y_step, source, pixels, channels, 0);
+    for (; count >= 3; count -= 3, source += 3)
+        meet_channels<T, VECTOR_BYTES, 3>(sums, x, x_step, y, y_step, source, pixels, channels, 0);
+    for (; count > 0; --count, ++source)
+        meet_channels<T, VECTOR_BYTES, 1>(sums, x, x_step, y, y_step, source, pixels, channels, 0);
+}
+
 }  // namespace

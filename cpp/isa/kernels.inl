@@ -105,6 +105,8 @@ constexpr tconv::Kernels<S, E> kernels() {
             stencil<S, S, tconv::is_own_sum<S>>,
             blend<S, E, T>,
             blend<S, E, S, tconv::is_own_sum<S>>,
+            meet_rows<T>,
+            meet_pixels<T>,
             small_tile_kernels<S>(),
             tile_kernels<S, tconv::large_tile>(),
             transform_taps<T>,

@@ -114,6 +114,18 @@ void gather_transposed(E* panel, Index panel_step, const S* x, Index step, Index
         for (Index element = 0; element < elements; ++element) one(j, element);
 }
 
+// Every other number of a row.
+template <class T>
+INLINED void gather_alternate(T* to, const T* x, Index count) {
+    constexpr int lanes = Vec<T>::lanes;
+    Index j = 0;
+    for (; j + lanes < count; j += lanes) {  // whole vectors, and the number behind the last one is there, too
+        const V<T> low = load(x + 2 * j), high = load(x + 2 * j + lanes);
+        store(to + j, alternate<T>(low, high, std::make_integer_sequence<int, lanes>()));
+    }
+    for (; j < count; ++j) to[j] = x[2 * j];
+}
+
 template <class S, class E>
 void gather(E* panel, Index panel_step, const S* x, Index channel_step, Index step, Index channels, const Piece* pieces,
             Index count) {
@@ -126,11 +138,17 @@ void gather(E* panel, Index panel_step, const S* x, Index channel_step, Index st
             gather_transposed(to, panel_step, x + piece->source, step, channels, *piece);
             continue;
         }
-        for (Index channel = 0; channel < channels; channel += several, to += panel_step)
+        for (Index channel = 0; channel < channels; channel += several, to += panel_step) {
+            if constexpr (std::is_same_v<S, E>)
+                if (step == 2 && !nothing) {
+                    gather_alternate(to, x + piece->source + channel * channel_step, piece->count);
+                    continue;
+                }
             for (Index j = 0; j < piece->count; ++j) {
                 const Index at = piece->source + channel * channel_step + j * step;
                 to[j] = nothing ? E{} : element_at<E>(x + at, channel_step, channels - channel);
             }
+        }
     }
 }
 

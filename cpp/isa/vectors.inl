@@ -92,6 +92,12 @@ INLINED V<T> zip(V<T> a, V<T> b, std::integer_sequence<int, l...>) {
     return __builtin_shufflevector(a, b, (l % 2 * lanes + (half * lanes + l) / 2)...);
 }
 
+// Every other number of two vectors, from the first one on.
+template <class T, int... l>
+INLINED V<T> alternate(V<T> a, V<T> b, std::integer_sequence<int, l...>) {
+    return __builtin_shufflevector(a, b, (2 * l)...);
+}
+
 // Lane l of the k-th vector of an odd number of interleaved phases is output m = k*lanes + l: cell m / phases of phase
 // m % phases. The phases are merged one after the other; `phase` is the next one (the first two are merged at once).
 template <int lanes, int phases>

@@ -2,12 +2,12 @@
 // channels come last in memory, see depthwise_pixels.hpp.
 #pragma once
 #include "../activation.hpp"
+#include "../axis_taps.hpp"
 #include "../packing.hpp"
 #include "../problem.hpp"
 #include "../rows.hpp"
 #include "../threads.hpp"
 #include "../tuning.hpp"
-#include "axis_taps.hpp"
 #include "depthwise_pixels.hpp"
 #include "way.hpp"
 

@@ -4,12 +4,12 @@
 #include <vector>
 
 #include "../activation.hpp"
+#include "../axis_taps.hpp"
 #include "../packing.hpp"
 #include "../problem.hpp"
 #include "../rows.hpp"
 #include "../threads.hpp"
 #include "../tuning.hpp"
-#include "axis_taps.hpp"
 #include "swaths.hpp"
 #include "way.hpp"
 

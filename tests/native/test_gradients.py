@@ -29,6 +29,14 @@ LARGER = [
     Case("groups of many", Geometry.from_torch((3, 3), 2, 1, 1), (9, 33), 2, 66, 70, 2),
     Case("dilation of many", Geometry.from_torch((3, 3), 2, 2, 1, 2), (20, 31), 1, 30, 34),
     Case("3-D of many", Geometry((2, 2, 2), 2), (7, 9, 11), 1, 24, 20),
+    Case("depthwise", Geometry.from_torch((4, 4), 2, 1), (19, 37), 2, 35, 35, 35),
+    Case("depthwise, one channel", Geometry.from_torch((3, 3), 2, 1, 1), (40, 9), 3, 1, 1, 1),
+    Case("depthwise, long rows in blocks", Geometry((16,), 8, 1, ((4, 4),)), (2500,), 2, 3, 3, 3),
+    Case("depthwise, rows in blocks", Geometry((5, 4), (1, 3), (2, 1), ((2, -3), (1, 0))), (300, 70), 1, 2, 2, 2),
+    Case("depthwise, many phases", Geometry.from_torch((64, 64), 32, 16), (3, 80), 1, 2, 2, 2),
+    Case("depthwise, 3-D", Geometry.from_torch((4, 3, 2), 2, 1), (5, 9, 11), 2, 18, 18, 18),
+    Case("depthwise, gaps", Geometry((2, 2), (5, 3), 2), (7, 20), 1, 9, 9, 9),
+    Case("depthwise, too many taps", Geometry((130, 130), (2, 3)), (3, 4), 1, 2, 2, 2),
     Case("images in slabs", Geometry.from_torch((4, 4), 2, 1), (64, 64), 3, 9, 40),
     Case("rows in slabs", Geometry.from_torch((3, 3), 2, 1, 1), (400, 33), 2, 5, 70),
     Case("rows in slabs, negative crop", Geometry((3, 2), (2, 3), 1, ((-3, -1), (2, -5))), (500, 40), 1, 4, 40),
@@ -129,7 +137,8 @@ def test_every_backend(name: str) -> None:
                 np.testing.assert_array_equal(mine, expected, err_msg=f"{case.name} {dtype}")
 
 
-def test_drawn_layers() -> None:
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_drawn_layers(depthwise: bool) -> None:
     rng = np.random.default_rng(3)
     for _ in range(150):
         ndim, groups = int(rng.integers(1, 4)), int(rng.choice([1, 1, 2, 3]))
@@ -138,6 +147,8 @@ def test_drawn_layers() -> None:
         in_size = tuple(map(int, rng.integers(1, 60 // ndim**2 + 2, ndim)))
         geometry = Geometry(kernel, stride, dilation, crop)
         batch, inputs, outputs = (int(n) for n in rng.integers(1, (4, 40, 40)))
+        if depthwise:
+            groups, inputs, outputs = inputs, 1, 1
         case = Case("drawn", geometry, in_size, batch, inputs * groups, outputs * groups, groups)
         if any(
             axis.full_size(n) <= axis.crop_lo + axis.crop_hi for axis, n in zip(geometry.axes, in_size, strict=True)

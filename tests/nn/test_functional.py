@@ -288,7 +288,8 @@ def test_a_channels_last_weight_makes_the_result_channels_last_as_pytorch_does(
         ((8, 512, 8, 8), (512, 256, 4, 4), True, False, "ConvTranspose", True),
         ((1, 16, 16, 16), (16, 8, 2, 2), False, False, "Gradients", False),  # small
         ((1, 16, 4, 4), (16, 8, 2, 2), False, False, "", False),  # very small
-        ((1, 64, 16, 16), (64, 1, 4, 4), False, False, "", False),  # depthwise
+        ((1, 64, 16, 16), (64, 1, 4, 4), False, False, "ConvTranspose", True),  # depthwise
+        ((1, 8, 4, 4), (8, 1, 4, 4), False, True, "ConvTranspose", False),  # depthwise and small
     ],
 )
 def test_who_computes_a_call_with_gradients(
@@ -327,21 +328,24 @@ def test_who_computes_a_call_with_gradients(
 def test_the_backward_of_large_layers(dtype: torch.dtype, last: bool) -> None:
     """As PyTorch's, in values, layout and what is not finite; without fixtures, in both classes of the graph."""
     layout = torch.channels_last if last else torch.contiguous_format
-    for shape, weight in (((2, 128, 32, 32), (128, 64, 4, 4)), ((2, 256, 8, 8), (256, 128, 4, 4))):
+    for shape, weight, groups in (
+        ((2, 128, 32, 32), (128, 64, 4, 4), 1), ((2, 256, 8, 8), (256, 128, 4, 4), 1), ((2, 48, 9, 20), (48, 1, 4, 4), 48)
+    ):  # fmt: skip
+        settings = {"stride": 2, "padding": 1, "groups": groups}
         x = torch.randn(shape, dtype=dtype).contiguous(memory_format=layout).requires_grad_()
         w = (torch.randn(weight, dtype=dtype) / 50).contiguous(memory_format=layout).requires_grad_()
-        b = torch.randn(weight[1], dtype=dtype, requires_grad=True)
-        ours, theirs = (f(x, w, b, 2, 1) for f in (functional.conv_transpose2d, F.conv_transpose2d))
+        b = torch.randn(weight[1] * groups, dtype=dtype, requires_grad=True)
+        ours, theirs = (f(x, w, b, **settings) for f in (functional.conv_transpose2d, F.conv_transpose2d))
         assert type(ours.grad_fn).__name__ in ("ConvTransposeBackward", "GradientsBackward")
         grad = torch.randn_like(theirs)
         for mine, right in zip(*(torch.autograd.grad(y, (x, w, b), grad) for y in (ours, theirs)), strict=True):
             assert (mine - right).abs().max() <= 1e-5 * right.abs().max()
             assert mine.shape == right.shape and mine.dtype is dtype
-        (of_x,) = torch.autograd.grad(functional.conv_transpose2d(x, w, b, 2, 1), x, grad)
+        (of_x,) = torch.autograd.grad(functional.conv_transpose2d(x, w, b, **settings), x, grad)
         assert of_x.is_contiguous(memory_format=layout)
         with torch.no_grad():
             x[0, 3, 0, 0] = torch.inf  # of which a tap reaches beyond the border
-        (mine,), (right,) = (torch.autograd.grad(f(x, w, b, 2, 1), w, grad)
+        (mine,), (right,) = (torch.autograd.grad(f(x, w, b, **settings), w, grad)
                              for f in (functional.conv_transpose2d, F.conv_transpose2d))  # fmt: skip
         assert mine.isfinite().equal(right.isfinite())
 

@@ -44,6 +44,8 @@ FEW_OUTPUTS, MANY_RESULTS_PER_WEIGHT, LARGE = 32, 128, 2**27
 # The backward is PyTorch's for fewer channels of a group, for fewer pixels of the input, and for more pixels where
 # stride 1 leaves no holes to step over.
 FEW_CHANNELS, FEW_PIXELS, MANY_PIXELS = 64, 32, 512
+# Multiplications below which the forward of a depthwise layer is PyTorch's if the backward is.
+SMALL_DEPTHWISE_ALONE = 2**16
 
 
 class CpuLayer:
@@ -119,6 +121,11 @@ def _has_gradients() -> bool:
         return False
 
 
+def _depthwise(call: Call) -> bool:
+    """Whether each group has one input and one output channel."""
+    return call.weight.shape[1] == 1 and call.weight.shape[0] == call.settings[3]
+
+
 class Cpu:
     """See `tconv.nn.engine.Engine`."""
 
@@ -191,12 +198,15 @@ class Cpu:
     def pays_with_gradients(self, call: Call, alone: bool = False) -> bool:
         """See `tconv.nn.engine.Engine`; so measured, on the layers of many models."""
         input, weight, _, settings = call
+        if _depthwise(call):
+            least = SMALL_DEPTHWISE_ALONE if alone else 1
+            return input.numel() * prod(weight.shape[2:]) >= least and weight.dtype not in HALVES
         if input.numel() * weight.numel() < SMALL // 4:  # no fewer than the multiplications
             return False
         inputs, each = max(1, weight.shape[0]), weight.shape[1]
         outputs, multiplications = each * settings[3], input.numel() // inputs * weight.numel()
-        depthwise = settings[3] == inputs
-        if multiplications < (SMALL // 4 if depthwise else SMALL) or weight.dtype in HALVES:
+        one_input = settings[3] == inputs
+        if multiplications < (SMALL // 4 if one_input else SMALL) or weight.dtype in HALVES:
             return False
         if not weight.requires_grad:
             return True
@@ -207,11 +217,13 @@ class Cpu:
         if first:
             return share >= RESULTS_PER_WEIGHT_ALONE
         few = outputs <= FEW_OUTPUTS and share >= MANY_RESULTS_PER_WEIGHT and multiplications >= LARGE
-        return share >= RESULTS_PER_WEIGHT_LAST_ALONE and (few or depthwise or outputs % 8 != 0)
+        return share >= RESULTS_PER_WEIGHT_LAST_ALONE and (few or one_input or outputs % 8 != 0)
 
     def gradients_pay(self, call: Call) -> bool:
         """See `tconv.nn.engine.Engine`; so measured, on the same layers."""
         input, weight, _, (stride, _, _, groups, _) = call
+        if _depthwise(call):
+            return input.numel() > 0 and weight.dtype in GRADIENTS and _has_gradients()
         pixels = input.numel() // max(1, weight.shape[0])
         if pixels * weight.numel() < SMALL_BACKWARD or pixels < FEW_PIXELS or weight.dtype not in GRADIENTS:
             return False

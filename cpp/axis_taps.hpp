@@ -1,9 +1,9 @@
-// The relation on one axis as the depthwise way walks it: which inputs a phase reads, and through which taps.
+// The relation on one axis as depthwise layers are computed: which inputs a phase reads, and through which taps.
 #pragma once
 #include <algorithm>
 #include <vector>
 
-#include "../problem.hpp"
+#include "problem.hpp"
 
 namespace tconv {
 
