@@ -329,8 +329,10 @@ def test_the_backward_of_large_layers(dtype: torch.dtype, last: bool) -> None:
     """As PyTorch's, in values, layout and what is not finite; without fixtures, in both classes of the graph."""
     layout = torch.channels_last if last else torch.contiguous_format
     for shape, weight, groups in (
-        ((2, 128, 32, 32), (128, 64, 4, 4), 1), ((2, 256, 8, 8), (256, 128, 4, 4), 1), ((2, 48, 9, 20), (48, 1, 4, 4), 48)
-    ):  # fmt: skip
+        ((2, 128, 32, 32), (128, 64, 4, 4), 1),
+        ((2, 256, 8, 8), (256, 128, 4, 4), 1),
+        ((2, 48, 9, 20), (48, 1, 4, 4), 48),
+    ):
         settings = {"stride": 2, "padding": 1, "groups": groups}
         x = torch.randn(shape, dtype=dtype).contiguous(memory_format=layout).requires_grad_()
         w = (torch.randn(weight, dtype=dtype) / 50).contiguous(memory_format=layout).requires_grad_()
