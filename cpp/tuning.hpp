@@ -18,7 +18,7 @@ constexpr double most_border_of_wide = 1.1;  // where outputs, which are no halv
 // Rows so long lose little when all phases of a cell are computed at the border too.
 constexpr Index long_row = 32;
 // Inputs whose channels are brought together at a time, so that they need little memory; a chunk's own come on top.
-constexpr Index most_brought = 256 * 1024;
+constexpr Index most_brought = 1024 * 1024;
 
 // Outputs of more are written past the caches: what reads them next would find few of them there.
 constexpr Index nontemporal_bytes = 12 << 20;

@@ -26,6 +26,31 @@ using Words = typename Vec<std::uint32_t, bytes>::type;
 template <int bytes>  // of the floats that they stand for
 using Halves = typename Vec<std::uint16_t, bytes / 2>::type;
 
+// Numbers of 16 bits as words, and such words as numbers of 16 bits: by the instruction that does it, which the compiler
+// does not find by itself.
+template <int bytes>
+INLINED Words<bytes> words_from(Halves<bytes> bits) {
+#if VECTOR_BYTES == 64
+    if constexpr (bytes == 64) return reinterpret_cast<Words<bytes>>(_mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(bits)));
+#endif
+#if VECTOR_BYTES >= 32
+    if constexpr (bytes == 32) return reinterpret_cast<Words<bytes>>(_mm256_cvtepu16_epi32(reinterpret_cast<__m128i>(bits)));
+#endif
+    return __builtin_convertvector(bits, Words<bytes>);
+}
+template <int bytes>
+INLINED Halves<bytes> halves_from(Words<bytes> words) {
+#if VECTOR_BYTES == 64
+    if constexpr (bytes == 64) return reinterpret_cast<Halves<bytes>>(_mm512_cvtepi32_epi16(reinterpret_cast<__m512i>(words)));
+#elif VECTOR_BYTES == 32
+    if constexpr (bytes == 32) {
+        const auto all = reinterpret_cast<__m256i>(words);
+        return reinterpret_cast<Halves<bytes>>(_mm_packus_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1)));
+    }
+#endif
+    return __builtin_convertvector(words, Halves<bytes>);
+}
+
 // The first `count` of a vector of them, zeros behind; and the numbers low..high of a vector, to memory.
 INLINED Halves<VECTOR_BYTES> load_some_bits(const std::uint16_t* from, Index count) {
 #if defined(__AVX512BW__) && defined(__AVX512VL__)
@@ -50,7 +75,7 @@ INLINED void store_some_bits(std::uint16_t* to, Halves<VECTOR_BYTES> bits, Index
 template <class S, int bytes>
 INLINED Floats<bytes> widen(Halves<bytes> bits) {
     if constexpr (std::is_same_v<S, Bf16>) {
-        return reinterpret_cast<Floats<bytes>>(__builtin_convertvector(bits, Words<bytes>) << 16);
+        return reinterpret_cast<Floats<bytes>>(words_from<bytes>(bits) << 16);
 #if VECTOR_BYTES == 64
     } else if constexpr (bytes == 64) {
         return _mm512_cvtph_ps(reinterpret_cast<__m256i>(bits));
@@ -60,7 +85,7 @@ INLINED Floats<bytes> widen(Halves<bytes> bits) {
 #endif
     } else {  // see numbers.hpp
         constexpr std::uint32_t infinite = 0x7c00u << 13, rebias = (127u - 15u) << 23, least = 1u << 23;
-        const Words<bytes> words = __builtin_convertvector(bits, Words<bytes>), magnitude = (words & 0x7fffu) << 13;
+        const Words<bytes> words = words_from<bytes>(bits), magnitude = (words & 0x7fffu) << 13;
         const Words<bytes> normal = magnitude + rebias, least_normal = Words<bytes>{} + (rebias + least);
         const Words<bytes> subnormal = reinterpret_cast<Words<bytes>>(reinterpret_cast<Floats<bytes>>(normal + least) -
                                                                       reinterpret_cast<Floats<bytes>>(least_normal));
@@ -69,15 +94,21 @@ INLINED Floats<bytes> widen(Halves<bytes> bits) {
     }
 }
 
+// Rounded to bfloat16, as words.
+template <int bytes>
+INLINED Words<bytes> rounded_words(Floats<bytes> numbers) {
+    const Words<bytes> bits = reinterpret_cast<Words<bytes>>(numbers);
+    const Words<bytes> near = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, nan = bits >> 16 | 0x40u;
+    return numbers == numbers ? near : nan;
+}
+
 template <class S, int bytes>
 INLINED Halves<bytes> narrow(Floats<bytes> numbers) {
-    const Words<bytes> bits = reinterpret_cast<Words<bytes>>(numbers);
 #if defined(__AVX512BF16__)
     if constexpr (std::is_same_v<S, Bf16> && bytes == 64) return reinterpret_cast<Halves<bytes>>(_mm512_cvtneps_pbh(numbers));
 #endif
     if constexpr (std::is_same_v<S, Bf16>) {
-        const Words<bytes> near = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, nan = bits >> 16 | 0x40u;
-        return __builtin_convertvector(numbers == numbers ? near : nan, Halves<bytes>);
+        return halves_from<bytes>(rounded_words<bytes>(numbers));
 #if VECTOR_BYTES == 64
     } else if constexpr (bytes == 64) {
         return reinterpret_cast<Halves<bytes>>(_mm512_cvtps_ph(numbers, _MM_FROUND_TO_NEAREST_INT));
@@ -86,6 +117,7 @@ INLINED Halves<bytes> narrow(Floats<bytes> numbers) {
         return reinterpret_cast<Halves<bytes>>(_mm256_cvtps_ph(numbers, _MM_FROUND_TO_NEAREST_INT));
 #endif
     } else {  // see numbers.hpp
+        const Words<bytes> bits = reinterpret_cast<Words<bytes>>(numbers);
         constexpr std::uint32_t too_large = (127u + 16u) << 23, least_normal = (127u - 14u) << 23, half = 126u << 23;
         const Words<bytes> magnitude = bits & 0x7fffffffu;
         const Words<bytes> normal = (magnitude - ((127u - 15u) << 23) + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
@@ -93,7 +125,7 @@ INLINED Halves<bytes> narrow(Floats<bytes> numbers) {
             reinterpret_cast<Words<bytes>>(reinterpret_cast<Floats<bytes>>(magnitude) + 0.5f) - half;
         const Words<bytes> beyond = numbers == numbers ? Words<bytes>{} + 0x7c00u : Words<bytes>{} + 0x7e00u;
         const Words<bytes> found = magnitude >= too_large ? beyond : magnitude < least_normal ? subnormal : normal;
-        return __builtin_convertvector(found | (bits >> 16 & 0x8000u), Halves<bytes>);
+        return halves_from<bytes>(found | (bits >> 16 & 0x8000u));
     }
 }
 
@@ -160,7 +192,8 @@ INLINED Words<VECTOR_BYTES> words_of(V<float> first, V<float> second, std::integ
     }
 #endif
     const auto word = [](V<float> sums) {
-        return __builtin_convertvector(narrow<S, VECTOR_BYTES>(sums), Words<VECTOR_BYTES>);
+        if constexpr (std::is_same_v<S, Bf16>) return rounded_words<VECTOR_BYTES>(sums);
+        return words_from<VECTOR_BYTES>(narrow<S, VECTOR_BYTES>(sums));
     };
     return word(first) | word(second) << 16;
 }
@@ -258,7 +291,7 @@ INLINED Elements<E> elements_at(const S* x, [[maybe_unused]] Index step, [[maybe
         return load_as<E>(x);
     } else {
         const auto words = [](const S* from) {
-            return __builtin_convertvector(load<std::uint16_t, VECTOR_BYTES / 2>(bits_of(from)), Elements<E>);
+            return words_from<VECTOR_BYTES>(load<std::uint16_t, VECTOR_BYTES / 2>(bits_of(from)));
         };
         return channels > 1 ? words(x) | words(x + step) << 16 : words(x);
     }
@@ -270,7 +303,7 @@ INLINED Elements<E> some_elements_at(const S* x, [[maybe_unused]] Index step, [[
         return load_some_as<E>(x, count);
     } else {
         const auto words = [&](const S* from) {
-            return __builtin_convertvector(load_some_bits(bits_of(from), count), Elements<E>);
+            return words_from<VECTOR_BYTES>(load_some_bits(bits_of(from), count));
         };
         return channels > 1 ? words(x) | words(x + step) << 16 : words(x);
     }

@@ -72,12 +72,13 @@ class CellChoice {
                tuning::cells::cached_bytes;
     }
 
-    // How many pixels apart the inputs of one cell may lie.
+    // Pixels from the first input of one cell to its last.
     static Index reach(const Form& layer, const View<const S>& x) {
-        Index pixels = 0, step = 1;
+        Index pixels = 1, step = 1;
         for (std::size_t a = layer.axes.size(); a-- > 0; step *= x.shape[a + 2]) {
             const Axis& axis = layer.axes[a];
-            pixels += std::min(x.shape[a + 2], ceil_div(axis.dilation * axis.kernel, axis.stride)) * step;
+            const Index furthest = floor_div(axis.dilation * (axis.kernel - 1) - axis.crop_lo, axis.stride);
+            pixels += std::min(x.shape[a + 2] - 1, furthest - floor_div(-axis.crop_lo, axis.stride)) * step;
         }
         return pixels;
     }
