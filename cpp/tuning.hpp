@@ -61,6 +61,7 @@ constexpr Index most_places = 32 * 1024;   // inputs of cells, of a task
 constexpr Index most_remembered = 64 * 1024;  // of all tasks
 constexpr Index small_image = 256;         // pixels: cells of a tile are then taken from many images
 constexpr Index many_images = 8;
+constexpr Index tiles_put_together = 8;    // of half precision
 constexpr Index short_sum = 1024;          // bytes of inputs: cells do not gain what bringing them takes
 constexpr Index few_to_weave = 256;        // pixels, so few that weaving their phases does not gain it either
 // These are for products in tiles and were measured on an Intel Xeon with AMX, with 2 MB of second-level cache.

@@ -308,7 +308,9 @@ class CellLanes final : public Program<S> {
         const Index at_once = channels_at_once(places), total = sources.total;
         const bool activates = call.layer.activation != Activation::none, waits = at_once < depth_;
         const bool past = is_own_sum<S> && outputs.nontemporal() && !waits;
-        T* const sums = is_own_sum<S> ? nullptr : room_for_sums<T>((waits ? total : groups_.tile_rows) * width);
+        // Sums of half precision are rounded and put in place some tiles at a time.
+        const Index together = is_own_sum<S> ? 1 : tuning::cells::tiles_put_together, at_most = std::min(total, together * groups_.tile_rows);
+        T* const sums = is_own_sum<S> ? nullptr : room_for_sums<T>((waits ? total : at_most) * width);
         T* out[max_rows];
         for (Index begin = 0; begin < depth_; begin += at_once) {
             const Index end = std::min(begin + at_once, depth_);
@@ -317,18 +319,18 @@ class CellLanes final : public Program<S> {
             const OutputRun* run = places.outputs.data();
             for (Index cell = 0, tile = 0; cell < total; cell += groups_.tile_rows, ++tile) {
                 const Index rows = std::min(groups_.tile_rows, total - cell), used = places.used[static_cast<std::size_t>(tile)];
+                const Index first = cell - tile % together * groups_.tile_rows;  // whose sums are put in place with these
+                T* const waiting = is_own_sum<S> ? scratch : sums + (waits ? first : 0) * width;
                 bool all_direct = true;
                 if constexpr (is_own_sum<S>) {
                     each_run(run, cell, cell + rows, [&](const OutputRun& own, Index from, Index to) {
-                        T* const waiting = scratch + (from - cell) * width;
-                        const bool direct = !(past && activates) && outputs.place(out + from - cell, own, from, to, waiting, width);
+                        const bool direct = !(past && activates) &&
+                                            outputs.place(out + from - cell, own, from, to, scratch + (from - cell) * width, width);
                         all_direct = all_direct && direct;
                     });
                 }
-                if (!is_own_sum<S> || (past && activates)) {
-                    T* const waiting = is_own_sum<S> ? scratch : sums + (waits ? cell * width : 0);
-                    for (Index r = 0; r < rows; ++r) out[r] = waiting + r * width;
-                }
+                if (!is_own_sum<S> || (past && activates))
+                    for (Index r = 0; r < rows; ++r) out[r] = waiting + (cell - first + r) * width;
                 if (const Index left = total - cell - rows; fetches && left > 0)
                     fetch(in + used * rows, std::min(groups_.tile_rows, left) * places.used[static_cast<std::size_t>(tile) + 1], begin, end);
                 const Index until = all_direct ? end : begin == 0 ? depth_ : 0;
@@ -340,7 +342,7 @@ class CellLanes final : public Program<S> {
                 in += used * rows;
                 if (all_direct ? end < depth_ : begin > 0) continue;
                 if ((past && activates) || !is_own_sum<S>) {
-                    outputs.put(run, cell, rows, out[0], width);
+                    if ((tile + 1) % together == 0 || cell + rows == total) outputs.put(run, first, cell + rows - first, waiting, width);
                 } else if (!all_direct || activates) {
                     each_run(run, cell, cell + rows, [&](const OutputRun& own, Index from, Index to) {
                         for (Index c = from; c < to; ++c) {
