@@ -21,10 +21,19 @@ void cells(Sum<E>* const* out, Index last, const E* const* x, const Index* numbe
         for (int r = 0; r < rows; ++r) in[r] = x[r];
         const W* w = weight + (number[tap] * channels + first) * width;
         for (Index channel = first; channel < end; ++channel, w += width) {
-            Elements<E> weights[vectors];
-            for (int v = 0; v < vectors; ++v) weights[v] = weights_at<E>(w + v * lanes);
-            for (int r = 0; r < rows; ++r)
-                for (int v = 0; v < vectors; ++v) add_product(sum[r][v], weights[v], in[r][channel]);
+            if constexpr (rows * vectors + vectors >= REGISTERS && tconv::channels_of<E> == 1) {
+                typename Vec<T>::type inputs[rows];  // there are fewer of them than vectors of weights
+                for (int r = 0; r < rows; ++r) inputs[r] = in[r][channel] - typename Vec<T>::type{};
+                for (int v = 0; v < vectors; ++v) {
+                    const typename Vec<T>::type weights = weights_at<E>(w + v * lanes);
+                    for (int r = 0; r < rows; ++r) sum[r][v] += weights * inputs[r];
+                }
+            } else {
+                Elements<E> weights[vectors];
+                for (int v = 0; v < vectors; ++v) weights[v] = weights_at<E>(w + v * lanes);
+                for (int r = 0; r < rows; ++r)
+                    for (int v = 0; v < vectors; ++v) add_product(sum[r][v], weights[v], in[r][channel]);
+            }
         }
     }
     if (last == tconv::past_caches) {

@@ -43,9 +43,11 @@ constexpr int vectors_of(int rows) {
     return vectors < tconv::max_vectors ? vectors : tconv::max_vectors;
 }
 
-// Rows of a tile that has a vector more than the largest, if it computes as many sums; else 0.
+// Rows of a tile that has a vector more than the largest, if it computes as many sums; else 0. Its registers hold sums, a
+// vector of weights and an input of each row, or the other way round.
 constexpr int rows_of_wide() {
-    const int vectors = vectors_of(ROWS) + 1, rows = (REGISTERS - 1) / vectors - 1;
+    constexpr int others = VECTOR_BYTES > 16 ? 1 : 2;  // where products are not fused with sums, they have a register, too
+    const int vectors = vectors_of(ROWS) + 1, rows = (REGISTERS - others) / (vectors + 1);
     return vectors <= tconv::max_vectors && rows * vectors >= ROWS * (vectors - 1) ? rows : 0;
 }
 
