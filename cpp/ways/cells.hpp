@@ -309,7 +309,8 @@ class CellLanes final : public Program<S> {
         const bool activates = call.layer.activation != Activation::none, waits = at_once < depth_;
         const bool past = is_own_sum<S> && outputs.nontemporal() && !waits;
         // Sums of half precision are rounded and put in place some tiles at a time.
-        const Index together = is_own_sum<S> ? 1 : tuning::cells::tiles_put_together, at_most = std::min(total, together * groups_.tile_rows);
+        const Index together = is_own_sum<S> ? 1 : tuning::cells::tiles_put_together;
+        const Index at_most = std::min(total, together * groups_.tile_rows);
         T* const sums = is_own_sum<S> ? nullptr : room_for_sums<T>((waits ? total : at_most) * width);
         T* out[max_rows];
         for (Index begin = 0; begin < depth_; begin += at_once) {
