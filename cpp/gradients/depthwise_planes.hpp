@@ -24,12 +24,12 @@ class DepthwisePlanes {
         planes_ = static_cast<Index>(row_phases_.size() * column_phases_.size());
         const Index slices = work.layer.taps() / rows_.axis.kernel / columns_.axis.kernel, lanes = kernels_.lanes;
         const Index reach_down = rows_.high - rows_.low, reach = columns_.high - columns_.low;
-        const Index least = std::min(down_.in, most_rows) + reach_down;
+        const Index least = std::min(down_.in, few_rows) + reach_down;
         const Index most = std::max(few_columns, largest_panel / (slices * planes_ * least) - reach - lanes);
         block_columns_ = std::min({across_.in, most, tuning::depthwise::most_columns});
         pitch_ = ceil_div(ceil_div(block_columns_, lanes) * lanes + reach, lanes) * lanes;
         const Index fitting = tuning::gradients::panel_bytes / static_cast<Index>(sizeof(T)) / (slices * planes_ * pitch_);
-        block_rows_ = std::clamp<Index>(fitting - reach_down, std::min(down_.in, most_rows), down_.in);
+        block_rows_ = std::clamp<Index>(fitting - reach_down, std::min(down_.in, few_rows), down_.in);
         plane_ = (block_rows_ + reach_down) * pitch_;
         panel_ = slices * planes_ * plane_ + lanes;
     }
@@ -43,7 +43,7 @@ class DepthwisePlanes {
                    (static_cast<double>(inputs) + reach / static_cast<double>(axis.stride) + 1);
         };
         const auto slices = static_cast<double>(work.layer.taps() / rows.kernel / columns.kernel);
-        return slices * cells(rows, most_rows) * cells(columns, few_columns) <= static_cast<double>(largest_panel);
+        return slices * cells(rows, few_rows) * cells(columns, few_columns) <= static_cast<double>(largest_panel);
     }
 
     void run() const {
@@ -59,14 +59,13 @@ class DepthwisePlanes {
             thread_local Located found;
             Index located = -1;
             for (Index item = part(items, portion, portions); item < part(items, portion + 1, portions); ++item) {
-                const Index block = item / work_.x.shape[0];
+                const Index n = item % work_.x.shape[0], block = item / work_.x.shape[0];
                 if (block != located) locate(found, located = block, down, across);
                 for (Index channel = begin; channel < end; ++channel) {
-                    bring(found, item % work_.x.shape[0], channel);
-                    if (work_.of_input.data) write_of_input(found, item % work_.x.shape[0], channel);
+                    bring(found, n, channel);
+                    if (work_.of_input.data) write_of_input(found, n, channel);
                     if (work_.of_weight)
-                        add_of_weight(found, item % work_.x.shape[0], channel,
-                                      sums.data() + portion * of_portion + channel * work_.layer.taps());
+                        add_of_weight(found, n, channel, sums.data() + portion * of_portion + channel * work_.layer.taps());
                 }
             }
         });
@@ -78,8 +77,8 @@ class DepthwisePlanes {
     }
 
    private:
-    // Of the inputs of a block: more rows than most_rows are taken if the panel stays small, and no fewer columns than these.
-    static constexpr Index most_rows = 8, few_columns = 64;
+    // A block has at least so many rows and columns of inputs, where there are as many: neighbours bring some gradients twice.
+    static constexpr Index few_rows = 8, few_columns = 64;
     static constexpr Index largest_panel = 1 << 20;  // numbers; keeps scratch small
 
     // Gradients of one plane, and where in the panel they go.
