@@ -12,6 +12,21 @@ struct Extent {
     Index in, out, x_step, y_step;
 };
 
+// The last axis of two arrays; and the last but one, where a sequence is an image of one row.
+template <class A, class B>
+Extent column_extent(const View<A>& x, const View<B>& y) {
+    return {x.shape.back(), y.shape.back(), x.strides.back(), y.strides.back()};
+}
+template <class A, class B>
+Extent row_extent(const View<A>& x, const View<B>& y) {
+    const std::size_t axis = x.shape.size() - 2;
+    if (axis < 2) return {1, 1, 0, 0};
+    return {x.shape[axis], y.shape[axis], x.strides[axis], y.strides[axis]};
+}
+inline Axis row_axis(const Form& layer) {
+    return layer.axes.size() > 1 ? layer.axes[layer.axes.size() - 2] : Axis{1, 1, 1, 0};
+}
+
 // The outputs phase + stride*cell of one axis read the inputs cell + shift, cell = 0, 1, ...
 struct AxisTap {
     Index phase, shift, k;

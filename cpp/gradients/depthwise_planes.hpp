@@ -5,6 +5,7 @@
 #include "../axis_taps.hpp"
 #include "../buffer.hpp"
 #include "../threads.hpp"
+#include "../tuning.hpp"
 #include "depthwise_work.hpp"
 
 namespace tconv {
@@ -16,11 +17,8 @@ class DepthwisePlanes {
    public:
     explicit DepthwisePlanes(const DepthwiseWork<T>& work)
         : work_(work), kernels_(work.kernels), outer_(outer_axes(work.layer)), rows_(row_axis(work.layer)),
-          columns_(work.layer.axes.back()), row_phases_(phases_of(rows_)), column_phases_(phases_of(columns_)) {
-        const std::size_t last = work.layer.axes.size() + 1;
-        const View<const T>&x = work.x, &grad = work.grad;
-        across_ = {x.shape[last], grad.shape[last], x.strides[last], grad.strides[last]};
-        if (last > 2) down_ = {x.shape[last - 1], grad.shape[last - 1], x.strides[last - 1], grad.strides[last - 1]};
+          columns_(work.layer.axes.back()), row_phases_(phases_of(rows_)), column_phases_(phases_of(columns_)),
+          down_(row_extent(work.x, work.grad)), across_(column_extent(work.x, work.grad)) {
         planes_ = static_cast<Index>(row_phases_.size() * column_phases_.size());
         const Index slices = work.layer.taps() / rows_.axis.kernel / columns_.axis.kernel, lanes = kernels_.lanes;
         const Index reach_down = rows_.high - rows_.low, reach = columns_.high - columns_.low;
@@ -69,11 +67,9 @@ class DepthwisePlanes {
                 }
             }
         });
-        for (Index k = 0; work_.of_weight && k < of_portion; ++k) {
-            T sum = 0;
-            for (Index portion = 0; portion < portions; ++portion) sum += sums[static_cast<std::size_t>(portion * of_portion + k)];
-            work_.of_weight[k] = sum;
-        }
+        if (!work_.of_weight) return;
+        add_up(sums, portions);
+        std::copy_n(sums.begin(), of_portion, work_.of_weight);
     }
 
    private:
@@ -95,11 +91,6 @@ class DepthwisePlanes {
     };
 
     static std::size_t outer_axes(const Form& layer) { return std::max<std::size_t>(layer.axes.size(), 2) - 2; }
-
-    // The last axis but one; a sequence is an image of one row.
-    static Axis row_axis(const Form& layer) {
-        return layer.axes.size() > 1 ? layer.axes[outer_axes(layer)] : Axis{1, 1, 1, 0};
-    }
 
     static std::vector<Index> phases_of(const AxisTaps& axis) {
         std::vector<Index> phases;
@@ -200,7 +191,7 @@ class DepthwisePlanes {
     const std::size_t outer_;  // axes but the last two
     const AxisTaps rows_, columns_;
     const std::vector<Index> row_phases_, column_phases_;  // that some tap reaches
-    Extent down_{1, 1, 0, 0}, across_;  // inputs as x lies, outputs as the gradient does
+    const Extent down_, across_;  // inputs as x lies, outputs as the gradient does
     Index block_rows_, block_columns_, pitch_, planes_, plane_, panel_;
 };
 

@@ -3,11 +3,12 @@
 #include <algorithm>
 
 #include "../threads.hpp"
+#include "../tuning.hpp"
 #include "depthwise_work.hpp"
 
 namespace tconv {
 
-// Row by row, of neighbouring inputs whose taps all lie inside, or all the same ones.
+// Some inputs of a row at a time, and of these neighbours with the same taps inside.
 template <class T>
 class DepthwiseRows {
    public:
@@ -20,7 +21,8 @@ class DepthwiseRows {
 
     void run() const {
         const Index taps = work_.layer.taps(), channels = work_.channels(), all = taps * channels;
-        const Index rows = work_.inputs(work_.layer.axes.size() - 1), items = work_.x.shape[0] * rows;
+        const Index in = work_.x.shape.back(), parts = ceil_div(in, tuning::gradients::row_part);
+        const Index rows = work_.inputs(work_.layer.axes.size() - 1), items = work_.x.shape[0] * rows * parts;
         const Index room = std::max<Index>(1, tuning::gradients::most_sums / all / static_cast<Index>(sizeof(T)));
         const Index portions = std::min({items, tuning::gradients::tasks, room});
         const std::vector<T> weights = transposed(work_.weight, channels, taps);
@@ -28,11 +30,11 @@ class DepthwiseRows {
         parallel(portions, work_.multiplications(), [&](Index portion) {
             T* const of_portion = sums.data() + portion * all;
             for (Index item = part(items, portion, portions); item < part(items, portion + 1, portions); ++item)
-                row(item / rows, item % rows, weights.data(), of_portion);
+                row(item / parts / rows, item / parts % rows, part(in, item % parts, parts), part(in, item % parts + 1, parts),
+                    weights.data(), of_portion);
         });
         if (!work_.of_weight) return;
-        for (Index portion = 1; portion < portions; ++portion)
-            for (Index k = 0; k < all; ++k) sums[static_cast<std::size_t>(k)] += sums[static_cast<std::size_t>(portion * all + k)];
+        add_up(sums, portions);
         const std::vector<T> result = transposed(sums.data(), taps, channels);
         std::copy(result.begin(), result.end(), work_.of_weight);
     }
@@ -46,11 +48,11 @@ class DepthwiseRows {
         return to;
     }
 
-    // Weights and sums are [tap][channel].
-    void row(Index n, Index number, const T* weights, T* sums) const {
+    // The inputs begin..end of a row. Weights and sums are [tap][channel].
+    void row(Index n, Index number, Index begin, Index end, const T* weights, T* sums) const {
         const View<T>& to = work_.of_input;
         const Axis& axis = work_.layer.axes.back();
-        const Index in = work_.x.shape.back(), out = work_.grad.shape.back(), channels = work_.channels();
+        const Index out = work_.grad.shape.back(), channels = work_.channels();
         const Index x_step = work_.x.strides.back(), grad_step = work_.grad.strides.back(), cell = axis.stride * grad_step;
         const T *x = work_.x.at(n, 0), *const grad = work_.grad.at(n, 0);
         T* of_input = to.data ? to.at(n, 0) : nullptr;
@@ -59,8 +61,7 @@ class DepthwiseRows {
             if (of_input) of_input += i * to.strides[a];
         });
         thread_local std::vector<Source> sources;
-        for (Index i = 0, until = 0; i < in; i = until) {
-            until = std::min(in, i + tuning::gradients::row_part);
+        for (Index i = begin, until = end; i < end; i = until, until = end) {
             sources.clear();
             for (Index k = 0; k < axis.kernel; ++k) {
                 const Index o = axis.stride * i + axis.dilation * k - axis.crop_lo;

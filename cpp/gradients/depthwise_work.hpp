@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "../problem.hpp"
-#include "../tuning.hpp"
 
 namespace tconv {
 
@@ -56,6 +55,13 @@ std::vector<Reached> reached(const DepthwiseWork<T>& work, std::size_t axes, Ind
         std::swap(all, next);
     }
     return all;
+}
+
+// The sums of all portions, one behind the other, are added to those of the first.
+template <class T>
+void add_up(std::vector<T>& sums, Index portions) {
+    const std::size_t each = sums.size() / static_cast<std::size_t>(portions);
+    for (std::size_t k = each; k < sums.size(); ++k) sums[k % each] += sums[k];
 }
 
 }  // namespace tconv

@@ -73,11 +73,6 @@ class Depthwise final : public Program<S> {
         const View<S>& y;
     };
 
-    // The last axis but one; a sequence is an image of one row.
-    static Axis row_axis(const Form& layer) {
-        return layer.axes.size() > 1 ? layer.axes[layer.axes.size() - 2] : Axis{1, 1, 1, 0};
-    }
-
     // How many neighbouring inputs the outputs of one cell read, at most.
     static Index reach(const Axis& axis) { return axis.dilation * (axis.kernel - 1) / axis.stride + 2; }
 
@@ -129,9 +124,7 @@ class Depthwise final : public Program<S> {
     Plan plan_for(const View<const S>& x, const View<S>& y, bool activates) const {
         const std::size_t last = layer_.axes.size() + 1;
         Plan p{};
-        p.column = {x.shape[last], y.shape[last], x.strides[last], y.strides[last]};
-        p.row = last > 2 ? Extent{x.shape[last - 1], y.shape[last - 1], x.strides[last - 1], y.strides[last - 1]}
-                         : Extent{1, 1, 0, 0};
+        p.column = column_extent(x, y), p.row = row_extent(x, y);
         const bool in_place = is_own_sum<S> || !activates;
         p.nontemporal = is_own_sum<S> && !activates && exceeds(y, tuning::depthwise::nontemporal_bytes);
         const bool fetches = in_place && !p.nontemporal && y.shape[1] > 1 && exceeds(y, tuning::depthwise::cache_bytes);
