@@ -156,7 +156,7 @@ Panels::Layout Panels::measured(std::size_t flat, Halo halo, bool band) const {
     const auto chunks = static_cast<double>(ceil_div(tiles, layout.tiles));
     const double copied = rows * static_cast<double>(copies(layout)) * (plane + chunks * between);
     const double row = flat == last_ ? std::min(plane, static_cast<double>(layout.tiles) * lanes) : static_cast<double>(count_[last_]);
-    layout.cost = outer * static_cast<double>(tiles * vectors) * needs_.work +
+    layout.cost = outer * static_cast<double>(tiles) * (static_cast<double>(vectors) + needs_.beside) * needs_.work +
                   copied * (tuning::pixels::copied_element / static_cast<double>(needs_.lanes) + tuning::pixels::copied_row / row);
     return layout;
 }

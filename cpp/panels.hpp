@@ -17,6 +17,7 @@ struct PanelNeeds {
     Index woven;                               // channels that are woven with the phases into an output row
     double work;                               // multiplications for each cell and input channel
     Index lanes, vectors;                      // of the tiles
+    double beside;                             // vectors whose products take as long as what a tile does beside them
     bool joined;                               // lanes are added up with those that shifts along the last axis reach
 };
 

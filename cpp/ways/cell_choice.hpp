@@ -10,15 +10,18 @@ namespace tconv {
 template <class S>
 class CellChoice {
    public:
-    // Channels-last arrays; inputs of few pixels, whose lanes the pixels would not fill; and strides whose phases fill them.
+    // Channels-last arrays; inputs of few pixels, whose lanes the pixels would not fill; strides whose phases fill them; and
+    // weights that take long to fetch.
     static bool fits(const Query<S>& query) {
         if (query.channels_last()) return in_place(query) || brings_little(query);
-        return (few(query) || phases_fill_lanes(query)) && brings_little(query);
+        return (few(query) || phases_fill_lanes(query) || is_heavy(query)) && brings_little(query);
     }
 
     static int variant(const Query<S>& query) {
-        if (!query.channels_last())
-            return few(query) ? number(Grouping::single, LaneOrder::phase_then_channel) : number(Grouping::alike, lane_order(query));
+        if (!query.channels_last()) {
+            const bool by_phases = !few(query) && phases_fill_lanes(query);
+            return by_phases ? number(Grouping::alike, lane_order(query)) : number(Grouping::single, LaneOrder::phase_then_channel);
+        }
         const Axis& last = query.form.axes.back();
         const bool long_rows = last.kernel <= last.stride || query.y.shape.back() >= tuning::long_row * last.stride;
         const bool alike = query.form.out_channels < query.kernels.lanes || (query.form.groups == 1 && long_rows);
@@ -52,6 +55,19 @@ class CellChoice {
         return pixels < tuning::few_pixels || border_share(query) > most_border || (streams_few && streams(query));
     }
 
+    // Whether weights take longer to fetch for each block of pixels than to multiply, in tiles of short vectors, and so much
+    // longer than sums take to be written apart: those of few pixels or of many products.
+    static bool is_heavy(const Query<S>& query) {
+        namespace cells = tuning::cells;
+        constexpr Index size = sizeof(Sum<S>);
+        const Form& form = query.form;
+        const Index pixels = query.x.size() / query.x.shape[1];
+        if (query.kernels.lanes * size > tuning::pixels::longest_vector || weights(form) * size <= tuning::pixels::heavy_bytes) return false;
+        Index phases = 1;
+        for (const Axis& axis : form.axes) phases *= axis.stride;
+        return pixels < cells::few_for_heavy || form.in_channels * form.taps() >= cells::long_sum * phases;
+    }
+
     // Whether all outputs of a cell are rows of phases that fill two vectors. Eight phases can be woven as well, which is faster
     // where sums are short: the channels of pixels are brought together for them all the same.
     static bool phases_fill_lanes(const Query<S>& query) {
@@ -67,10 +83,10 @@ class CellChoice {
 
     // Whether weights are more than a cache holds: each chunk of the cells, and each block of pixels, fetches them all.
     static bool streams(const Query<S>& query) {
-        const Form& form = query.form;
-        return form.groups * form.in_channels * form.out_channels * form.taps() * static_cast<Index>(sizeof(S)) >
-               tuning::cells::cached_bytes;
+        return weights(query.form) * static_cast<Index>(sizeof(S)) > tuning::cells::cached_bytes;
     }
+
+    static Index weights(const Form& form) { return form.groups * form.in_channels * form.out_channels * form.taps(); }
 
     // Pixels from the first input of one cell to its last.
     static Index reach(const Form& layer, const View<const S>& x) {

@@ -30,7 +30,7 @@ class Pixels final : public Program<S> {
           tiles_(layer, kernels.lanes, kernels.rows, kernels.whole(depth_), woven_channels),
           in_place_(std::is_same_v<S, E> && tiles_.count() <= tuning::pixels::times_in_place) {
         needs_ = {counted_from(tiles_.origin, layer.axes), {}, {}, tiles_.phases, woven_channels ? layer.out_channels : 1, 0,
-                  kernels.lanes, kernels.vectors[tiles_.rows() - 1], !tiles_.joins.empty()};
+                  kernels.lanes, kernels.vectors[tiles_.rows() - 1], beside(kernels), !tiles_.joins.empty()};
         for (const PixelTiles::Group& group : tiles_.groups) {
             needs_.residues.push_back(group.residue);
             for (const PixelSet& set : group.sets) {
@@ -151,6 +151,13 @@ class Pixels final : public Program<S> {
         return units;
     }
 
+    static Index vector_bytes(const Kernels<S, E>& kernels) { return kernels.lanes * static_cast<Index>(sizeof(T)); }
+
+    // Narrow tiles take longer than their share of the products.
+    static double beside(const Kernels<S, E>& kernels) {
+        return vector_bytes(kernels) > tuning::pixels::longest_vector ? 0 : tuning::pixels::step / static_cast<double>(kernels.rows);
+    }
+
     Panels panels_of(Index channels, const View<const S>& x, const View<S>& y) const {
         const auto room = [&](Index bytes) { return bytes / (channels * static_cast<Index>(sizeof(E))); };
         return {needs_, {room(tuning::pixels::shared_bytes), room(tuning::pixels::dense_bytes)}, x.shape, x.strides, y.shape, y.strides};
@@ -162,9 +169,8 @@ class Pixels final : public Program<S> {
 
     // For how many channels panels have room: for all, unless that is for so few lanes that weights are fetched too often.
     Index channels_at_once(const View<const S>& x, const View<S>& y) const {
-        const Index bytes = tiles_.order.weights * static_cast<Index>(sizeof(E)), vector = kernels_.lanes * static_cast<Index>(sizeof(T));
-        const Index taps = tiles_.most_taps();
-        if (vector > tuning::pixels::longest_vector || taps == 1 || bytes < tuning::pixels::heavy_bytes) return depth_;
+        const Index bytes = tiles_.order.weights * static_cast<Index>(sizeof(E)), taps = tiles_.most_taps();
+        if (vector_bytes(kernels_) > tuning::pixels::longest_vector || taps == 1 || bytes < tuning::pixels::heavy_bytes) return depth_;
         const Panels panels = panels_of(depth_, x, y);
         const Index lanes = units_together(panels) * panels.tiles() * panels.tile_vectors() * kernels_.lanes;
         if (lanes >= tuning::pixels::few_lanes) return depth_;
