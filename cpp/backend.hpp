@@ -150,7 +150,7 @@ struct Kernels {
 
     Index lanes;               // elements per vector, and sums
     Index rows;                // of the largest tile
-    Index vectors[max_rows];   // that a tile of so many rows may have, whose sums then fill the registers
+    Index vectors[max_rows];   // that a tile of pixels with so many rows may have, whose sums then fill the registers
     Index wide_rows;           // of a tile of cells with one vector more than the largest, and as many sums; 0: there is none
 
     // Pixels in lanes. For every vector v and row r of the tile

@@ -51,9 +51,15 @@ constexpr int rows_of_wide() {
     return vectors <= tconv::max_vectors && rows * vectors >= ROWS * (vectors - 1) ? rows : 0;
 }
 
+// Of a tile of pixels, whose registers may hold weights in place of inputs, too.
+constexpr int vectors_of_pixels(int rows) {
+    const int vectors = vectors_of(rows), wide = vectors_of(ROWS) + 1;
+    return rows <= rows_of_wide() && vectors < wide ? wide : vectors;
+}
+
 template <class E, int rows, int vectors>
 constexpr auto pixels_tile() -> decltype(&pixels<E, 1, 1>) {
-    if constexpr (rows <= ROWS && vectors <= vectors_of(rows))
+    if constexpr (rows <= ROWS && vectors <= vectors_of_pixels(rows))
         return pixels<E, rows, vectors>;
     else
         return nullptr;
@@ -88,8 +94,8 @@ constexpr tconv::Kernels<S, E> kernels() {
     using T = Sum<S>;
     return {Vec<T>::lanes,
             ROWS,
-            {vectors_of(1), vectors_of(2), vectors_of(3), vectors_of(4), vectors_of(5), vectors_of(6), vectors_of(7),
-             vectors_of(8)},
+            {vectors_of_pixels(1), vectors_of_pixels(2), vectors_of_pixels(3), vectors_of_pixels(4), vectors_of_pixels(5),
+             vectors_of_pixels(6), vectors_of_pixels(7), vectors_of_pixels(8)},
             rows_of_wide(),
             ALL_TILES(pixels_tile, E),
             ALL_TILES(cells_tile, E),

@@ -12,10 +12,19 @@ void pixels(Sum<E>* c, const Index* row, Index width, const E* const* x, Index x
     for (Index begin = 0, end = channels * x_step; begin < end; begin += x_step)
         for (Index s = 0; s < count; ++s, w += rows) {
             const Index at = begin + taps[s];
-            Elements<E> in[vectors];
-            for (int v = 0; v < vectors; ++v) in[v] = load_elements(from[v] + at);
-            for (int r = 0; r < rows; ++r)
-                for (int v = 0; v < vectors; ++v) add_product(sum[r][v], in[v], w[r]);
+            if constexpr (rows * vectors + vectors >= REGISTERS && tconv::channels_of<E> == 1) {
+                V<T> weights[rows];  // there are fewer of them than vectors of inputs
+                for (int r = 0; r < rows; ++r) weights[r] = w[r] - V<T>{};
+                for (int v = 0; v < vectors; ++v) {
+                    const V<T> in = load_elements(from[v] + at);
+                    for (int r = 0; r < rows; ++r) sum[r][v] += in * weights[r];
+                }
+            } else {
+                Elements<E> in[vectors];
+                for (int v = 0; v < vectors; ++v) in[v] = load_elements(from[v] + at);
+                for (int r = 0; r < rows; ++r)
+                    for (int v = 0; v < vectors; ++v) add_product(sum[r][v], in[v], w[r]);
+            }
         }
 #pragma GCC unroll 8  // else all sums go through memory once more
     for (int r = 0; r < rows; ++r) {

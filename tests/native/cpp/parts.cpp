@@ -106,7 +106,7 @@ void try_panels(unsigned seed) {
     const Index vectors = 1 + seed / 9 % 2;
     const Index reach = (layer.axes[last].kernel - 1) * layer.axes[last].dilation / layer.axes[last].stride;
     const bool joined = seed / 18 % 2 && reach < 4;
-    PanelNeeds needs{counted_from(origin, layer.axes), {}, {}, layer.axes[last].stride, 1, 1, 4, vectors, 0, joined};
+    PanelNeeds needs{counted_from(origin, layer.axes), {}, {}, layer.axes[last].stride, 1, 1, 4, vectors, seed / 36 % 2 * 0.5, joined};
     const PanelRoom room{rooms[seed % 3], rooms[seed / 3 % 3]};
     for (const PhaseGroup& group : group_phases(layer.axes, Grouping::all, origin)) {
         needs.residues.push_back({group.residue.begin(), group.residue.end() - 1});
