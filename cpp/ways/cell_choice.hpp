@@ -61,8 +61,9 @@ class CellChoice {
         namespace cells = tuning::cells;
         constexpr Index size = sizeof(Sum<S>);
         const Form& form = query.form;
-        const Index pixels = query.x.size() / query.x.shape[1];
-        if (query.kernels.lanes * size > tuning::pixels::longest_vector || weights(form) * size <= tuning::pixels::heavy_bytes) return false;
+        const Index pixels = query.x.size() / query.x.shape[1], lanes = query.kernels.lanes;
+        if (lanes * size > tuning::pixels::longest_vector || form.out_channels < lanes) return false;
+        if (weights(form) * size <= tuning::pixels::heavy_bytes) return false;
         Index phases = 1;
         for (const Axis& axis : form.axes) phases *= axis.stride;
         return pixels < cells::few_for_heavy || form.in_channels * form.taps() >= cells::long_sum * phases;
