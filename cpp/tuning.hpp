@@ -31,7 +31,7 @@ constexpr Index dense_bytes = 448 * 1024;     // the same, where shifts of sever
 constexpr Index most_apart = 2;                // outputs of a cell in a row: each tap has sums of its own, to fill tiles
 constexpr Index times_in_place = 2;           // that an input is read, for which copying it takes longer
 constexpr Index sums_bytes = 1024 * 1024;     // waiting for further input channels
-// These were measured on vectors of 32 bytes: on Zen 3, with 512 KB of second-level cache; the first of them on Zen 4.
+// These were measured with vectors of 32 bytes: `step` on Zen 4, the others on Zen 3, with 512 KB of second-level cache.
 constexpr Index longest_vector = 32;          // bytes: with longer ones this was not measured
 constexpr double step = 2;                    // products that take as long as what a tile does beside them for each input
 constexpr Index heavy_bytes = 2 << 20;        // of weights: more are fetched from the third-level cache for each cluster,
@@ -54,7 +54,7 @@ constexpr Index streaming_bytes = 1 << 20;     // of its inputs then
 constexpr Index few_for_streams = 128;         // pixels, of which chunks of cells are larger than blocks of pixels
 // Of layers whose weights are more than `pixels::heavy_bytes`; measured on Zen 4, with vectors of 32 bytes.
 constexpr Index few_for_heavy = 256;           // pixels
-constexpr Index long_sum = 1000;               // products, on average
+constexpr double long_sum = 1000;              // products, on average
 constexpr Index weights_bytes = 768 * 1024;    // of all that they are multiplied with before the next cells
 constexpr Index fetched_depth = 128, fetched_taps = 2;  // so many channels, so few taps: inputs are fetched ahead
 constexpr double worth_widening = 1.05;    // times fewer vectors, with those that swaths lack, in tiles of fewer cells

@@ -55,8 +55,8 @@ class CellChoice {
         return pixels < tuning::few_pixels || border_share(query) > most_border || (streams_few && streams(query));
     }
 
-    // Whether weights take longer to fetch for each block of pixels than to multiply, in tiles of short vectors, and so much
-    // longer than sums take to be written apart: those of few pixels or of many products.
+    // Whether each block of pixels, which short vectors make small, would fetch so many weights that multiplying them waits.
+    // Cells write their outputs apart, which takes little where sums have many products, or pixels are few.
     static bool is_heavy(const Query<S>& query) {
         namespace cells = tuning::cells;
         constexpr Index size = sizeof(Sum<S>);
@@ -64,9 +64,9 @@ class CellChoice {
         const Index pixels = query.x.size() / query.x.shape[1], lanes = query.kernels.lanes;
         if (lanes * size > tuning::pixels::longest_vector || form.out_channels < lanes) return false;
         if (weights(form) * size <= tuning::pixels::heavy_bytes) return false;
-        Index phases = 1;
-        for (const Axis& axis : form.axes) phases *= axis.stride;
-        return pixels < cells::few_for_heavy || form.in_channels * form.taps() >= cells::long_sum * phases;
+        auto products = static_cast<double>(form.in_channels * form.taps());
+        for (const Axis& axis : form.axes) products /= static_cast<double>(axis.stride);
+        return pixels < cells::few_for_heavy || products >= cells::long_sum;
     }
 
     // Whether all outputs of a cell are rows of phases that fill two vectors. Eight phases can be woven as well, which is faster
