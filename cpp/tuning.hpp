@@ -20,6 +20,9 @@ constexpr Index long_row = 32;
 // Inputs whose channels are brought together at a time, so that they need little memory; a chunk's own come on top.
 constexpr Index most_brought = 1024 * 1024;
 
+// Bytes of a short vector, at most: what says so below was not measured with longer ones.
+constexpr Index longest_vector = 32;
+
 // Outputs of more are written past the caches: what reads them next would find few of them there.
 constexpr Index nontemporal_bytes = 12 << 20;
 
@@ -31,8 +34,7 @@ constexpr Index dense_bytes = 448 * 1024;     // the same, where shifts of sever
 constexpr Index most_apart = 2;                // outputs of a cell in a row: each tap has sums of its own, to fill tiles
 constexpr Index times_in_place = 2;           // that an input is read, for which copying it takes longer
 constexpr Index sums_bytes = 1024 * 1024;     // waiting for further input channels
-// These were measured with vectors of 32 bytes: `step` on Zen 4, the others on Zen 3, with 512 KB of second-level cache.
-constexpr Index longest_vector = 32;          // bytes: with longer ones this was not measured
+// These were measured with short vectors: `step` on Zen 4, the others on Zen 3, with 512 KB of second-level cache.
 constexpr double step = 2;                    // products that take as long as what a tile does beside them for each input
 constexpr Index heavy_bytes = 2 << 20;        // of weights: more are fetched from the third-level cache for each cluster,
 constexpr Index few_lanes = 48;               // which takes long where it has few lanes, and there are several taps
@@ -52,7 +54,7 @@ constexpr Index tile_chunk_bytes = 512 * 1024;  // the same where products take 
 constexpr Index cached_bytes = 12 << 20;       // of all weights; more are fetched from memory for each chunk
 constexpr Index streaming_bytes = 1 << 20;     // of its inputs then
 constexpr Index few_for_streams = 128;         // pixels, of which chunks of cells are larger than blocks of pixels
-// Of layers whose weights are more than `pixels::heavy_bytes`; measured on Zen 4, with vectors of 32 bytes.
+// Of layers whose weights are more than `pixels::heavy_bytes`; measured on Zen 4, with short vectors.
 constexpr Index few_for_heavy = 256;           // pixels
 constexpr double long_sum = 1000;              // products, on average
 constexpr Index weights_bytes = 768 * 1024;    // of all that they are multiplied with before the next cells

@@ -21,8 +21,8 @@ void cells(Sum<E>* const* out, Index last, const E* const* x, const Index* numbe
         for (int r = 0; r < rows; ++r) in[r] = x[r];
         const W* w = weight + (number[tap] * channels + first) * width;
         for (Index channel = first; channel < end; ++channel, w += width) {
-            if constexpr (rows * vectors + vectors >= REGISTERS && tconv::channels_of<E> == 1) {
-                typename Vec<T>::type inputs[rows];  // there are fewer of them than vectors of weights
+            if constexpr (is_wide<E, rows, vectors>) {
+                typename Vec<T>::type inputs[rows];
                 for (int r = 0; r < rows; ++r) inputs[r] = in[r][channel] - typename Vec<T>::type{};
                 for (int v = 0; v < vectors; ++v) {
                     const typename Vec<T>::type weights = weights_at<E>(w + v * lanes);

@@ -317,6 +317,11 @@ INLINED E element_at(const S* x, [[maybe_unused]] Index step, [[maybe_unused]] I
         return {*x, channels > 1 ? x[step] : S{}};
 }
 
+// Whether registers that hold the sums of a tile have no room for a vector of each column, but for a broadcast number of each
+// row, and one vector.
+template <class E, int rows, int vectors>
+constexpr bool is_wide = rows * vectors + vectors >= REGISTERS && tconv::channels_of<E> == 1;
+
 INLINED void add_product(V<float>& sum, V<float> a, float b) { sum += a * b; }
 INLINED void add_product(V<double>& sum, V<double> a, double b) { sum += a * b; }
 #if defined(__AVX512BF16__)

@@ -12,8 +12,8 @@ void pixels(Sum<E>* c, const Index* row, Index width, const E* const* x, Index x
     for (Index begin = 0, end = channels * x_step; begin < end; begin += x_step)
         for (Index s = 0; s < count; ++s, w += rows) {
             const Index at = begin + taps[s];
-            if constexpr (rows * vectors + vectors >= REGISTERS && tconv::channels_of<E> == 1) {
-                V<T> weights[rows];  // there are fewer of them than vectors of inputs
+            if constexpr (is_wide<E, rows, vectors>) {
+                V<T> weights[rows];
                 for (int r = 0; r < rows; ++r) weights[r] = w[r] - V<T>{};
                 for (int v = 0; v < vectors; ++v) {
                     const V<T> in = load_elements(from[v] + at);

@@ -48,7 +48,7 @@ class CellChoice {
 
     static bool few(const Query<S>& query) {
         if (query.form.out_channels < query.kernels.lanes) return false;
-        const Index pixels = query.x.size() / query.x.shape[1];
+        const Index pixels = query.pixels();
         const bool streams_few = pixels < tuning::cells::few_for_streams && query.form.axes.back().stride < tuning::many_phases;
         const bool wide = is_own_sum<S> && query.form.out_channels >= 4 * query.kernels.lanes;
         const double most_border = wide ? tuning::most_border_of_wide : tuning::most_border;
@@ -59,14 +59,12 @@ class CellChoice {
     // Cells write their outputs apart, which takes little where sums have many products, or pixels are few.
     static bool is_heavy(const Query<S>& query) {
         namespace cells = tuning::cells;
-        constexpr Index size = sizeof(Sum<S>);
         const Form& form = query.form;
-        const Index pixels = query.x.size() / query.x.shape[1], lanes = query.kernels.lanes;
-        if (lanes * size > tuning::pixels::longest_vector || form.out_channels < lanes) return false;
-        if (weights(form) * size <= tuning::pixels::heavy_bytes) return false;
+        if (!has_short_vectors(query.kernels) || form.out_channels < query.kernels.lanes) return false;
+        if (weights(form) * static_cast<Index>(sizeof(Sum<S>)) <= tuning::pixels::heavy_bytes) return false;
         auto products = static_cast<double>(form.in_channels * form.taps());
         for (const Axis& axis : form.axes) products /= static_cast<double>(axis.stride);
-        return pixels < cells::few_for_heavy || products >= cells::long_sum;
+        return query.pixels() < cells::few_for_heavy || products >= cells::long_sum;
     }
 
     // Whether all outputs of a cell are rows of phases that fill two vectors. Eight phases can be woven as well, which is faster
@@ -78,7 +76,7 @@ class CellChoice {
         if (form.out_channels * last.stride < 2 * query.kernels.lanes) return false;
         Index taps = 1;
         for (const Axis& axis : form.axes) taps *= ceil_div(axis.kernel, axis.stride);
-        const Index pixels = query.x.size() / query.x.shape[1], sum = form.in_channels * taps * static_cast<Index>(sizeof(S));
+        const Index pixels = query.pixels(), sum = form.in_channels * taps * static_cast<Index>(sizeof(S));
         return last.stride > tuning::many_phases || sum > tuning::cells::short_sum || pixels < tuning::cells::few_to_weave;
     }
 

@@ -151,11 +151,9 @@ class Pixels final : public Program<S> {
         return units;
     }
 
-    static Index vector_bytes(const Kernels<S, E>& kernels) { return kernels.lanes * static_cast<Index>(sizeof(T)); }
-
     // Narrow tiles take longer than their share of the products.
     static double beside(const Kernels<S, E>& kernels) {
-        return vector_bytes(kernels) > tuning::pixels::longest_vector ? 0 : tuning::pixels::step / static_cast<double>(kernels.rows);
+        return has_short_vectors(kernels) ? tuning::pixels::step / static_cast<double>(kernels.rows) : 0;
     }
 
     Panels panels_of(Index channels, const View<const S>& x, const View<S>& y) const {
@@ -170,7 +168,7 @@ class Pixels final : public Program<S> {
     // For how many channels panels have room: for all, unless that is for so few lanes that weights are fetched too often.
     Index channels_at_once(const View<const S>& x, const View<S>& y) const {
         const Index bytes = tiles_.order.weights * static_cast<Index>(sizeof(E)), taps = tiles_.most_taps();
-        if (vector_bytes(kernels_) > tuning::pixels::longest_vector || taps == 1 || bytes < tuning::pixels::heavy_bytes) return depth_;
+        if (!has_short_vectors(kernels_) || taps == 1 || bytes < tuning::pixels::heavy_bytes) return depth_;
         const Panels panels = panels_of(depth_, x, y);
         const Index lanes = units_together(panels) * panels.tiles() * panels.tile_vectors() * kernels_.lanes;
         if (lanes >= tuning::pixels::few_lanes) return depth_;

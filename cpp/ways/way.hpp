@@ -24,6 +24,8 @@ struct Query {
     // Whether the channels of a pixel are neighbours in memory, of the output and of both arrays.
     bool outputs_by_channels() const { return y.strides[1] == 1 && y.shape[1] > 1; }
     bool channels_last() const { return outputs_by_channels() && (x.strides[1] == 1 || x.shape[1] == 1); }
+
+    Index pixels() const { return x.size() / x.shape[1]; }  // of all inputs
 };
 
 // Whether channels are multiplied in pairs.
@@ -37,6 +39,12 @@ template <class E, class S>
 bool lies_as_elements(const Form& layer, const View<const S>& x) {
     if (channels_of<E> == 1 && !std::is_same_v<E, S>) return false;  // numbers are widened
     return (x.strides[1] == 1 || x.shape[1] == 1) && layer.in_channels % channels_of<E> == 0;
+}
+
+// Whether what was measured on short vectors alone holds.
+template <class S, class E>
+bool has_short_vectors(const Kernels<S, E>& kernels) {
+    return kernels.lanes * static_cast<Index>(sizeof(Sum<S>)) <= tuning::longest_vector;
 }
 
 constexpr Index line_bytes = 64;  // of a cache
